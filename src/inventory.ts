@@ -1,0 +1,34 @@
+import type { Disk, Kind, KubeObject, LoadBalancer, RightAnswer, ServedKind } from './ports.js';
+
+/** One side as it was seen: plain JSON. Secret values are never in it. */
+export interface ClusterInventory {
+  context: string;
+  uid: string;
+  version: string;
+  server: string;
+  served: ServedKind[];
+  /** by kind; a kind that was asked for and has no objects is an empty list */
+  objects: Record<Kind, KubeObject[]>;
+  /** kinds that were asked for and could not be read: unknown, never empty */
+  unseen: { kind: Kind; why: string }[];
+  rights: RightAnswer[];
+}
+
+export interface CloudInventory {
+  provider: 'alibaba';
+  region: string;
+  loadBalancers: LoadBalancer[];
+  disks: Disk[];
+  /** ids that were asked for and could not be read, or are not there */
+  unseen: { what: string; why: string }[];
+}
+
+export interface Inventory {
+  schemaVersion: 1;
+  /** ISO 8601, UTC */
+  takenAt: string;
+  source: ClusterInventory;
+  target: ClusterInventory;
+  /** null: the playbook names no cloud */
+  cloud: CloudInventory | null;
+}

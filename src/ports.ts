@@ -1,0 +1,233 @@
+/**
+ * What the engine needs of the outside: two clusters, one cloud, a clock, a prober. `kube/` and `alibaba/`
+ * implement the first two over the real wire; nothing here says which world is behind it.
+ */
+
+export type Side = 'source' | 'target';
+export const SIDES = ['source', 'target'] as const satisfies readonly Side[];
+export const otherSide = (side: Side): Side => (side === 'source' ? 'target' : 'source');
+
+/** `Service`, `Deployment.apps`, `Backup.velero.io`: kind and group, never a version; discovery picks that. */
+export type Kind = string;
+
+export interface ObjectRef {
+  kind: Kind;
+  namespace?: string;
+  name: string;
+}
+
+export interface ObjectMeta {
+  name: string;
+  namespace?: string;
+  uid?: string;
+  resourceVersion?: string;
+  generation?: number;
+  creationTimestamp?: string;
+  deletionTimestamp?: string;
+  labels?: Record<string, string>;
+  annotations?: Record<string, string>;
+  finalizers?: string[];
+  ownerReferences?: { apiVersion: string; kind: string; name: string; uid: string; controller?: boolean }[];
+  managedFields?: { manager?: string; operation?: string; apiVersion?: string; time?: string; fieldsV1?: unknown }[];
+  generateName?: string;
+}
+
+export interface KubeObject {
+  apiVersion: string;
+  kind: string;
+  metadata: ObjectMeta;
+  // The rest differs per kind; readers narrow what they use.
+  // oxlint-disable-next-line typescript/no-explicit-any
+  [field: string]: any;
+}
+
+export interface ServedKind {
+  group: string;
+  version: string;
+  kind: string;
+  /** plural, as in the URL */
+  resource: string;
+  namespaced: boolean;
+  verbs: string[];
+  /** the version that this server prefers for this kind's group */
+  preferred: boolean;
+}
+
+export interface ClusterIdentity {
+  /** uid of the namespace kube-system: survives renamed contexts and moved addresses */
+  uid: string;
+  /** as /version says, e.g. `v1.20.15` or `v1.30.1-aliyun.1` */
+  version: string;
+  server: string;
+}
+
+export interface Right {
+  verb: string;
+  group: string;
+  resource: string;
+  subresource?: string;
+  namespace?: string;
+}
+
+export interface RightAnswer extends Right {
+  allowed: boolean;
+}
+
+/**
+ * One cluster. Methods throw MigrateError: KUBE_UNREACHABLE, KUBE_FORBIDDEN, KUBE_CONFLICT, KUBE_INVALID, KUBE_NOT_SERVED,
+ * KUBE_FAILED. Reads retry what is worth it; a write is repeated only where repeating is safe.
+ */
+export interface Cluster {
+  readonly side: Side;
+  identify(): Promise<ClusterIdentity>;
+  served(): Promise<ServedKind[]>;
+  /** All objects of a kind, pages joined. KUBE_NOT_SERVED when no served version has the kind. */
+  list(kind: Kind, options?: { namespace?: string; labels?: string }): Promise<KubeObject[]>;
+  /** The object, or undefined when it isn't there. */
+  get(ref: ObjectRef): Promise<KubeObject | undefined>;
+  /** Creates, in the object's own apiVersion. An object of that name that exists is KUBE_CONFLICT. */
+  create(object: KubeObject): Promise<KubeObject>;
+  /** JSON merge patch (RFC 7386); with `uid` or `resourceVersion` in the patch's metadata the server compares. */
+  patch(ref: ObjectRef, patch: object): Promise<KubeObject>;
+  /** Server-side apply under the field manager `migrate`. */
+  apply(object: KubeObject): Promise<KubeObject>;
+  /** Asks for deletion; an absent object is no error. `uid` guards against a namesake. */
+  delete(ref: ObjectRef, options?: { uid?: string; propagation?: 'Foreground' | 'Background' | 'Orphan' }): Promise<void>;
+  can(rights: Right[]): Promise<RightAnswer[]>;
+}
+
+export interface Backend {
+  /** `i-…` or `eni-…` */
+  server: string;
+  /** only members of type eni have one */
+  ip?: string;
+  port: number;
+  /** 0 to 100 */
+  weight: number;
+  type: string;
+  /** the cloud controller manager signs its members here: `k8s/<port>/<service>/<namespace>/<cluster id>` */
+  description: string;
+}
+
+export interface ServerGroup {
+  id: string;
+  name: string;
+  backends: Backend[];
+}
+
+export interface Listener {
+  port: number;
+  protocol: string;
+  status: string;
+  scheduler: string;
+  /** id of the server group behind it, or none */
+  group?: string;
+  /** seconds; 0 is off. Returning clients defeat weights for that long. */
+  persistenceS?: number;
+  stickySession?: boolean;
+}
+
+export interface LoadBalancer {
+  id: string;
+  name: string;
+  address: string;
+  addressType: string;
+  region: string;
+  vpc: string;
+  status: string;
+  tags: Record<string, string>;
+  listeners: Listener[];
+  groups: ServerGroup[];
+}
+
+export interface Disk {
+  id: string;
+  region: string;
+  /** empty for a regional disk */
+  zone: string;
+  category: string;
+  performanceLevel?: string;
+  sizeGiB: number;
+  status: string;
+  encrypted: boolean;
+  kmsKey?: string;
+  instance?: string;
+  sourceSnapshot?: string;
+  tags: Record<string, string>;
+}
+
+export interface Snapshot {
+  id: string;
+  region: string;
+  status: string;
+  /** percent */
+  progress: number;
+  sourceDisk: string;
+  sourceSnapshot?: string;
+  sizeGiB: number;
+  encrypted: boolean;
+  tags: Record<string, string>;
+}
+
+/**
+ * One cloud account. Methods throw MigrateError: CLOUD_UNREACHABLE, CLOUD_THROTTLED, CLOUD_BUSY, CLOUD_FORBIDDEN, CLOUD_REFUSED,
+ * CLOUD_CREDENTIALS. Busy and throttled calls have been repeated with a growing pause before that.
+ */
+export interface Cloud {
+  /** With listeners, groups and their members; undefined when there is no such load balancer. */
+  loadBalancer(id: string): Promise<LoadBalancer | undefined>;
+  backends(group: string): Promise<Backend[]>;
+  /** Sets weights of members that are there already; sends at most 20 a call. */
+  setWeights(group: string, members: Backend[]): Promise<void>;
+  removeBackends(group: string, members: Backend[]): Promise<void>;
+  disk(region: string, id: string): Promise<Disk | undefined>;
+  disks(region: string, tag: { key: string; value: string }): Promise<Disk[]>;
+  snapshot(region: string, id: string): Promise<Snapshot | undefined>;
+  snapshots(region: string, tag: { key: string; value: string }): Promise<Snapshot[]>;
+  createSnapshot(args: { region: string; disk: string; name: string; token: string; tags: Record<string, string> }): Promise<string>;
+  copySnapshot(args: { region: string; snapshot: string; toRegion: string; name: string; token: string; kmsKey?: string; tags: Record<string, string> }): Promise<string>;
+  createDisk(args: { region: string; zone: string; snapshot: string; category: string; performanceLevel?: string; sizeGiB: number; encrypted: boolean; kmsKey?: string; name: string; token: string; tags: Record<string, string> }): Promise<string>;
+  deleteSnapshot(region: string, id: string): Promise<void>;
+  deleteDisk(region: string, id: string): Promise<void>;
+}
+
+export interface Clock {
+  /** milliseconds since 1970 */
+  now(): number;
+  sleep(ms: number): Promise<void>;
+}
+
+export interface ProbeReply {
+  ok: boolean;
+  status?: number;
+  error?: string;
+  ms: number;
+}
+
+/** Own requests through the front address. Never throws: a failed probe is an answer. */
+export interface Prober {
+  probe(url: string): Promise<ProbeReply>;
+}
+
+/** One request on its way to a cluster or the cloud. */
+export interface Call {
+  to: Side | 'cloud';
+  /** HTTP method or OpenAPI action */
+  verb: string;
+  what: string;
+  writes: boolean;
+}
+
+/**
+ * Every request passes here: counted for the screen, held for virtual time, cut by the crash tests. The default sends it.
+ */
+export type Tap = <T>(call: Call, send: () => Promise<T>) => Promise<T>;
+
+/** All that a step may touch. */
+export interface World {
+  source: Cluster;
+  target: Cluster;
+  cloud: Cloud;
+  clock: Clock;
+  prober: Prober;
+}

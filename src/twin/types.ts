@@ -1,0 +1,196 @@
+/**
+ * The words the twin's parts share. Nothing here comes from the code that the twin judges: the wire is the contract.
+ */
+
+// Objects are whatever JSON a client sends.
+// oxlint-disable-next-line typescript/no-explicit-any
+export type Json = any;
+
+export interface TwinObject {
+  apiVersion: string;
+  kind: string;
+  metadata: Json;
+  [field: string]: Json;
+}
+
+export interface Timer {
+  cancel(): void;
+}
+
+/** Virtual or real; the twin's parts only ever ask this clock. */
+export interface TwinClock {
+  /** milliseconds since 1970 */
+  now(): number;
+  /** runs once after `ms`; a rejected run is a bug of the twin and stops it */
+  after(ms: number, run: () => void | Promise<void>): Timer;
+  /**
+   * Waits while a client's request is kept waiting on purpose (a slow reply): virtual time may pass meanwhile,
+   * although somebody is waiting for an answer.
+   */
+  park(ms: number): Promise<void>;
+}
+
+export interface ApiError extends Error {
+  /** HTTP status, e.g. 404, 409 */
+  status: number;
+  /** Kubernetes reason, e.g. `NotFound`, `AlreadyExists`, `Conflict` */
+  reason: string;
+}
+
+export interface WatchEvent {
+  type: 'ADDED' | 'MODIFIED' | 'DELETED';
+  object: TwinObject;
+}
+
+/**
+ * What the twin's controllers use of an API server: the twin's own store in this process, or a real API server over HTTP.
+ * `resource` is `v1/services`, `apps/v1/deployments`: version and plural. Errors are ApiError.
+ */
+export interface ClusterApi {
+  /** as /version says, e.g. `v1.20.15` */
+  readonly version: string;
+  serves(resource: string): boolean;
+  list(resource: string, namespace?: string): Promise<TwinObject[]>;
+  /** undefined when there is none */
+  get(resource: string, namespace: string | undefined, name: string): Promise<TwinObject | undefined>;
+  create(resource: string, object: TwinObject): Promise<TwinObject>;
+  /** compares metadata.resourceVersion when it is set: ApiError 409 Conflict */
+  update(resource: string, object: TwinObject): Promise<TwinObject>;
+  updateStatus(resource: string, object: TwinObject): Promise<TwinObject>;
+  mergePatch(resource: string, namespace: string | undefined, name: string, patch: Json, subresource?: 'status'): Promise<TwinObject>;
+  /** an absent object is no error; finalizers hold it back as on a real server */
+  delete(resource: string, namespace: string | undefined, name: string): Promise<void>;
+  /** first every object there is as ADDED, then each change in order; returns how to stop */
+  watch(resource: string, on: (event: WatchEvent) => void): Promise<() => void>;
+}
+
+/** What a client's request meets instead of, or before, its normal answer. */
+export type Fault =
+  /** refused before anything happened */
+  | { kind: 'refuse'; status: number; code: string; message: string; retryAfterMs?: number }
+  /** the connection is cut before anything happened */
+  | { kind: 'cut' }
+  /** it happens, and the reply is lost */
+  | { kind: 'lose' }
+  /** it happens after a while */
+  | { kind: 'slow'; ms: number };
+
+/** Asked once for each request that comes over the wire; the twin's own controllers are never asked about. */
+export interface Faults {
+  decide(request: { to: 'source' | 'target' | 'cloud'; verb: string; what: string; writes: boolean }): Fault | undefined;
+}
+
+/** What a twin starts from: an inventory is one (its extra fields are ignored), and so is a world file beside a playbook. */
+export interface Seed {
+  /** ISO 8601; where the virtual clock begins */
+  start?: string;
+  source: ClusterSeed;
+  target: ClusterSeed;
+  cloud: CloudSeed;
+  clients?: ClientSeed[];
+}
+
+export interface ClusterSeed {
+  /** as /version says */
+  version: string;
+  /** uid of kube-system; made up when absent */
+  uid?: string;
+  context?: string;
+  /** manifests; status and server-set fields are dropped, except the status of Nodes */
+  objects: TwinObject[] | Record<string, TwinObject[]>;
+  /** the cloud controller manager; null for none */
+  ccm?: { version: string; clusterId: string; backendMode?: 'ecs' | 'eni' } | null;
+  /** Velero's server; null for none. Both sides share one object store per bucket name. */
+  velero?: { version: string } | null;
+  /** `eni`: pods get addresses of the VPC and an elastic network interface each (Terway); `overlay`: neither (Flannel) */
+  podNetwork?: 'eni' | 'overlay';
+  /** from scheduled to Ready */
+  podReadyMs?: number;
+}
+
+export interface CloudSeed {
+  region: string;
+  loadBalancers: {
+    id: string;
+    name?: string;
+    address: string;
+    addressType?: string;
+    region?: string;
+    vpc?: string;
+    status?: string;
+    tags?: Record<string, string>;
+    listeners: {
+      port: number;
+      protocol?: string;
+      status?: string;
+      scheduler?: string;
+      group?: string;
+      persistenceS?: number;
+      stickySession?: boolean;
+    }[];
+    groups: {
+      id: string;
+      name: string;
+      backends?: { server: string; ip?: string; port: number; weight: number; type?: string; description?: string }[];
+    }[];
+  }[];
+  disks?: {
+    id: string;
+    region?: string;
+    zone: string;
+    category: string;
+    performanceLevel?: string;
+    sizeGiB: number;
+    status?: string;
+    encrypted?: boolean;
+    kmsKey?: string;
+    instance?: string;
+    tags?: Record<string, string>;
+  }[];
+}
+
+/** A crowd of clients that open a new connection for each request. */
+export interface ClientSeed {
+  /** a load balancer's id and listener port */
+  loadBalancer: string;
+  port: number;
+  perSecond: number;
+}
+
+export interface ClientCount {
+  sent: number;
+  failed: number;
+  source: number;
+  target: number;
+  /** backends outside both clusters */
+  other: number;
+  /** the longest stretch of virtual time during which every request failed */
+  longestPauseMs: number;
+}
+
+/** The twin's cloud, as the controllers and the virtual clients in the same process see it. */
+export interface TwinCloud {
+  readonly region: string;
+  /**
+   * One OpenAPI action, as the wire would do it (same parameters, same answers, same errors), without faults and signatures.
+   * Throws CloudError.
+   */
+  call(product: 'Slb' | 'Ecs' | 'Vpc', action: string, parameters: Record<string, string>): Promise<Json>;
+  /** Registers the address of a pod as an elastic network interface of that instance; returns its id. */
+  plugInterface(ip: string, instance: string, zone: string): string;
+  unplugInterface(ip: string): void;
+  /** Attach and detach a disk as the CSI driver would; throws CloudError. */
+  attachDisk(disk: string, instance: string): void;
+  detachDisk(disk: string): void;
+  /** Makes the ECS instance known: nodes are seeded with one each. */
+  addInstance(instance: { id: string; zone: string; ip: string; vpc?: string }): void;
+  /** Live members of the group behind a running listener, for the virtual clients; undefined when there is no such running listener. */
+  listenerBackends(loadBalancer: string, port: number): { server: string; ip: string; port: number; weight: number; type: string; description: string }[] | undefined;
+  /** Whole state as plain JSON with stable order, for comparing worlds. */
+  snapshot(): Json;
+}
+
+export interface CloudError extends Error {
+  status: number;
+  code: string;
+}

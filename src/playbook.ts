@@ -1,0 +1,297 @@
+import { isMap, isScalar, isSeq, LineCounter, parseDocument, type Document, type Node } from 'yaml';
+import { z } from 'zod';
+import { MigrateError } from './errors.js';
+import { nearest } from './words.js';
+
+/**
+ * YAML → Playbook. Every complaint carries line:column and, where a word was mistyped, the word that was probably meant.
+ * The schema is strict: an unknown key is an error, for a misspelt `hold` that is silently ignored would be a step without a hold.
+ */
+
+const DURATION = /^(?=\d)(?:(\d+)h)?(?:(\d+)m(?!s))?(?:(\d+)s)?(?:(\d+)ms)?$/;
+const NAME = /^[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?$/;
+const SERVICE = /^[a-z0-9][-a-z0-9]*\/[a-z0-9][-a-z0-9]*$/;
+
+/** `1h30m` → 5400000; undefined when it isn't one. */
+export function parseDuration(text: string): number | undefined {
+  const found = DURATION.exec(text);
+  if (!found) return undefined;
+  const [, h, m, s, ms] = found.map((part) => Number(part ?? 0));
+  return (h ?? 0) * 3_600_000 + (m ?? 0) * 60_000 + (s ?? 0) * 1000 + (ms ?? 0);
+}
+
+const duration = z.string().transform((text, context) => {
+  const ms = parseDuration(text);
+  if (ms !== undefined) return ms;
+  context.addIssue({ code: 'custom', message: `"${text}" is not a duration: write 30s, 10m or 1h30m` });
+  return z.NEVER;
+});
+
+/** `0.1%` or `0.1 %` → 0.001 */
+const percent = z.string().transform((text, context) => {
+  const found = /^(\d+(?:\.\d+)?)\s*%$/.exec(text);
+  const value = found ? Number(found[1]) : Number.NaN;
+  if (value >= 0 && value <= 100) return value / 100;
+  context.addIssue({ code: 'custom', message: `"${text}" is not a percentage from 0% to 100%: write 0.1%` });
+  return z.NEVER;
+});
+
+const name = z.string().regex(NAME, 'is not a Kubernetes name: lower-case letters, digits and dashes, at most 63');
+const serviceName = z.string().regex(SERVICE, 'is not NAMESPACE/NAME, e.g. shop/web');
+
+const httpUrl = z.string().superRefine((text, context) => {
+  const url = URL.canParse(text) ? new URL(text) : undefined;
+  if (!url || (url.protocol !== 'http:' && url.protocol !== 'https:')) {
+    context.addIssue({ code: 'custom', message: `"${text}" is not an http or https URL` });
+  } else if (url.username || url.password) {
+    context.addIssue({ code: 'custom', message: 'has credentials in the URL: they would end up in logs' });
+  }
+});
+
+const waiver = z.strictObject({
+  check: z.string().min(1),
+  about: z.string().min(1),
+  because: z.string().min(1),
+  owner: z.string().min(1),
+  until: z.string().regex(/^\d{4}-\d{2}-\d{2}$/, 'is not a date: write YYYY-MM-DD'),
+});
+
+const probeGate = z.strictObject({
+  probe: httpUrl,
+  /** the largest share of failed probes that still passes */
+  failures: percent.default(0.001),
+  every: duration.default(1000),
+});
+
+const service = z.strictObject({
+  service: serviceName,
+  router: z.literal('clb'),
+  /** id of the server group that both clusters share */
+  group: z.string().regex(/^rsp-[-a-z0-9]+$/i, 'is not the id of a server group, e.g. rsp-1'),
+  /** the Service's port, which is the listener's port too */
+  port: z.int().min(1).max(65535),
+  /** read from the source Service's annotation when it isn't given */
+  loadBalancer: z.string().regex(/^lb-[-a-z0-9]+$/i, 'is not the id of a load balancer, e.g. lb-1').optional(),
+});
+
+const steps = z
+  .array(z.number().gt(0, 'is not above 0').max(100, 'is above 100'))
+  .min(1, 'needs at least one step')
+  .superRefine((list, context) => {
+    list.forEach((step, index) => {
+      const before = list[index - 1];
+      if (before !== undefined && step <= before) {
+        context.addIssue({ code: 'custom', path: [index], message: `${step} does not come after ${before}: steps go up` });
+      }
+    });
+  });
+
+export const playbookSchema = z.strictObject({
+  apiVersion: z.literal('migrate/v1alpha1'),
+  kind: z.literal('Playbook'),
+  name,
+  source: z.strictObject({ context: z.string().min(1) }),
+  target: z.strictObject({ context: z.string().min(1) }),
+  cloud: z
+    .strictObject({
+      provider: z.literal('alibaba'),
+      region: z.string().min(1),
+      /** when the target is elsewhere */
+      targetRegion: z.string().min(1).optional(),
+    })
+    .optional(),
+  preflight: z.strictObject({ waive: z.array(waiver).default([]) }).prefault({}),
+  data: z
+    .strictObject({
+      namespaces: z.array(name).min(1, 'needs at least one namespace'),
+      storageClasses: z.record(z.string(), z.string()).default({}),
+      velero: z
+        .strictObject({
+          namespace: name.default('velero'),
+          storageLocation: name.default('default'),
+          /** for each phase of a backup or restore, however long Velero itself would wait */
+          deadline: duration.default(30 * 60_000),
+        })
+        .prefault({}),
+      /** `copy`: snapshot, copy when the region differs, new disk in the pods' zone; `none`: leave disks alone */
+      disks: z.enum(['copy', 'none']).default('copy'),
+      /** where new disks go; the zone of the target's nodes when there is only one */
+      zone: z.string().min(1).optional(),
+      /** id of the target region's KMS key, for encrypted disks that cross regions */
+      kmsKey: z.string().min(1).optional(),
+      /** `stopped`: workloads arrive at 0 and are started in a step of their own; `running`: as they are in the source */
+      arrive: z.enum(['stopped', 'running']).default('stopped'),
+    })
+    .optional(),
+  traffic: z
+    .strictObject({
+      services: z.array(service).min(1, 'needs at least one service'),
+      steps: steps.default([1, 5, 20, 50, 100]),
+      /** how long each step is watched before the next */
+      hold: duration.default(10 * 60_000),
+      /** points by which the reachable share may differ from the asked one */
+      tolerance: z.number().min(0).max(50).default(1),
+      gates: z.array(probeGate).default([]),
+    })
+    .optional(),
+});
+
+export type Playbook = z.output<typeof playbookSchema>;
+export type PlaybookData = NonNullable<Playbook['data']>;
+export type PlaybookTraffic = NonNullable<Playbook['traffic']>;
+export type TrafficService = PlaybookTraffic['services'][number];
+export type Waiver = Playbook['preflight']['waive'][number];
+
+export interface Complaint {
+  line: number;
+  column: number;
+  /** `traffic.steps[2]` */
+  path: string;
+  message: string;
+}
+
+/**
+ * @param text   the YAML
+ * @param file   as the operator named it, for the messages
+ * @throws MigrateError PLAYBOOK_INVALID  with every complaint in `what`, one a line: `file:line:column path: message`
+ */
+export function parsePlaybook(text: string, file: string): Playbook {
+  const lines = new LineCounter();
+  const document = parseDocument(text, { lineCounter: lines, prettyErrors: false, uniqueKeys: true });
+  const at = (offset: number) => {
+    const { line, col } = lines.linePos(offset);
+    return { line: Math.max(line, 1), column: Math.max(col, 1) };
+  };
+
+  if (document.errors.length > 0) {
+    const first = document.errors.map((it) => ({ ...at(it.pos[0]), path: '', message: it.message.replace(/\s+/g, ' ') }));
+    throw invalid(file, first, 'It is not valid YAML.');
+  }
+  const parsed = playbookSchema.safeParse(document.toJS() ?? {});
+  const complaints = parsed.success
+    ? contradictions(parsed.data).map((it) => ({ ...position(document, it.path, at), path: dotted(it.path), message: it.message }))
+    : parsed.error.issues.flatMap((issue) => complaintsOf(issue, document, at));
+  if (parsed.success && complaints.length === 0) return parsed.data;
+  complaints.sort((a, b) => a.line - b.line || a.column - b.column);
+  throw invalid(file, complaints, 'It says something that the playbook format does not have.');
+}
+
+function invalid(file: string, complaints: Complaint[], why: string): MigrateError {
+  const told = complaints.map((it) => `${file}:${it.line}:${it.column} ${it.path ? `${it.path}: ` : ''}${it.message}`);
+  return new MigrateError('PLAYBOOK_INVALID', {
+    what: told.join('\n'),
+    why,
+    fix: 'Mend the playbook; `migrate validate` shows all complaints at once, playbooks/shop.yaml is a complete example.',
+  });
+}
+
+type Path = (string | number)[];
+type At = (offset: number) => { line: number; column: number };
+
+/** What each key's type can't say: things that must agree with each other. */
+function contradictions(playbook: Playbook): { path: Path; message: string }[] {
+  const found: { path: Path; message: string }[] = [];
+  if (playbook.source.context === playbook.target.context) {
+    found.push({ path: ['target', 'context'], message: `is "${playbook.target.context}", the source's context too: a cluster can't move onto itself` });
+  }
+  if (!playbook.data && !playbook.traffic) found.push({ path: [], message: 'has neither `data` nor `traffic`: there is nothing to do' });
+  if (playbook.traffic && !playbook.cloud) found.push({ path: ['traffic'], message: 'needs `cloud`: the weights are read back at the load balancer' });
+  const seen = new Map<string, number>();
+  playbook.traffic?.services.forEach((it, index) => {
+    for (const key of [`service ${it.service}:${it.port}`, `group ${it.group}`]) {
+      if (seen.has(key)) found.push({ path: ['traffic', 'services', index], message: `names ${key} twice: one group carries one port of one service` });
+      seen.set(key, index);
+    }
+  });
+  return found;
+}
+
+function complaintsOf(issue: z.core.$ZodIssue, document: Document, at: At): Complaint[] {
+  const path = issue.path as Path;
+  if (issue.code === 'unrecognized_keys') {
+    return issue.keys.map((key) => {
+      const meant = nearest(key, keysAt(path));
+      return {
+        ...position(document, [...path, key], at),
+        path: dotted([...path, key]),
+        message: meant ? `unknown key; did you mean \`${meant}\`?` : `unknown key; known here: ${keysAt(path).join(', ')}`,
+      };
+    });
+  }
+  return [{ ...position(document, path, at), path: dotted(path), message: words(issue, valueAt(document, path)) }];
+}
+
+function words(issue: z.core.$ZodIssue, value: unknown): string {
+  switch (issue.code) {
+    case 'invalid_type':
+      return value === undefined ? `is missing (${issue.expected})` : `is ${kindOf(value)}, not ${article(issue.expected)}`;
+    case 'invalid_value': {
+      const choices = issue.values.map(String);
+      const meant = typeof value === 'string' ? nearest(value, choices) : undefined;
+      if (value === undefined) return `is missing; it is ${choices.map((it) => `\`${it}\``).join(' or ')}`;
+      return `is "${String(value)}"; ${meant ? `did you mean \`${meant}\`?` : `it can be ${choices.map((it) => `\`${it}\``).join(', ')}`}`;
+    }
+    case 'invalid_format':
+      return `"${String(value)}" ${issue.message}`;
+    case 'too_small':
+    case 'too_big':
+      return issue.message.startsWith('Too') ? `is ${String(value)}: ${issue.message.toLowerCase()}` : issue.message;
+    default:
+      return issue.message;
+  }
+}
+
+const kindOf = (value: unknown) => {
+  if (value === null) return 'empty';
+  if (Array.isArray(value)) return 'a list';
+  return typeof value === 'object' ? 'a map' : `${typeof value === 'number' ? 'the number' : typeof value === 'boolean' ? 'the boolean' : 'the text'} ${JSON.stringify(value)}`;
+};
+
+const article = (type: string) => {
+  const plain: Record<string, string> = { object: 'a map', array: 'a list', record: 'a map', string: 'a text', int: 'a whole number' };
+  return plain[type] ?? `a ${type}`;
+};
+
+/** The keys that the schema has at a path; lists count as their items. */
+function keysAt(path: Path): string[] {
+  let schema: unknown = playbookSchema;
+  for (const part of path) {
+    const inner = unwrapped(schema);
+    if (inner instanceof z.ZodObject) schema = inner.shape[String(part)];
+    else if (inner instanceof z.ZodArray) schema = inner.element;
+  }
+  const last = unwrapped(schema);
+  return last instanceof z.ZodObject ? Object.keys(last.shape) : [];
+}
+
+function unwrapped(schema: unknown): unknown {
+  let inner = schema;
+  while (inner instanceof z.ZodOptional || inner instanceof z.ZodDefault || inner instanceof z.ZodPrefault) inner = inner.unwrap();
+  return inner;
+}
+
+/** The key's position when the path ends in a key that is there, else that of the nearest node around it. */
+function position(document: Document, path: Path, at: At): { line: number; column: number } {
+  let node: unknown = document.contents;
+  let offset = (document.contents as Node | null)?.range?.[0] ?? 0;
+  for (const part of path) {
+    if (isMap(node)) {
+      const pair = node.items.find((it) => isScalar(it.key) && it.key.value === part);
+      if (!pair) break;
+      offset = (pair.key as Node).range?.[0] ?? offset;
+      node = pair.value;
+    } else if (isSeq(node)) {
+      node = node.items[Number(part)];
+      offset = (node as Node | undefined)?.range?.[0] ?? offset;
+    } else break;
+  }
+  return at(offset);
+}
+
+const valueAt = (document: Document, path: Path): unknown => {
+  const value: unknown = path.length === 0 ? document.toJS() : document.getIn(path);
+  return value !== null && typeof value === 'object' && 'toJSON' in value ? (value as { toJSON(): unknown }).toJSON() : value;
+};
+
+const dotted = (path: Path) =>
+  path.reduce<string>((text, part) => (typeof part === 'number' ? `${text}[${part}]` : text ? `${text}.${part}` : part), '');

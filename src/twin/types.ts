@@ -58,8 +58,11 @@ export interface ClusterApi {
   update(resource: string, object: TwinObject): Promise<TwinObject>;
   updateStatus(resource: string, object: TwinObject): Promise<TwinObject>;
   mergePatch(resource: string, namespace: string | undefined, name: string, patch: Json, subresource?: 'status'): Promise<TwinObject>;
-  /** an absent object is no error; finalizers hold it back as on a real server */
-  delete(resource: string, namespace: string | undefined, name: string): Promise<void>;
+  /**
+   * An absent object is no error; finalizers hold it back as on a real server. A pod that has a node stays, with deletionTimestamp,
+   * until somebody (the kubelet) deletes it with `gracePeriodSeconds: 0`.
+   */
+  delete(resource: string, namespace: string | undefined, name: string, options?: { gracePeriodSeconds?: number }): Promise<void>;
   /** first every object there is as ADDED, then each change in order; returns how to stop */
   watch(resource: string, on: (event: WatchEvent) => void): Promise<() => void>;
 }

@@ -1,6 +1,6 @@
 import type { CloudInventory, ClusterInventory } from './inventory.js';
 import type { Playbook } from './playbook.js';
-import type { Kind, KubeObject, Right, ServedKind } from './ports.js';
+import type { Kind, KubeObject, LoadBalancer, Right, ServedKind, Side } from './ports.js';
 
 export type Severity = 'warn' | 'refuse';
 
@@ -8,7 +8,7 @@ export type Severity = 'warn' | 'refuse';
 export interface Finding {
   /** the object, e.g. `pvc shop/orders`; a waiver names it by these words */
   about: string;
-  /** what was seen, as evidence */
+  /** what was seen, as evidence; never the value of a Secret */
   saw: string;
   /** what was wanted, where there is something to compare */
   want?: string;
@@ -25,12 +25,22 @@ export class Unknown extends Error {
   override name = 'Unknown';
 }
 
-/** One side, read-only, as checks see it. Throws Unknown for a kind that was not seen. */
+/** What a check throws when its question does not arise in this playbook: the outcome is skipped. */
+export class Skipped extends Error {
+  override name = 'Skipped';
+}
+
+/** One side, read-only, as checks see it. */
 export interface SideSight {
+  side: Side;
+  /** as /version says, e.g. `v1.20.15` */
   version: string;
   /** minor version as a number, e.g. 20 for v1.20.15; throws Unknown when /version can't be parsed */
   minor(): number;
+  /** what was captured of a kind; throws Unknown for a kind that was not, empty for one that the server lacks */
   list(kind: Kind, namespaces?: readonly string[]): KubeObject[];
+  get(kind: Kind, namespace: string | undefined, name: string): KubeObject | undefined;
+  /** throws Unknown when the server's discovery was not captured */
   served(): ServedKind[];
   /** whether the server has the kind in any version */
   serves(kind: Kind): boolean;
@@ -41,30 +51,52 @@ export interface Sight {
   playbook: Playbook;
   source: SideSight;
   target: SideSight;
-  /** throws Unknown when the playbook has no cloud or it could not be read */
+  /** the namespaces whose workloads are in the move: those of `data` and those of the services in `traffic`, sorted */
+  namespaces: string[];
+  /** throws Unknown when it could not be read */
   cloud(): CloudInventory;
+  /** undefined when the cloud answered that there is none; throws Unknown when it could not be read */
+  loadBalancer(id: string): LoadBalancer | undefined;
   /** today, as ISO date: waivers expire */
   today: string;
   /** the rights that the plan for this playbook needs, per side */
-  needs: { source: Right[]; target: Right[] };
+  needs: Needs;
 }
 
-/**
- * A check is data plus one pure function over what was seen; it never reaches out itself.
- * `reads` is what the inventory must hold for it: a kind there that could not be read makes the check unknown.
- */
-export interface Check {
+export interface Needs {
+  source: Right[];
+  target: Right[];
+}
+
+/** What `explain` tells of a check. */
+export interface CheckText {
+  /** what the operator types */
   id: string;
   group: 'access' | 'apis' | 'labels' | 'load-balancing' | 'storage' | 'cloud' | 'workloads';
   asks: string;
   /** the phase that it guards */
   before: 'data' | 'traffic';
   severity: Severity;
-  reads: { source?: Kind[]; target?: Kind[]; cloud?: boolean };
   hint: { why: string; fix: string };
   /** the same in Chinese, for `explain --lang zh` */
   zh: { asks: string; why: string; fix: string };
-  /** documents and source that the claim rests on */
+  /** documents and source that the claim rests on: URLs or `owner/repo:path` */
   sources: string[];
+}
+
+/**
+ * A check is data plus one pure function over what was seen; it never reaches out itself.
+ *
+ * `reads` is what the inventory must hold for it: a kind there that could not be read makes the check unknown, unless
+ * the server has no such kind. Namespaced kinds are wanted from the moved namespaces and from kube-system at least.
+ * `*` stands for every namespaced kind that can be listed, in the moved namespaces; the check itself says which of the
+ * gaps in that it can live with.
+ */
+export interface Check extends CheckText {
+  reads: { source?: Kind[]; target?: Kind[]; cloud?: boolean };
+  /** the sections of the playbook without which the question does not arise */
+  when?: ('data' | 'traffic' | 'cloud')[];
+  /** the severities that its findings can have, where that is not just its own */
+  severities?: Severity[];
   look(sight: Sight): Finding[];
 }

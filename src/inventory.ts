@@ -19,8 +19,8 @@ export interface CloudInventory {
   region: string;
   loadBalancers: LoadBalancer[];
   disks: Disk[];
-  /** ids that were asked for and could not be read, or are not there */
-  unseen: { what: string; why: string }[];
+  /** ids that were asked for and could not be read; `absent` when the cloud answered that there is none */
+  unseen: { what: string; why: string; absent?: boolean }[];
 }
 
 export interface Inventory {

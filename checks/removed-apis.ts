@@ -1,0 +1,182 @@
+import { kindOf } from '../src/preflight.js';
+import { Unknown, type Check, type Finding, type Sight, type SideSight } from '../src/check.js';
+import type { Kind, KubeObject, ServedKind } from '../src/ports.js';
+import { about, some } from './about.js';
+
+/**
+ * The question is not whether a version is deprecated but whether there is one that both servers serve: an API server
+ * gives an object out in each version that it serves, so one common version is enough to bring it over as it is.
+ * Discovery of both servers answers that; no table of removals can be out of date here.
+ *
+ * The file that the object came from is another matter: it names one version, and the next apply of it fails wherever that
+ * version isn't served. Only the last-applied annotation and the entries of server-side apply tell of it; an old `Update`
+ * entry in managedFields says who wrote once, not what will be written next.
+ *
+ * @source kubernetes/website:content/en/docs/reference/using-api/deprecation-guide.md
+ * @source https://github.com/doitintl/kube-no-trouble/issues/316 (old managedFields are no evidence)
+ */
+export const removedApis: Check = {
+  id: 'removed-apis',
+  group: 'apis',
+  asks: 'Does the target serve every kind that moves, in a version that the source serves too?',
+  before: 'data',
+  severity: 'refuse',
+  severities: ['refuse', 'warn'],
+  when: ['data'],
+  reads: { source: ['*'] },
+  hint: {
+    why: 'A restore skips what the target does not serve, often without an error; a file in a removed version cannot be applied again.',
+    fix: 'Install the missing CRD on the target, or leave the object behind and waive it here. Move files and charts to the version that is served; `helm mapkubeapis` mends the release that Helm has stored.',
+  },
+  zh: {
+    asks: '要迁移的每种资源，目标集群是否都提供一个与源集群共有的 API 版本？',
+    why: '目标集群不提供的资源在恢复时会被跳过，往往不报错；仍写着已移除版本的 YAML 也无法再次 apply。',
+    fix: '在目标集群安装缺少的 CRD，或者放弃迁移该对象并在此豁免。把 YAML 和 chart 改为目标集群提供的版本；Helm 已保存的 release 可用 helm mapkubeapis 修正。',
+  },
+  sources: [
+    'kubernetes/website:content/en/docs/reference/using-api/deprecation-guide.md',
+    'vmware-tanzu/velero:pkg/discovery/helper.go',
+    'https://github.com/vmware-tanzu/velero/issues/5613',
+    'https://github.com/helm/helm-mapkubeapis',
+  ],
+
+  look(sight) {
+    const kinds = sight.source.served().filter((it) => it.namespaced && it.verbs.includes('list'));
+    return [...new Set(kinds.map(kindOf))].filter((it) => !MADE_AGAIN.has(it)).flatMap((kind) => lookAt(kind, sight));
+  },
+};
+
+/** Controllers make these again; a backup of them is of no use in another cluster. */
+const MADE_AGAIN = new Set<Kind>([
+  'Endpoints',
+  'EndpointSlice.discovery.k8s.io',
+  'Event',
+  'Event.events.k8s.io',
+  'Lease.coordination.k8s.io',
+  'ControllerRevision.apps',
+  'CSIStorageCapacity.storage.k8s.io',
+  'PodMetrics.metrics.k8s.io',
+]);
+
+/** The same objects under an older group. @source vmware-tanzu/velero:pkg/backup/backup.go cohabitatingResources */
+const MOVED_FROM: Record<Kind, Kind> = {
+  'Ingress.networking.k8s.io': 'Ingress.extensions',
+  'NetworkPolicy.networking.k8s.io': 'NetworkPolicy.extensions',
+  'Deployment.apps': 'Deployment.extensions',
+  'DaemonSet.apps': 'DaemonSet.extensions',
+  'ReplicaSet.apps': 'ReplicaSet.extensions',
+};
+const MOVED_TO = Object.fromEntries(Object.entries(MOVED_FROM).map(([to, from]) => [from, to]));
+
+/** What the data phase itself rewrites on the way, to this version. */
+const CONVERTED: Record<Kind, string> = {
+  'CronJob.batch': 'batch/v1',
+  'PodDisruptionBudget.policy': 'policy/v1',
+  'Ingress.extensions': 'networking.k8s.io/v1',
+  'Ingress.networking.k8s.io': 'networking.k8s.io/v1',
+};
+
+const versionOf = ({ group, version }: Pick<ServedKind, 'group' | 'version'>) => (group ? `${group}/${version}` : version);
+
+/** Every version in which a server gives the kind out, under its older group too. */
+const versions = (side: SideSight, kind: Kind): string[] =>
+  side
+    .served()
+    .filter((it) => [kind, MOVED_FROM[kind], MOVED_TO[kind]].includes(kindOf(it)))
+    .map(versionOf);
+
+function lookAt(kind: Kind, { source, target, namespaces }: Sight): Finding[] {
+  const newer = MOVED_TO[kind];
+  if (newer !== undefined && source.serves(newer)) return []; // the same objects once more
+  const here = versions(source, kind);
+  const there = versions(target, kind);
+  const common = here.some((it) => there.includes(it));
+  const objects = seen(source, kind, namespaces, common).filter((it) => !it.metadata.ownerReferences?.length);
+  if (common) return objects.flatMap((it) => outdatedFile(it, target));
+
+  const converted = CONVERTED[kind];
+  return objects.map((it): Finding => {
+    const head = { about: about(it), saw: `${some(here)} in the source, ${some(there) || 'none'} in the target; ${lastWriter(it)}` };
+    if (converted !== undefined && there.includes(converted)) {
+      return {
+        ...head,
+        severity: 'warn',
+        breaks: `the next ${nextWrite(it)} in the target, if it still says ${here[0]}`,
+        fix: `Nothing for the move: the data phase brings it as ${converted}. Then change the file to that version.`,
+      };
+    }
+    return {
+      ...head,
+      want: `one of ${some(here)} in the target`,
+      breaks: 'the restore leaves it out',
+      ...(there.length === 0 && { fix: `Install the CustomResourceDefinition or the operator of ${kind} on the target first.` }),
+    };
+  });
+}
+
+/** A kind that could not be listed matters only where a common version is missing; else the worst that hides is a warning. */
+function seen(side: SideSight, kind: Kind, namespaces: readonly string[], common: boolean): KubeObject[] {
+  try {
+    return side.list(kind, namespaces);
+  } catch (error) {
+    if (common && error instanceof Unknown) return [];
+    throw error;
+  }
+}
+
+function outdatedFile(object: KubeObject, target: SideSight): Finding[] {
+  const applied = appliedAs(object).find(({ apiVersion }) => !servedAs(target, apiVersion, object.kind));
+  if (!applied) return [];
+  return [
+    {
+      about: about(object),
+      severity: 'warn',
+      saw: `live object, moves as it is; but applied as ${applied.apiVersion} by ${applied.by}`,
+      want: some(versions(target, kindOfObject(object)), 3),
+      breaks: `the next ${nextWrite(object)} in the target`,
+      fix: 'Change the file to a version that the target serves before it is applied there.',
+    },
+  ];
+}
+
+const kindOfObject = ({ apiVersion, kind }: KubeObject): Kind => kindOf({ kind, group: apiVersion.includes('/') ? (apiVersion.split('/')[0] ?? '') : '' });
+
+const servedAs = (side: SideSight, apiVersion: string, kind: string) => side.served().some((it) => it.kind === kind && versionOf(it) === apiVersion);
+
+const LAST_APPLIED = 'kubectl.kubernetes.io/last-applied-configuration';
+
+function appliedAs(object: KubeObject): { apiVersion: string; by: string }[] {
+  const byServer = (object.metadata.managedFields ?? [])
+    .filter((it) => it.operation === 'Apply' && it.apiVersion !== undefined)
+    .map((it) => ({ apiVersion: it.apiVersion ?? '', by: writer(it) }));
+  const apiVersion = lastApplied(object)?.['apiVersion'];
+  if (typeof apiVersion !== 'string') return byServer;
+  const entry = object.metadata.managedFields?.find((it) => it.manager?.startsWith('kubectl'));
+  return [{ apiVersion, by: entry ? writer(entry) : 'kubectl apply' }, ...byServer];
+}
+
+function lastApplied(object: KubeObject): Record<string, unknown> | undefined {
+  try {
+    const parsed: unknown = JSON.parse(object.metadata.annotations?.[LAST_APPLIED] ?? 'null');
+    return typeof parsed === 'object' && parsed !== null ? (parsed as Record<string, unknown>) : undefined;
+  } catch {
+    return undefined; // somebody else's annotation: nothing that kubectl would read
+  }
+}
+
+type Entry = NonNullable<KubeObject['metadata']['managedFields']>[number];
+
+const writer = ({ manager = 'an unnamed client', time }: Entry) => (time ? `${manager}, ${time.slice(0, 10)}` : manager);
+
+function lastWriter({ metadata }: KubeObject): string {
+  const entries = (metadata.managedFields ?? []).filter((it) => it.manager !== undefined && !CONTROLLERS.test(it.manager));
+  const last = entries.toSorted((a, b) => (a.time ?? '').localeCompare(b.time ?? '')).at(-1);
+  return last ? `written by ${writer(last)}` : 'live object';
+}
+
+const CONTROLLERS = /^kube-controller-manager|^kubelet/;
+
+function nextWrite({ metadata }: KubeObject): string {
+  const release = metadata.annotations?.['meta.helm.sh/release-name'];
+  return release ? `\`helm upgrade\` of release ${release}` : '`kubectl apply` of its file';
+}

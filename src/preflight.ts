@@ -1,0 +1,215 @@
+import { Skipped, Unknown, type Check, type CheckText, type Finding, type Needs, type Severity, type Sight, type SideSight } from './check.js';
+import type { ClusterInventory, Inventory } from './inventory.js';
+import type { Playbook, Waiver } from './playbook.js';
+import type { Kind, ServedKind, Side } from './ports.js';
+import { nearest } from './words.js';
+
+/**
+ * Asks all checks. Pure: everything was seen before, so a report can be made again from a captured inventory, today or in
+ * a year, and gives the same answers for the same date.
+ */
+
+export const OUTCOMES = ['pass', 'warn', 'refuse', 'unknown', 'skipped', 'waived'] as const;
+export type Outcome = (typeof OUTCOMES)[number];
+
+export interface JudgedFinding extends Finding {
+  severity: Severity;
+  waivedBy?: { owner: string; until: string; because: string };
+}
+
+export interface CheckResult {
+  /** the check's id */
+  check: string;
+  group: CheckText['group'];
+  asks: string;
+  before: CheckText['before'];
+  /** the worst of the findings that no waiver covers */
+  outcome: Outcome;
+  findings: JudgedFinding[];
+  /** why it is unknown or skipped */
+  why?: string;
+  /** the check itself failed, with this stack: our bug, never the operator's */
+  bug?: string;
+}
+
+export interface Report {
+  results: CheckResult[];
+  /** how many checks came out as what */
+  counts: Record<Outcome, number>;
+  /** nothing refused and nothing unknown */
+  ready: boolean;
+}
+
+export interface Asked {
+  playbook: Playbook;
+  inventory: Inventory;
+  /** ISO date */
+  today: string;
+  /** the rights that the plan needs; `rights` compares them with the answers in the inventory */
+  needs: Needs;
+}
+
+/** Not in the list of checks, for it looks at their answers; here so that `explain` can tell of it. */
+export const WAIVERS: CheckText = {
+  id: 'waivers',
+  group: 'access',
+  asks: 'Is every waiver in force, and does it cover something?',
+  before: 'data',
+  severity: 'warn',
+  hint: {
+    why: 'A waiver that has expired covers nothing any more. One that matches no finding is misspelt, or its cause is gone and it would hide the next one.',
+    fix: 'Delete the waiver, renew its date, or write `about` exactly as the finding names the object.',
+  },
+  zh: {
+    asks: '每条豁免是否仍然有效，并且确实对应某个检查结果？',
+    why: '过期的豁免不再起作用；匹配不到任何结果的豁免，要么写错了，要么问题已经消失，留着只会掩盖以后的问题。',
+    fix: '删除该豁免、更新到期日，或将 about 写成与检查结果中的对象名完全一致。',
+  },
+  sources: ['playbooks/shop.yaml'],
+};
+
+/**
+ * @returns one result per check in the order of `checks`, then that of the waivers
+ */
+export function askAll(checks: readonly Check[], asked: Asked): Report {
+  const sight = sightOf(asked);
+  const inForce = asked.playbook.preflight.waive.filter((it) => asked.today <= it.until);
+  const results = checks.map((check) => ask(check, sight, inForce));
+  results.push(judgeWaivers(asked, results));
+  const counts = Object.fromEntries(
+    OUTCOMES.map((outcome) => [outcome, results.filter((it) => it.outcome === outcome).length]),
+  ) as Record<Outcome, number>;
+  return { results, counts, ready: counts.refuse === 0 && counts.unknown === 0 };
+}
+
+function ask(check: Check, sight: Sight, waivers: readonly Waiver[]): CheckResult {
+  const { id, group, asks, before } = check;
+  const head = { check: id, group, asks, before };
+  const mine = waivers.filter((it) => it.check === id);
+  const missing = check.when?.find((section) => !sight.playbook[section]);
+  if (missing) return { ...head, outcome: 'skipped', findings: [], why: `the playbook has no \`${missing}\`` };
+  try {
+    requireSeen(check, sight);
+    const findings = check.look(sight).map((finding) => judge(finding, check.severity, mine));
+    return { ...head, outcome: worst(findings), findings };
+  } catch (error) {
+    if (error instanceof Skipped) return { ...head, outcome: 'skipped', findings: [], why: error.message };
+    if (error instanceof Unknown) return unknown(head, error.message, mine);
+    // A check that fails has not passed; the rest of the report is still worth having.
+    const bug = error instanceof Error ? (error.stack ?? error.message) : String(error);
+    return { ...head, outcome: 'unknown', findings: [], why: `the check itself failed: ${String(error)}`, bug };
+  }
+}
+
+/** What could not be seen has no object to name, so its waiver says `about: unknown`. */
+function unknown(head: Pick<CheckResult, 'check' | 'group' | 'asks' | 'before'>, why: string, waivers: readonly Waiver[]): CheckResult {
+  const waiver = waivers.find((it) => it.about === 'unknown');
+  if (!waiver) return { ...head, outcome: 'unknown', findings: [], why };
+  const finding: JudgedFinding = { about: 'unknown', saw: why, severity: 'refuse', waivedBy: waivedBy(waiver) };
+  return { ...head, outcome: 'waived', findings: [finding], why };
+}
+
+const waivedBy = ({ owner, until, because }: Waiver) => ({ owner, until, because });
+
+function judge(finding: Finding, severity: Severity, waivers: readonly Waiver[]): JudgedFinding {
+  const waiver = waivers.find((it) => it.about === finding.about);
+  return { ...finding, severity: finding.severity ?? severity, ...(waiver && { waivedBy: waivedBy(waiver) }) };
+}
+
+function worst(findings: readonly JudgedFinding[]): Outcome {
+  if (findings.length === 0) return 'pass';
+  const open = findings.filter((it) => !it.waivedBy);
+  if (open.length === 0) return 'waived';
+  return open.some((it) => it.severity === 'refuse') ? 'refuse' : 'warn';
+}
+
+function judgeWaivers({ playbook, today }: Asked, results: readonly CheckResult[]): CheckResult {
+  const findings = playbook.preflight.waive.flatMap((waiver): JudgedFinding[] => {
+    const saw = troubleWith(waiver, today, results);
+    return saw === undefined ? [] : [{ about: `waiver ${waiver.check}: ${waiver.about}`, saw, severity: WAIVERS.severity }];
+  });
+  const { id, group, asks, before } = WAIVERS;
+  return { check: id, group, asks, before, outcome: worst(findings), findings };
+}
+
+function troubleWith(waiver: Waiver, today: string, results: readonly CheckResult[]): string | undefined {
+  if (today > waiver.until) return `expired on ${waiver.until}; ${waiver.owner} owned it`;
+  const result = results.find((it) => it.check === waiver.check);
+  if (!result) {
+    const meant = nearest(waiver.check, results.map((it) => it.check));
+    return `there is no check of that name${meant ? `; did you mean ${meant}?` : ''}`;
+  }
+  // What was not looked at may still hold what the waiver is for.
+  if (result.outcome === 'unknown' || result.outcome === 'skipped') return undefined;
+  if (result.findings.some((it) => it.about === waiver.about)) return undefined;
+  const meant = nearest(waiver.about, result.findings.map((it) => it.about));
+  return `${waiver.check} found nothing about it${meant ? `; did you mean "${meant}"?` : ''}`;
+}
+
+/** `Deployment.apps`, `Service`: the name of a kind in whatever version. */
+export const kindOf = ({ kind, group }: Pick<ServedKind, 'kind' | 'group'>): Kind => (group ? `${kind}.${group}` : kind);
+
+function requireSeen({ reads }: Check, sight: Sight): void {
+  for (const side of [sight.source, sight.target]) for (const kind of reads[side.side] ?? []) if (kind !== '*') side.list(kind);
+  if (reads.cloud) sight.cloud();
+}
+
+export function sightOf({ playbook, inventory, today, needs }: Asked): Sight {
+  const cloud = () => {
+    if (!inventory.cloud) throw new Unknown('the cloud was not captured');
+    return inventory.cloud;
+  };
+  return {
+    playbook,
+    source: sideSight('source', inventory.source),
+    target: sideSight('target', inventory.target),
+    namespaces: movedNamespaces(playbook),
+    cloud,
+    loadBalancer(id) {
+      const found = cloud().loadBalancers.find((it) => it.id === id);
+      if (found) return found;
+      const missed = cloud().unseen.find((it) => it.what === id);
+      if (missed?.absent) return undefined;
+      throw new Unknown(`load balancer ${id}: ${missed?.why ?? 'was not captured'}`);
+    },
+    today,
+    needs,
+  };
+}
+
+export function movedNamespaces({ data, traffic }: Pick<Playbook, 'data' | 'traffic'>): string[] {
+  const fronts = traffic?.services.map((it) => it.service.split('/')[0] ?? '') ?? [];
+  return [...new Set([...(data?.namespaces ?? []), ...fronts])].sort();
+}
+
+function sideSight(side: Side, inventory: ClusterInventory): SideSight {
+  const served = () => {
+    if (inventory.served.length === 0) throw new Unknown(`${side}: what the API server serves was not captured`);
+    return inventory.served;
+  };
+  const serves = (kind: Kind) => served().some((it) => kindOf(it) === kind);
+  const list = (kind: Kind, namespaces?: readonly string[]) => {
+    const missed = inventory.unseen.find((it) => it.kind === kind);
+    const objects = inventory.objects[kind];
+    if (missed || !objects) {
+      if (!serves(kind)) return [];
+      throw new Unknown(`${side}: ${kind}: ${missed?.why ?? 'was not captured'}`);
+    }
+    return namespaces ? objects.filter((it) => namespaces.includes(it.metadata.namespace ?? '')) : objects;
+  };
+  return {
+    side,
+    version: inventory.version,
+    minor() {
+      const found = /^v?1\.(\d+)(?:\D|$)/.exec(inventory.version);
+      if (!found) throw new Unknown(`${side}: version "${inventory.version}" is not one of Kubernetes 1.x`);
+      return Number(found[1]);
+    },
+    list,
+    get: (kind, namespace, name) =>
+      list(kind).find((it) => it.metadata.name === name && (namespace === undefined || it.metadata.namespace === namespace)),
+    served,
+    serves,
+    inventory,
+  };
+}

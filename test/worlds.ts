@@ -1,0 +1,187 @@
+import { parsePlaybook, type Playbook } from '../src/playbook.js';
+import type { Needs } from '../src/check.js';
+import type { ClusterInventory, Inventory } from '../src/inventory.js';
+import { kindOf } from '../src/preflight.js';
+import type { Kind, KubeObject, LoadBalancer, RightAnswer, ServedKind } from '../src/ports.js';
+import { stringify } from 'yaml';
+
+/**
+ * Small worlds for the cases beside the checks: whatever a case leaves out is ordinary. A side that says nothing is a
+ * healthy cluster of its default version that holds nothing and in which everything could be read.
+ */
+
+export interface TerseSide {
+  uid?: string;
+  version?: string;
+  /** `is: Deployment shop/web`; metadata's labels, annotations and the like may stand beside spec */
+  objects?: Terse[];
+  unseen?: { kind: Kind; why: string }[];
+  /** `[]` for a discovery that failed, else taken in place of the version's own */
+  served?: ServedKind[];
+  /** custom kinds beside the built-in ones: `Rollout.argoproj.io/v1alpha1` */
+  alsoServes?: string[];
+  rights?: RightAnswer[];
+}
+
+type Terse = { is: string } & Record<string, unknown>;
+
+export interface TerseWorld {
+  /** laid over the usual playbook; `null` removes a section */
+  playbook?: Record<string, unknown>;
+  today?: string;
+  needs?: Partial<Needs>;
+  source?: TerseSide;
+  target?: TerseSide;
+  /** laid over a cloud without anything; null for none */
+  cloud?: { region?: string; loadBalancers?: Partial<LoadBalancer>[]; disks?: object[]; unseen?: object[] } | null;
+}
+
+const USUAL = {
+  apiVersion: 'migrate/v1alpha1',
+  kind: 'Playbook',
+  name: 'shop',
+  source: { context: 'old' },
+  target: { context: 'new' },
+  cloud: { provider: 'alibaba', region: 'cn-hangzhou' },
+  data: { namespaces: ['shop'] },
+  traffic: { services: [{ service: 'shop/web', router: 'clb', group: 'rsp-1', port: 80, loadBalancer: 'lb-1' }] },
+};
+
+export interface Asked {
+  playbook: Playbook;
+  inventory: Inventory;
+  today: string;
+  needs: Needs;
+}
+
+/** @param kinds  what the check reads, so that a kind without objects is an empty list and not an unseen one */
+export function worldOf(terse: TerseWorld, kinds: { source?: Kind[]; target?: Kind[] } = {}): Asked {
+  const playbook = Object.fromEntries(Object.entries({ ...USUAL, ...terse.playbook }).filter(([, value]) => value !== null));
+  return {
+    playbook: parsePlaybook(stringify(playbook), 'case'),
+    inventory: {
+      schemaVersion: 1,
+      takenAt: '2026-11-20T08:00:00Z',
+      source: sideOf('source', { uid: 'uid-source', version: 'v1.20.15', ...terse.source }, kinds.source ?? []),
+      target: sideOf('target', { uid: 'uid-target', version: 'v1.36.3', ...terse.target }, kinds.target ?? []),
+      cloud: cloudOf(terse.cloud),
+    },
+    today: terse.today ?? '2026-11-20',
+    needs: { source: terse.needs?.source ?? [], target: terse.needs?.target ?? [] },
+  };
+}
+
+function sideOf(side: string, terse: TerseSide, kinds: Kind[]): ClusterInventory {
+  const version = terse.version ?? '';
+  const served = terse.served ?? [...builtIn(Number(version.split('.')[1]) || 0), ...(terse.alsoServes ?? []).map(customKind)];
+  const unseen = terse.unseen ?? [];
+  const objects: Record<Kind, KubeObject[]> = {};
+  const wanted = kinds.flatMap((kind) => (kind === '*' ? served.filter((it) => it.namespaced).map(kindOf) : [kind]));
+  for (const kind of wanted) if (!unseen.some((it) => it.kind === kind)) objects[kind] = [];
+  for (const it of terse.objects ?? []) {
+    const [kind, object] = objectOf(it, served);
+    (objects[kind] ??= []).push(object);
+  }
+  return { context: side, uid: terse.uid ?? '', version, server: `https://${side}`, served, objects, unseen, rights: terse.rights ?? [] };
+}
+
+/** `is: Ingress.extensions shop/legacy` where the kind alone is not enough; without a group the first served one is meant. */
+function objectOf({ is, ...rest }: Terse, served: readonly ServedKind[]): [Kind, KubeObject] {
+  const [kind = '', path = ''] = is.split(' ');
+  const same = served.filter((it) => (kind.includes('.') ? kindOf(it) === kind : it.kind === kind));
+  const known = same.find((it) => it.preferred) ?? same[0] ?? { group: '', version: 'v1', kind };
+  const [name = '', namespace] = path.split('/').reverse();
+  const { spec, status, data, apiVersion, ...others } = rest as Record<string, unknown>;
+  const meta: Record<string, unknown> = { name, ...(namespace && { namespace }) };
+  const body: Record<string, unknown> = { ...(spec !== undefined && { spec }), ...(status !== undefined && { status }), ...(data !== undefined && { data }) };
+  for (const [key, value] of Object.entries(others)) (META.includes(key) ? meta : body)[key] = value;
+  const object = {
+    apiVersion: typeof apiVersion === 'string' ? apiVersion : known.group ? `${known.group}/${known.version}` : known.version,
+    kind: known.kind,
+    metadata: meta,
+    ...body,
+  } as unknown as KubeObject;
+  return [kind.includes('.') ? kind : kindOf(known), object];
+}
+
+const META = ['labels', 'annotations', 'managedFields', 'ownerReferences', 'finalizers', 'creationTimestamp', 'deletionTimestamp', 'uid'];
+
+function cloudOf(terse: TerseWorld['cloud']): Inventory['cloud'] {
+  if (terse === null) return null;
+  return {
+    provider: 'alibaba',
+    region: terse?.region ?? 'cn-hangzhou',
+    loadBalancers: (terse?.loadBalancers ?? []).map((it) => ({
+      id: 'lb-1',
+      name: 'shop',
+      address: '47.98.10.9',
+      addressType: 'internet',
+      region: 'cn-hangzhou',
+      vpc: 'vpc-1',
+      status: 'active',
+      tags: {},
+      listeners: [{ port: 80, protocol: 'tcp', status: 'running', scheduler: 'wrr', group: 'rsp-1' }],
+      groups: [{ id: 'rsp-1', name: 'shop-web', backends: [] }],
+      ...it,
+    })),
+    disks: (terse?.disks ?? []) as NonNullable<Inventory['cloud']>['disks'],
+    unseen: (terse?.unseen ?? []) as NonNullable<Inventory['cloud']>['unseen'],
+  };
+}
+
+/**
+ * Group, version, kind, plural, first and last minor that serves it by default; a minor of 0 is older than any here.
+ *
+ * @source kubernetes/kubernetes:api/openapi-spec/swagger.json and pkg/controlplane/instance.go, release by release
+ */
+const SERVED: [string, string, string, string, number, number?][] = [
+  ['', 'v1', 'ConfigMap', 'configmaps', 0],
+  ['', 'v1', 'Endpoints', 'endpoints', 0],
+  ['', 'v1', 'Event', 'events', 0],
+  ['', 'v1', 'PersistentVolumeClaim', 'persistentvolumeclaims', 0],
+  ['', 'v1', 'Pod', 'pods', 0],
+  ['', 'v1', 'Secret', 'secrets', 0],
+  ['', 'v1', 'Service', 'services', 0],
+  ['', 'v1', 'Namespace', '-namespaces', 0],
+  ['', 'v1', 'Node', '-nodes', 0],
+  ['', 'v1', 'PersistentVolume', '-persistentvolumes', 0],
+  ['apps', 'v1', 'DaemonSet', 'daemonsets', 0],
+  ['apps', 'v1', 'Deployment', 'deployments', 0],
+  ['apps', 'v1', 'ReplicaSet', 'replicasets', 0],
+  ['apps', 'v1', 'StatefulSet', 'statefulsets', 0],
+  ['batch', 'v1', 'Job', 'jobs', 0],
+  ['batch', 'v1', 'CronJob', 'cronjobs', 21],
+  ['batch', 'v1beta1', 'CronJob', 'cronjobs', 0, 24],
+  ['autoscaling', 'v1', 'HorizontalPodAutoscaler', 'horizontalpodautoscalers', 0],
+  ['autoscaling', 'v2', 'HorizontalPodAutoscaler', 'horizontalpodautoscalers', 23],
+  ['autoscaling', 'v2beta2', 'HorizontalPodAutoscaler', 'horizontalpodautoscalers', 12, 25],
+  ['policy', 'v1', 'PodDisruptionBudget', 'poddisruptionbudgets', 21],
+  ['policy', 'v1beta1', 'PodDisruptionBudget', 'poddisruptionbudgets', 0, 24],
+  ['networking.k8s.io', 'v1', 'Ingress', 'ingresses', 19],
+  ['networking.k8s.io', 'v1beta1', 'Ingress', 'ingresses', 14, 21],
+  ['extensions', 'v1beta1', 'Ingress', 'ingresses', 0, 21],
+  ['networking.k8s.io', 'v1', 'NetworkPolicy', 'networkpolicies', 0],
+  ['discovery.k8s.io', 'v1', 'EndpointSlice', 'endpointslices', 21],
+  ['discovery.k8s.io', 'v1beta1', 'EndpointSlice', 'endpointslices', 17, 24],
+  ['coordination.k8s.io', 'v1', 'Lease', 'leases', 14],
+  ['storage.k8s.io', 'v1', 'StorageClass', '-storageclasses', 0],
+];
+
+export function builtIn(minor: number): ServedKind[] {
+  const served = SERVED.filter(([, , , , first, last]) => first <= minor && minor <= (last ?? Infinity));
+  return served.map(([group, version, kind, plural], index) => ({
+    group,
+    version,
+    kind,
+    resource: plural.replace('-', ''),
+    namespaced: !plural.startsWith('-'),
+    verbs: ['create', 'delete', 'get', 'list', 'patch', 'update', 'watch'],
+    preferred: served.findIndex((it) => it[0] === group && it[2] === kind) === index,
+  }));
+}
+
+function customKind(text: string): ServedKind {
+  const [name = '', version = 'v1'] = text.split('/');
+  const [kind = '', ...group] = name.split('.');
+  return { group: group.join('.'), version, kind, resource: `${kind.toLowerCase()}s`, namespaced: true, verbs: ['get', 'list', 'create'], preferred: true };
+}

@@ -86,12 +86,18 @@ const steps = z
     });
   });
 
+const cluster = z.strictObject({
+  context: z.string().min(1),
+  /** the id with which the cloud controller manager signs its members; for clusters that don't let it be read */
+  clusterId: z.string().min(1).optional(),
+});
+
 export const playbookSchema = z.strictObject({
   apiVersion: z.literal('migrate/v1alpha1'),
   kind: z.literal('Playbook'),
   name,
-  source: z.strictObject({ context: z.string().min(1) }),
-  target: z.strictObject({ context: z.string().min(1) }),
+  source: cluster,
+  target: cluster,
   cloud: z
     .strictObject({
       provider: z.literal('alibaba'),

@@ -1,0 +1,123 @@
+import type { Kind, KubeObject, Side } from './ports.js';
+import type { PlaybookTraffic } from './playbook.js';
+
+/** What the planner writes into steps and their kinds read: JSON, one shape for each kind of step. */
+
+interface VeleroArgs {
+  /** Velero's namespace, the same on both sides */
+  namespace: string;
+  /** the plan's name; names of objects derive from it and the plan's digest */
+  name: string;
+  deadlineMs: number;
+}
+
+export interface BackupArgs extends VeleroArgs {
+  location: string;
+  namespaces: string[];
+  /** as `resource.group` */
+  excluded: string[];
+}
+
+export interface RulesArgs extends VeleroArgs {
+  /** resource modifiers, YAML */
+  rules: string;
+}
+
+export interface RestoreArgs extends VeleroArgs {
+  namespaces: string[];
+  excluded: string[];
+  /** what must be there afterwards, as `namespace/name` */
+  expects: Record<Kind, string[]>;
+  /** claims that must be bound afterwards, as `namespace/name` */
+  claims: string[];
+}
+
+export interface ConvertArgs {
+  objects: { kind: Kind; namespace: string; name: string; to: string }[];
+}
+
+export interface Workload {
+  kind: Kind;
+  namespace: string;
+  name: string;
+  /** as the source has it */
+  replicas: number;
+}
+
+export interface ScaleArgs {
+  side: Side;
+  /** `zero`, or `given`: the replicas of each workload here */
+  to: 'zero' | 'given';
+  workloads: Workload[];
+  /** names of PersistentVolumes that must be detached from every node before the step is done */
+  detached?: string[];
+}
+
+export interface SnapshotArgs {
+  claim: string;
+  disk: string;
+  region: string;
+}
+
+export interface CopyArgs extends SnapshotArgs {
+  toRegion: string;
+  sizeGiB: number;
+  kmsKey?: string;
+}
+
+export interface DiskArgs {
+  claim: string;
+  /** the source's disk */
+  disk: string;
+  /** which of our snapshots it is made from */
+  from: 'snapshot' | 'copy';
+  region: string;
+  zone: string;
+  category: string;
+  performanceLevel?: string;
+  sizeGiB: number;
+  encrypted: boolean;
+  kmsKey?: string;
+}
+
+export interface VolumeArgs {
+  claim: string;
+  disk: string;
+  region: string;
+  /** whole, but for the id of the new disk */
+  volume: KubeObject;
+}
+
+/** One Service of both clusters behind one load balancer; several ports of it share one weight. */
+export interface SharedService {
+  /** `namespace/name`, the same on both sides */
+  service: string;
+  loadBalancer: string;
+  ports: { group: string; port: number }[];
+  /** the cluster id by which the source's controller signs its members */
+  sourceOwner: string;
+}
+
+export interface AttachArgs {
+  service: SharedService;
+}
+
+export type Gate = PlaybookTraffic['gates'][number];
+
+export interface ShiftArgs {
+  service: SharedService;
+  /** percent of new connections for the target */
+  asked: number;
+  /** points */
+  tolerance: number;
+  holdMs: number;
+  gates: Gate[];
+}
+
+export interface CronJobsArgs {
+  jobs: { namespace: string; name: string }[];
+}
+
+export interface RetireArgs {
+  service: SharedService;
+}

@@ -1,0 +1,101 @@
+import { MigrateError } from './errors.js';
+import type { Emit } from './events.js';
+import type { Journal } from './journal.js';
+import type { World } from './ports.js';
+import type { AnyStepKind, Step, StepContext, StepKinds } from './step.js';
+
+/** What going forward and going back share: the world, the journal, and how steps are started side by side. */
+export interface Engine {
+  world: World;
+  journal: Journal;
+  kinds: StepKinds;
+  emit: Emit;
+  /** true once the operator pressed Ctrl-C */
+  stopping(): boolean;
+  /** steps side by side */
+  limit: number;
+}
+
+export type RunOutcome =
+  | { outcome: 'done' }
+  | { outcome: 'interrupted' }
+  /** the first failure; steps that were running beside it have ended */
+  | { outcome: 'stopped'; error: unknown; step: string };
+
+/** Thrown by a step at a safe point, after Ctrl-C. */
+export class Interrupted extends Error {
+  override name = 'Interrupted';
+}
+
+export function kindOf(step: Step, kinds: StepKinds): AnyStepKind {
+  const kind = kinds.get(step.kind);
+  if (kind) return kind;
+  throw new MigrateError('STEP_KIND_UNKNOWN', {
+    what: `Step ${step.id} is of kind "${step.kind}", which this version does not have.`,
+    why: 'The plan or the journal was written by another version.',
+    fix: 'Use the version that wrote it, or make a new plan.',
+  });
+}
+
+export function contextOf(step: Step, mark: string, engine: Engine): StepContext {
+  const { world, emit, stopping } = engine;
+  const title = kindOf(step, engine.kinds).title(step.args);
+  return {
+    world,
+    step,
+    mark,
+    emit,
+    stopping,
+    progress: (note) => emit({ type: 'step', step: step.id, state: 'progress', title, note }),
+  };
+}
+
+export const brief = (error: unknown) =>
+  error instanceof MigrateError ? { code: error.code, what: error.what } : { code: 'BUG', what: String(error) };
+
+interface Schedule<T> {
+  limit: number;
+  ready(item: T): boolean;
+  stopping(): boolean;
+  start(item: T): Promise<void>;
+  id(item: T): string;
+}
+
+/** Starts what is ready, up to the limit, until all is done or something failed. */
+export async function schedule<T>(items: readonly T[], how: Schedule<T>): Promise<RunOutcome> {
+  const waiting = new Set(items);
+  const running = new Map<T, Promise<void>>();
+  let failed: { error: unknown; step: string } | undefined;
+  let interrupted = false;
+
+  while (waiting.size > 0 || running.size > 0) {
+    if (!failed && !interrupted && !how.stopping()) {
+      for (const item of waiting) {
+        if (running.size >= how.limit) break;
+        if (!how.ready(item)) continue;
+        waiting.delete(item);
+        const ended = how
+          .start(item)
+          .catch((error: unknown) => {
+            if (error instanceof Interrupted) interrupted = true;
+            else failed ??= { error, step: how.id(item) };
+          })
+          .finally(() => running.delete(item));
+        running.set(item, ended);
+      }
+    }
+    if (running.size === 0) break;
+    await Promise.race(running.values());
+  }
+  if (failed) return { outcome: 'stopped', ...failed };
+  if (interrupted || (waiting.size > 0 && how.stopping())) return { outcome: 'interrupted' };
+  if (waiting.size > 0) {
+    const blocked = [...waiting].map((it) => how.id(it)).join(', ');
+    throw new MigrateError('STEPS_BLOCKED', {
+      what: `Steps ${blocked} wait for steps that are not done.`,
+      why: 'They belong to a phase that was left out, or to one that has not run yet.',
+      fix: 'Run the earlier phases first, or all of them: `migrate run` without --phase.',
+    });
+  }
+  return { outcome: 'done' };
+}

@@ -1,0 +1,55 @@
+import type { Report } from './preflight.js';
+
+/**
+ * What goes out of the engine. Views draw it; with `-o json` each is one line. The engine never prints.
+ */
+export type Event = { at: string } & EventBody;
+
+export type EventBody =
+  | { type: 'started'; command: string; name: string; digest: string; steps: number; source: string; target: string; resumed: boolean }
+  | { type: 'preflight'; report: Report }
+  | { type: 'step'; step: string; state: StepState; title: string; note?: string }
+  | ShareEvent
+  | { type: 'gate'; step: string; gate: string; state: 'pass' | 'fail' | 'wait'; why: string }
+  | { type: 'hold'; step: string; elapsedMs: number; holdMs: number }
+  | { type: 'warning'; what: string; fix?: string }
+  | { type: 'error'; code: string; what: string; why: string; do: string; now: string }
+  | EndedEvent;
+
+export type StepState = 'begun' | 'progress' | 'done' | 'failed' | 'undoing' | 'undone' | 'skipped';
+
+export interface ShareEvent {
+  type: 'share';
+  step: string;
+  service: string;
+  /** percent */
+  asked: number;
+  reachable: number;
+  measured: number;
+  /** the weights behind it */
+  source: { members: number; weight: number };
+  target: { members: number; weight: number };
+  /** percent that the rehearsal's virtual clients saw while the step was held */
+  clients?: number;
+}
+
+export type Outcome = 'done' | 'refused' | 'stopped' | 'waiting' | 'interrupted' | 'failed';
+
+export interface EndedEvent {
+  type: 'ended';
+  outcome: Outcome;
+  exit: number;
+  /** rehearsals only */
+  requests?: { sent: number; failed: number; source: number; target: number; longestPauseMs: number };
+  /** traffic only; percent */
+  share?: { asked: number; reachable: number; measured: number };
+  /** calls to both clusters and the cloud */
+  calls?: { reads: number; writes: number };
+  tookMs?: number;
+  serving?: string;
+  next?: string;
+  back?: string;
+  [extra: string]: unknown;
+}
+
+export type Emit = (event: EventBody) => void;

@@ -1,0 +1,99 @@
+import { createHash } from 'node:crypto';
+import { dataSteps } from './data.js';
+import { MigrateError } from './errors.js';
+import type { Inventory } from './inventory.js';
+import { canonical, pluralOf } from './objects.js';
+import type { Playbook } from './playbook.js';
+import type { Right, Side } from './ports.js';
+import type { Step, StepKinds } from './step.js';
+import { trafficSteps } from './traffic.js';
+
+/** (Playbook, Inventory) → Plan. Pure: no I/O, no clock. The same two give the same plan, byte for byte. */
+export interface Plan {
+  schemaVersion: 1;
+  name: string;
+  /** SHA-256 over all the rest but `takenAt`: two looks at an unchanged world give the same digest */
+  digest: string;
+  /** when the inventory was taken that this was made from */
+  takenAt: string;
+  playbook: Playbook;
+  /** each cluster by the uid of its kube-system namespace: a renamed or swapped context is noticed */
+  pins: Record<Side, { context: string; uid: string; version: string }>;
+  steps: Step[];
+  /** what the traffic steps will reach with the backends seen now */
+  shares: PlannedShare[];
+  /** what the operator should know before starting */
+  notes: string[];
+}
+
+export interface PlannedShare {
+  step: string;
+  service: string;
+  asked: number;
+  reachable: number;
+  /** how, in words: `source 100 a node, target 5 a pod` */
+  how: string;
+}
+
+/**
+ * @throws MigrateError PLAN_SAME_CLUSTER, PLAN_SHARE_UNREACHABLE, PLAN_SERVICE_UNFIT, PLAN_DISK_UNFIT, PLAN_NOT_SEEN
+ */
+export function makePlan(playbook: Playbook, inventory: Inventory): Plan {
+  const { source, target } = inventory;
+  if (source.uid === target.uid) {
+    throw new MigrateError('PLAN_SAME_CLUSTER', {
+      what: `Contexts ${source.context} and ${target.context} lead to the same cluster.`,
+      why: `Both have a kube-system namespace with uid ${source.uid}.`,
+      fix: 'Name another context as source or target in the playbook.',
+    });
+  }
+  const data = dataSteps(playbook, inventory);
+  const traffic = trafficSteps(playbook, inventory, data.steps);
+  const plan = {
+    schemaVersion: 1 as const,
+    name: playbook.name,
+    playbook,
+    pins: { source: pin(source), target: pin(target) },
+    steps: [...data.steps, ...traffic.steps],
+    shares: traffic.shares,
+    notes: [...data.notes, ...traffic.notes],
+  };
+  return { ...plan, digest: digestOf(plan), takenAt: inventory.takenAt };
+}
+
+const pin = ({ context, uid, version }: { context: string; uid: string; version: string }) => ({ context, uid, version });
+
+export const digestOf = (plan: Omit<Plan, 'digest' | 'takenAt'>): string =>
+  createHash('sha256').update(canonical(plan)).digest('hex');
+
+/** Reads a plan from a file's text. @throws MigrateError PLAN_INVALID */
+export function parsePlan(text: string, file: string): Plan {
+  const bad = (why: string) =>
+    new MigrateError('PLAN_INVALID', { what: `${file} is not a plan.`, why, fix: 'Make a new one with `migrate plan -o plan.json`.' });
+  let plan: Plan;
+  try {
+    plan = JSON.parse(text) as Plan;
+  } catch {
+    throw bad('It is not JSON.');
+  }
+  if (plan === null || typeof plan !== 'object' || plan.schemaVersion !== 1 || !Array.isArray(plan.steps)) throw bad('It has no schemaVersion 1 and no steps.');
+  const { digest, takenAt: _takenAt, ...rest } = plan;
+  if (digestOf(rest) !== digest) throw bad('Its digest does not match what it says: it was changed by hand or damaged.');
+  return plan;
+}
+
+/** What the identities need to carry the plan out, each right once, with resources named as the servers name them. */
+export function rightsNeeded(plan: Plan, kinds: StepKinds, inventory: Inventory): Record<Side, Right[]> {
+  const needs: Record<Side, Map<string, Right>> = { source: new Map(), target: new Map() };
+  for (const step of plan.steps) {
+    const rights = kinds.get(step.kind)?.rights(step.args) ?? {};
+    for (const side of ['source', 'target'] as const) {
+      for (const right of rights[side] ?? []) {
+        const served = inventory[side].served.find((it) => it.group === right.group && pluralOf(it.kind) === right.resource);
+        const named = { ...right, resource: served?.resource ?? right.resource };
+        needs[side].set(canonical(named), named);
+      }
+    }
+  }
+  return { source: [...needs.source.values()], target: [...needs.target.values()] };
+}

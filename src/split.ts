@@ -1,0 +1,152 @@
+/**
+ * The arithmetic of shares under Alibaba's cloud controller manager. Pure: no I/O, no clock.
+ *
+ * The share is of new connections: the sum of the target's backend weights over the sum of all, in one server group. The annotation
+ * `weight` is a total for a whole cluster, split by integer division with a floor of 1, and without it each backend weighs 100; so
+ * 95 to 5 over 20 + 20 pods is 20 %, not 5 %. The solver therefore searches every pair that may be written.
+ *
+ * @source kubernetes/cloud-provider-alibaba-cloud:pkg/controller/service/clbv1/vgroups.go, v2.14.0 (podNumberAlgorithm, podPercentAlgorithm)
+ */
+
+/** How a cluster's controller turns a Service into members of a server group. */
+export type Backends =
+  /** every candidate node by node port, or every pod by its own address: the same arithmetic */
+  | { mode: 'cluster' | 'eni'; members: number; defaultWeight?: number }
+  /** externalTrafficPolicy Local: nodes that have pods, by the number of pods on each */
+  | { mode: 'local'; podsPerNode: readonly number[] };
+
+/** What the annotation `weight` says: absent, or 0 to 100. */
+export type Weight = number | undefined;
+
+/** A pair of annotations, one a side. */
+export interface Pair {
+  source: Weight;
+  target: Weight;
+}
+
+export interface SplitQuestion {
+  /** percent of new connections for the target, 0 to 100 */
+  asked: number;
+  source: Backends;
+  target: Backends;
+  /** what is written now; the way from there must not leave the interval between the two shares */
+  from: Pair;
+  /** weight of members of the group that neither cluster owns */
+  others?: number;
+}
+
+export interface Split {
+  pair: Pair;
+  /** percent, exact by the controller's arithmetic */
+  reachable: number;
+  /** the side to write first, or none where one write or no write is enough */
+  order: ('source' | 'target')[];
+}
+
+/** Weight of each member, in the order of the nodes for `local`. */
+export function weightsOf(backends: Backends, weight: Weight): number[] {
+  if (backends.mode === 'local') {
+    const pods = backends.podsPerNode.filter((it) => it > 0);
+    const all = pods.reduce((sum, it) => sum + it, 0);
+    if (weight === undefined) return pods;
+    if (weight === 0) return pods.map(() => 0);
+    return pods.map((it) => Math.max(1, Math.floor((weight * it) / all)));
+  }
+  const each = eachOf(backends.members, backends.defaultWeight ?? 100, weight);
+  return Array.from({ length: backends.members }, () => each);
+}
+
+function eachOf(members: number, defaultWeight: number, weight: Weight): number {
+  if (weight === undefined) return defaultWeight;
+  if (weight === 0 || members === 0) return 0;
+  return Math.max(1, Math.floor(weight / members));
+}
+
+/** Sum of a side's weights in the group. */
+export function sumOf(backends: Backends, weight: Weight): number {
+  if (backends.mode !== 'local') return backends.members * eachOf(backends.members, backends.defaultWeight ?? 100, weight);
+  return weightsOf(backends, weight).reduce((sum, it) => sum + it, 0);
+}
+
+/** Percent for the target; NaN when nobody has a weight. */
+export const shareOf = (source: number, target: number, others = 0): number => (100 * target) / (source + target + others);
+
+/**
+ * The pair nearest to what was asked, among those that may be written: no side that has a share is at 0, the two are never 0 together,
+ * and one order of the two writes keeps every share in between inside the interval between before and after.
+ * Of equally near ones the one with fewer writes, then the one with the larger sum, for its finer next steps.
+ *
+ * @returns undefined when no permitted pair exists, e.g. a side with a share has no backend
+ */
+export function solve(question: SplitQuestion): Split | undefined {
+  return candidates(question)[0];
+}
+
+/** The nearest reachable shares below and above, for a refusal that says what would go. */
+export function nearestShares(question: SplitQuestion): { below?: number; above?: number } {
+  const shares = candidates(question).map((it) => it.reachable);
+  const below = shares.filter((it) => it <= question.asked);
+  const above = shares.filter((it) => it >= question.asked);
+  return {
+    ...(below.length > 0 && { below: Math.max(...below) }),
+    ...(above.length > 0 && { above: Math.min(...above) }),
+  };
+}
+
+function candidates(question: SplitQuestion): Split[] {
+  const { asked, source, target, from, others = 0 } = question;
+  const s0 = sumOf(source, from.source);
+  const t0 = sumOf(target, from.target);
+  const found: (Split & { writes: number; total: number })[] = [];
+  for (const [s1, sourceWeight] of settings(source, from.source)) {
+    for (const [t1, targetWeight] of settings(target, from.target)) {
+      if (!fits(asked, s1, t1, others)) continue;
+      const order = orderOf(s0, t0, s1, t1, others);
+      if (!order) continue;
+      const writes = order.length;
+      const pair = { source: sourceWeight, target: targetWeight };
+      found.push({ pair, reachable: shareOf(s1, t1, others), order, writes, total: s1 + t1 });
+    }
+  }
+  const off = (it: Split) => Math.abs(it.reachable - asked);
+  found.sort((a, b) => off(a) - off(b) || a.writes - b.writes || b.total - a.total);
+  return found.map(({ pair, reachable, order }) => ({ pair, reachable, order }));
+}
+
+/** Each sum that a side can show, with the setting that gives it; the present setting where it gives that sum too. */
+function settings(backends: Backends, now: Weight): Map<number, Weight> {
+  const bySum = new Map<number, Weight>([[sumOf(backends, now), now]]);
+  for (let weight = 100; weight >= 0; weight--) {
+    const sum = sumOf(backends, weight);
+    if (!bySum.has(sum)) bySum.set(sum, weight);
+  }
+  const unset = sumOf(backends, undefined);
+  if (!bySum.has(unset)) bySum.set(unset, undefined);
+  return bySum;
+}
+
+/** Zero means zero and all means all; everything between keeps both sides alive. */
+function fits(asked: number, s1: number, t1: number, others: number): boolean {
+  if (s1 + t1 + others === 0) return false;
+  if (asked === 0) return t1 === 0 && s1 > 0;
+  if (asked === 100) return s1 === 0 && t1 > 0;
+  return s1 > 0 && t1 > 0;
+}
+
+/** An order of writes that stays inside, or undefined. The receiving side goes first where both orders would do. */
+function orderOf(s0: number, t0: number, s1: number, t1: number, others: number): Split['order'] | undefined {
+  const changes = [s0 !== s1 && ('source' as const), t0 !== t1 && ('target' as const)].filter((it) => it !== false);
+  if (changes.length < 2) return changes;
+  const before = shareOf(s0, t0, others);
+  const after = shareOf(s1, t1, others);
+  const inside = (share: number) =>
+    // Nothing has a weight yet: there is no interval to leave, but the first write must not be the one to 0.
+    Number.isNaN(before) ? !Number.isNaN(share) : share >= Math.min(before, after) && share <= Math.max(before, after);
+  const targetFirst = shareOf(s0, t1, others);
+  const sourceFirst = shareOf(s1, t0, others);
+  const up = after >= before || Number.isNaN(before);
+  for (const first of up ? (['target', 'source'] as const) : (['source', 'target'] as const)) {
+    if (inside(first === 'target' ? targetFirst : sourceFirst)) return first === 'target' ? ['target', 'source'] : ['source', 'target'];
+  }
+  return undefined;
+}

@@ -1,0 +1,60 @@
+import type { Emit } from './events.js';
+import type { Right, Side, World } from './ports.js';
+
+/** A plan is data: steps are JSON with stable ids, and kinds give them life. */
+export interface Step<Args = unknown> {
+  /** `data/backup`, `traffic/20` */
+  id: string;
+  kind: string;
+  phase: Phase;
+  args: Args;
+  /** ids of the steps that must be done before */
+  after: string[];
+}
+
+export const PHASES = ['data', 'traffic', 'complete'] as const;
+export type Phase = (typeof PHASES)[number];
+
+/** What a step knows besides its arguments. */
+export interface StepContext {
+  world: World;
+  step: Step;
+  /** digest of the plan, shortened: names and tags derive from it and the step's id, so a second apply finds the first's work */
+  mark: string;
+  emit: Emit;
+  /** one line on how far it is */
+  progress(note: string): void;
+  /** true once the operator pressed Ctrl-C: long waits end at the next safe point */
+  stopping(): boolean;
+}
+
+/** What undoing could not reach now and must still be done, e.g. with a dead API server. */
+export interface Debt {
+  side: Side;
+  what: string;
+}
+
+export interface StepKind<Args, Before> {
+  readonly kind: string;
+  title(args: Args): string;
+  /** how it is undone, for the plan's last column */
+  wayBack(args: Args): string;
+  rights(args: Args): { source?: Right[]; target?: Right[] };
+  /** Refuses, or returns what undo will need. Runs once, before the first apply; it only reads. */
+  check(args: Args, context: StepContext): Promise<Before>;
+  /** Safe to call again after a kill, with the recorded before. */
+  apply(args: Args, before: Before, context: StepContext): Promise<void>;
+  /** Asks the world, never the reply to apply. */
+  verify(args: Args, before: Before, context: StepContext): Promise<void>;
+  /** Watches after verify, e.g. a hold with its gates; throwing here undoes the step. */
+  hold?(args: Args, before: Before, context: StepContext): Promise<void>;
+  /** Safe to call again, and for a step that never got as far as apply. */
+  undo(args: Args, before: Before, context: StepContext): Promise<Debt[]>;
+  /** Steps with the same key are undone in one go, by the before of the oldest: a roll-back from 100 % need not stop at 50. */
+  undoneWith?(args: Args): string;
+}
+
+// A registry holds kinds of different arguments; each step's own kind reads its own.
+// oxlint-disable-next-line typescript/no-explicit-any
+export type AnyStepKind = StepKind<any, any>;
+export type StepKinds = ReadonlyMap<string, AnyStepKind>;

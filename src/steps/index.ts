@@ -1,0 +1,14 @@
+import type { AnyStepKind, StepKinds } from '../step.js';
+import { attach } from './attach.js';
+import { convert } from './convert.js';
+import { cronJobs } from './cronjobs.js';
+import { copySnapshot, createDisk, createVolume, snapshot } from './disks.js';
+import { retire } from './retire.js';
+import { scale } from './scale.js';
+import { shift } from './shift.js';
+import { backup, restore, rules } from './velero.js';
+
+const ALL: readonly AnyStepKind[] = [backup, rules, restore, convert, scale, snapshot, copySnapshot, createDisk, createVolume, attach, shift, cronJobs, retire];
+
+/** Every kind of step, by its name in plans and journals. */
+export const stepKinds: StepKinds = new Map(ALL.map((it) => [it.kind, it]));

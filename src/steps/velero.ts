@@ -1,0 +1,393 @@
+import type { BackupArgs, RestoreArgs, RulesArgs } from '../args.js';
+import { MigrateError } from '../errors.js';
+import { pathOf, rightOn, splitKind, splitPath } from '../objects.js';
+import type { Cluster, Kind, KubeObject } from '../ports.js';
+import type { StepContext, StepKind } from '../step.js';
+import { count, spell } from '../words.js';
+import { owing } from './owing.js';
+import { until } from './wait.js';
+
+/**
+ * Applications by Velero: we create its Backup and Restore objects and judge them by phase and counts, never by a command's exit
+ * status, with a deadline of our own, for Velero can wait for ever.
+ *
+ * @source vmware-tanzu/velero:pkg/apis/velero/v1 (phases, counts), and runs of 1.18.3: zero counts are absent keys
+ */
+
+const BACKUP: Kind = 'Backup.velero.io';
+const RESTORE: Kind = 'Restore.velero.io';
+const MARK = 'migrate/plan';
+
+/** More than this many failed tries under new names is no bad luck. */
+const TRIES = 3;
+
+const markOf = ({ mark, step }: StepContext, name: string) => ({ [MARK]: `${name}-${mark}`, 'migrate/step': step.id.replaceAll('/', '.') });
+const baseName = ({ mark }: StepContext, name: string) => `migrate-${name}-${mark}`;
+const tryName = (base: string, index: number) => (index === 0 ? base : `${base}-${index + 1}`);
+
+const veleroRights = (resource: string) => ['get', 'list', 'create', 'delete'].map((verb) => ({ verb, group: 'velero.io', resource }));
+
+export const backup: StepKind<BackupArgs, Record<string, never>> = {
+  kind: 'velero-backup',
+  title: ({ namespaces }) => `Velero backup of ${namespaces.join(', ')}`,
+  wayBack: () => 'deletes the backup',
+  rights: () => ({ source: [...veleroRights('backups'), ...veleroRights('deletebackuprequests'), { verb: 'get', group: 'velero.io', resource: 'backupstoragelocations' }] }),
+
+  async check({ namespace, location }, { world }) {
+    for (const side of ['source', 'target'] as const) await mustBeAvailable(world[side], namespace, location);
+    return {};
+  },
+
+  async apply(args, _before, context) {
+    await ensure(context.world.source, BACKUP, args.namespace, baseName(context, args.name), (name) => ({
+      apiVersion: 'velero.io/v1',
+      kind: 'Backup',
+      metadata: { name, namespace: args.namespace, labels: markOf(context, args.name) },
+      spec: {
+        includedNamespaces: args.namespaces,
+        excludedResources: args.excluded,
+        includeClusterResources: false,
+        snapshotVolumes: false,
+        storageLocation: args.location,
+        ttl: '720h0m0s',
+      },
+    }));
+  },
+
+  async verify(args, _before, context) {
+    await untilEnded(context.world.source, BACKUP, args, context, 'itemsBackedUp');
+  },
+
+  async undo(args, _before, context) {
+    const { world } = context;
+    for (const name of await namesOf(world.source, BACKUP, args.namespace, baseName(context, args.name))) {
+      const request: KubeObject = {
+        apiVersion: 'velero.io/v1',
+        kind: 'DeleteBackupRequest',
+        metadata: { name, namespace: args.namespace, labels: { 'velero.io/backup-name': name, ...markOf(context, args.name) } },
+        spec: { backupName: name },
+      };
+      if (!(await world.source.get({ kind: 'DeleteBackupRequest.velero.io', namespace: args.namespace, name }))) await world.source.create(request);
+    }
+    await until(
+      world.clock,
+      {
+        code: 'BACKUP_NOT_DELETED',
+        deadlineMs: args.deadlineMs,
+        subject: `Backup ${baseName(context, args.name)}`,
+        why: 'Velero on the source does not run, or its storage location is read-only.',
+        fix: 'Look at its DeleteBackupRequest on the source, then go back again.',
+        progress: context.progress,
+      },
+      async () => {
+        const left = await namesOf(world.source, BACKUP, args.namespace, baseName(context, args.name));
+        return left.length === 0 ? undefined : `${left.join(', ')} is still there`;
+      },
+    );
+    // The target's copy of it goes when the two servers next compare notes with the store.
+    return owing(`the copy of ${baseName(context, args.name)} is still listed there.`, () =>
+      until(
+        world.clock,
+        {
+          code: 'BACKUP_NOT_DELETED',
+          deadlineMs: args.deadlineMs,
+          subject: `Backup ${baseName(context, args.name)} on the target`,
+          why: 'Velero on the target does not run.',
+          fix: 'Look at Velero on the target, then go back again.',
+          progress: context.progress,
+        },
+        async () => {
+          const left = await namesOf(world.target, BACKUP, args.namespace, baseName(context, args.name));
+          return left.length === 0 ? undefined : `${left.join(', ')} is still listed`;
+        },
+      ),
+    );
+  },
+};
+
+/** @throws MigrateError VELERO_MISSING, STORAGE_UNAVAILABLE */
+async function mustBeAvailable(cluster: Cluster, namespace: string, location: string): Promise<void> {
+  const found = await cluster.get({ kind: 'BackupStorageLocation.velero.io', namespace, name: location }).catch((error: unknown) => {
+    if (error instanceof MigrateError && error.code === 'KUBE_NOT_SERVED') return undefined;
+    throw error;
+  });
+  if (!found) {
+    throw new MigrateError('VELERO_MISSING', {
+      what: `The ${cluster.side} has no BackupStorageLocation ${namespace}/${location}.`,
+      why: 'Velero is not installed there, or under other names.',
+      fix: 'Install Velero on both sides with the same bucket, or name its namespace and location under `data.velero`.',
+    });
+  }
+  const phase: unknown = found['status']?.phase;
+  if (phase !== 'Available') {
+    throw new MigrateError('STORAGE_UNAVAILABLE', {
+      what: `Storage location ${namespace}/${location} on the ${cluster.side} is ${typeof phase === 'string' ? phase : 'not validated yet'}.`,
+      why: String(found['status']?.message ?? 'Velero has not said why.'),
+      fix: 'Look at its bucket and credentials; run again when it is Available.',
+    });
+  }
+}
+
+/** Finds the object of the first try that has not failed, or makes the next one: a failed one's name is taken for good. */
+async function ensure(cluster: Cluster, kind: Kind, namespace: string, base: string, make: (name: string) => KubeObject): Promise<void> {
+  for (let index = 0; index < TRIES; index++) {
+    const name = tryName(base, index);
+    const found = await cluster.get({ kind, namespace, name });
+    if (found && isBad(found)) continue;
+    if (!found) await cluster.create(make(name));
+    return;
+  }
+  throw new MigrateError('VELERO_KEEPS_FAILING', {
+    what: `${splitKind(kind).kind} ${namespace}/${base} failed ${TRIES} times.`,
+    why: 'The reason does not go away by itself.',
+    fix: `See \`velero ${splitKind(kind).kind.toLowerCase()} describe ${base}\` on the ${cluster.side}; then roll back and run again.`,
+  });
+}
+
+const phaseOf = (object: KubeObject): string => String(object['status']?.phase ?? 'New');
+
+const ENDED_BADLY = new Set(['Failed', 'FailedValidation', 'PartiallyFailed', 'FinalizingPartiallyFailed', 'WaitingForPluginOperationsPartiallyFailed', 'Deleting']);
+
+/** On its way to no good end, or there already. */
+const isBad = (object: KubeObject) => ENDED_BADLY.has(phaseOf(object));
+
+async function namesOf(cluster: Cluster, kind: Kind, namespace: string, base: string): Promise<string[]> {
+  const found = await cluster.list(kind, { namespace });
+  return found.map((it) => it.metadata.name).filter((name) => Array.from({ length: TRIES }, (_, index) => tryName(base, index)).includes(name));
+}
+
+/** The youngest try: the one that counts. */
+async function latest(cluster: Cluster, kind: Kind, namespace: string, base: string): Promise<KubeObject | undefined> {
+  for (let index = TRIES - 1; index >= 0; index--) {
+    const found = await cluster.get({ kind, namespace, name: tryName(base, index) });
+    if (found) return found;
+  }
+  return undefined;
+}
+
+/** @throws MigrateError VELERO_FAILED, VELERO_TOO_SLOW */
+async function untilEnded(cluster: Cluster, kind: Kind, args: { namespace: string; name: string; deadlineMs: number }, context: StepContext, counter: string): Promise<KubeObject> {
+  const word = splitKind(kind).kind;
+  const base = baseName(context, args.name);
+  let ended: KubeObject | undefined;
+  let phase = '';
+  let phaseSince = context.world.clock.now();
+  for (let pause = 500; !ended; pause = Math.min(pause * 1.5, 10_000)) {
+    const object = await latest(cluster, kind, args.namespace, base);
+    const now = object ? phaseOf(object) : 'absent';
+    if (now !== phase) [phase, phaseSince] = [now, context.world.clock.now()];
+    if (object && (isBad(object) || phase === 'Completed')) ended = object;
+    else if (context.world.clock.now() - phaseSince > args.deadlineMs) {
+      throw new MigrateError('VELERO_TOO_SLOW', {
+        what: `${word} ${args.namespace}/${base} on the ${cluster.side} has been ${phase} for ${spell(args.deadlineMs)}.`,
+        why: 'Velero does not run, waits in a queue, or hangs; it has no deadline of its own for this.',
+        fix: 'Look at its log; give it longer by `data.velero.deadline`, or run again.',
+      });
+    } else {
+      const { totalItems, [counter]: done } = (object?.['status']?.progress ?? {}) as Record<string, number>;
+      context.progress(totalItems === undefined ? phase : `${phase}, ${done ?? 0} of ${totalItems} objects`);
+      await context.world.clock.sleep(pause);
+    }
+  }
+  const { errors = 0, warnings = 0, failureReason, validationErrors } = ended['status'] ?? {};
+  if (phase !== 'Completed' || errors > 0) {
+    throw new MigrateError('VELERO_FAILED', {
+      what: `${word} ${args.namespace}/${ended.metadata.name} on the ${cluster.side} ended ${phase} with ${count(Number(errors), 'error')} and ${count(Number(warnings), 'warning')}.`,
+      why: String(failureReason ?? (validationErrors as string[] | undefined)?.join('; ') ?? 'Its results name each object and reason.'),
+      fix: `See \`velero ${word.toLowerCase()} describe ${ended.metadata.name} --details\` on the ${cluster.side}, mend the cause, then run again: it is tried under a new name.`,
+    });
+  }
+  return ended;
+}
+
+// ---- the rules by which things arrive inert
+
+export const rules: StepKind<RulesArgs, Record<string, never>> = {
+  kind: 'restore-rules',
+  title: ({ namespace }) => `Rules in ${namespace}: everything arrives inert`,
+  wayBack: () => 'deletes the rules',
+  rights: () => ({ target: ['get', 'create', 'delete'].map((verb) => ({ verb, group: '', resource: 'configmaps' })) }),
+
+  async check(_args) {
+    return {};
+  },
+
+  async apply(args, _before, context) {
+    const name = baseName(context, args.name);
+    if (await context.world.target.get({ kind: 'ConfigMap', namespace: args.namespace, name })) return;
+    await context.world.target.create({
+      apiVersion: 'v1',
+      kind: 'ConfigMap',
+      metadata: { name, namespace: args.namespace, labels: markOf(context, args.name) },
+      // Exactly one key, or Velero refuses the restore.
+      data: { 'rules.yaml': args.rules },
+    });
+  },
+
+  async verify(args, _before, context) {
+    const name = baseName(context, args.name);
+    const found = await context.world.target.get({ kind: 'ConfigMap', namespace: args.namespace, name });
+    if (found?.['data']?.['rules.yaml'] === args.rules) return;
+    throw new MigrateError('RULES_NOT_THERE', {
+      what: `ConfigMap ${args.namespace}/${name} on the target does not hold the rules of this plan.`,
+      why: 'Something else wrote a ConfigMap of that name. Without its rules the restore would bring things to life.',
+      fix: 'Delete that ConfigMap, then run again.',
+    });
+  },
+
+  undo: (args, _before, context) =>
+    owing(`ConfigMap ${baseName(context, args.name)} is left there.`, () =>
+      context.world.target.delete({ kind: 'ConfigMap', namespace: args.namespace, name: baseName(context, args.name) }),
+    ),
+};
+
+// ---- restore
+
+export interface RestoreBefore {
+  /** namespaces of the plan that the target had already; the others go again when the restore is undone */
+  namespaces: string[];
+}
+
+export const restore: StepKind<RestoreArgs, RestoreBefore> = {
+  kind: 'velero-restore',
+  title: ({ namespaces, expects }) => `Velero restore of ${namespaces.join(', ')} (${count(Object.values(expects).flat().length, 'object')}), inert`,
+  wayBack: () => 'deletes what it brought',
+  rights: ({ expects }) => ({
+    source: [],
+    target: [
+      ...veleroRights('restores'),
+      { verb: 'get', group: 'velero.io', resource: 'backups' },
+      { verb: 'get', group: '', resource: 'namespaces' },
+      { verb: 'delete', group: '', resource: 'namespaces' },
+      ...Object.keys(expects).flatMap((kind) => ['list', 'delete'].map((verb) => rightOn(verb, kind))),
+    ],
+  }),
+
+  async check(args, { world }) {
+    const there: string[] = [];
+    for (const name of args.namespaces) {
+      const found = await world.target.get({ kind: 'Namespace', name });
+      if (found?.metadata.deletionTimestamp) {
+        throw new MigrateError('NAMESPACE_ENDING', { what: `Namespace ${name} on the target is being deleted.`, why: 'A restore into it would hang for minutes on each object.', fix: 'Wait until it is gone, then run again.' });
+      }
+      if (found) there.push(name);
+    }
+    return { namespaces: there };
+  },
+
+  async apply(args, _before, context) {
+    const base = baseName(context, args.name);
+    const source = await latest(context.world.source, BACKUP, args.namespace, base);
+    const backupName = source?.metadata.name ?? base;
+    await until(
+      context.world.clock,
+      {
+        code: 'BACKUP_NOT_SYNCED',
+        deadlineMs: args.deadlineMs,
+        subject: `Backup ${backupName} on the target`,
+        why: 'Velero on the target does not run, or reads another bucket or prefix.',
+        fix: 'Compare the BackupStorageLocations of both sides, then run again.',
+        progress: context.progress,
+      },
+      async () => ((await context.world.target.get({ kind: BACKUP, namespace: args.namespace, name: backupName })) ? undefined : 'it has not been synced from the store yet'),
+    );
+    await ensure(context.world.target, RESTORE, args.namespace, base, (name) => ({
+      apiVersion: 'velero.io/v1',
+      kind: 'Restore',
+      metadata: { name, namespace: args.namespace, labels: markOf(context, args.name) },
+      spec: {
+        backupName,
+        includedNamespaces: args.namespaces,
+        excludedResources: [...args.excluded, 'nodes', 'backups.velero.io', 'restores.velero.io', 'resticrepositories.velero.io', 'backuprepositories.velero.io', 'csinodes.storage.k8s.io', 'volumeattachments.storage.k8s.io'],
+        includeClusterResources: false,
+        restorePVs: false,
+        resourceModifier: { kind: 'ConfigMap', name: base },
+      },
+    }));
+  },
+
+  async verify(args, _before, context) {
+    await untilEnded(context.world.target, RESTORE, args, context, 'itemsRestored');
+    await allThere(args, context);
+    await until(
+      context.world.clock,
+      {
+        code: 'CLAIM_NOT_BOUND',
+        deadlineMs: args.deadlineMs,
+        subject: 'Claims on the target',
+        why: 'The volume was not made, names another claim, or has another class.',
+        fix: 'Compare claim and volume (kubectl describe pvc), then run again.',
+        progress: context.progress,
+      },
+      async () => {
+        for (const path of args.claims) {
+          const claim = await context.world.target.get({ kind: 'PersistentVolumeClaim', ...splitPath(path) });
+          const phase = String(claim?.['status']?.phase ?? 'absent');
+          if (phase !== 'Bound') return `${path} is ${phase}`;
+        }
+        return undefined;
+      },
+    );
+  },
+
+  undo: (args, before, context) => owing('what the restore brought is still there.', () => removeRestored(args, before, context)),
+};
+
+/** Completed is no proof: what was expected is looked for, per kind and name. */
+async function allThere(args: RestoreArgs, { world }: StepContext): Promise<void> {
+  const missing: string[] = [];
+  for (const [kind, wanted] of Object.entries(args.expects)) {
+    const present = new Set((await Promise.all(args.namespaces.map((namespace) => world.target.list(kind, { namespace })))).flat().map((it) => pathOf(it.metadata)));
+    missing.push(...wanted.filter((it) => !present.has(it)).map((it) => `${splitKind(kind).kind.toLowerCase()} ${it}`));
+  }
+  if (missing.length === 0) return;
+  throw new MigrateError('RESTORE_INCOMPLETE', {
+    what: `${count(missing.length, 'object')} of the source did not arrive: ${missing.slice(0, 10).join(', ')}${missing.length > 10 ? ', …' : ''}.`,
+    why: 'The restore says Completed; they were not in the backup, or were left out.',
+    fix: 'Look for them in the backup (`velero backup describe --details`); then run again.',
+  });
+}
+
+/** Only what carries the label of our restore, then the namespaces that it made, then the restore itself. */
+async function removeRestored(args: RestoreArgs, before: RestoreBefore, context: StepContext): Promise<void> {
+  const { world, progress } = context;
+  const restores = await namesOf(world.target, RESTORE, args.namespace, baseName(context, args.name));
+  const ours = async () => {
+    const found: { kind: Kind; object: KubeObject }[] = [];
+    for (const kind of Object.keys(args.expects)) {
+      for (const namespace of args.namespaces) {
+        for (const name of restores) {
+          const list = await world.target.list(kind, { namespace, labels: `velero.io/restore-name=${name}` });
+          found.push(...list.map((object) => ({ kind, object })));
+        }
+      }
+    }
+    return found;
+  };
+  for (const { kind, object } of await ours()) {
+    if (object.metadata.deletionTimestamp) continue;
+    await world.target.delete({ kind, namespace: object.metadata.namespace ?? '', name: object.metadata.name }, { ...(object.metadata.uid && { uid: object.metadata.uid }), propagation: 'Background' });
+  }
+  for (const name of args.namespaces.filter((it) => !before.namespaces.includes(it))) await world.target.delete({ kind: 'Namespace', name });
+  for (const name of restores) await world.target.delete({ kind: RESTORE, namespace: args.namespace, name });
+  await until(
+    world.clock,
+    {
+      code: 'RESTORE_NOT_REMOVED',
+      deadlineMs: args.deadlineMs,
+      subject: 'What the restore brought',
+      why: 'A finalizer waits for its controller: the cloud controller manager for Services, Velero for Restores.',
+      fix: 'See which object is left and which controller it waits for, then go back again.',
+      progress,
+    },
+    async () => {
+      const [left] = await ours();
+      if (left) return `${splitKind(left.kind).kind.toLowerCase()} ${pathOf(left.object.metadata)} is still there`;
+      for (const name of args.namespaces.filter((it) => !before.namespaces.includes(it))) {
+        if (await world.target.get({ kind: 'Namespace', name })) return `namespace ${name} is still there`;
+      }
+      const [still] = await namesOf(world.target, RESTORE, args.namespace, baseName(context, args.name));
+      return still && `restore ${still} is still there`;
+    },
+  );
+}

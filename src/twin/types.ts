@@ -30,6 +30,22 @@ export interface TwinClock {
   park(ms: number): Promise<void>;
 }
 
+/** One resource that a server serves, in one version. */
+export interface ApiResource {
+  /** as in ClusterApi: `v1/services`, `apps/v1/deployments` */
+  path: string;
+  /** '' for the core group */
+  group: string;
+  version: string;
+  /** plural */
+  resource: string;
+  kind: string;
+  namespaced: boolean;
+  verbs: string[];
+  /** in its group's preferred version, or in none of it, and then in the first that has it */
+  preferred: boolean;
+}
+
 export interface ApiError extends Error {
   /** HTTP status, e.g. 404, 409 */
   status: number;
@@ -50,6 +66,8 @@ export interface ClusterApi {
   /** as /version says, e.g. `v1.20.15` */
   readonly version: string;
   serves(resource: string): boolean;
+  /** what discovery says at this moment, without subresources */
+  resources?(): Promise<ApiResource[]>;
   list(resource: string, namespace?: string): Promise<TwinObject[]>;
   /** undefined when there is none */
   get(resource: string, namespace: string | undefined, name: string): Promise<TwinObject | undefined>;

@@ -1,0 +1,53 @@
+import type { KubeObject } from '../src/ports.js';
+
+/**
+ * The cloud controller manager's annotations on a Service. It reads two prefixes; the newer one wins as soon as its key
+ * exists, even with an empty value.
+ *
+ * @source kubernetes/cloud-provider-alibaba-cloud:pkg/controller/service/reconcile/annotation/annotations.go
+ */
+export const PREFIXES = [
+  'service.beta.kubernetes.io/alibaba-cloud-loadbalancer-',
+  'service.beta.kubernetes.io/alicloud-loadbalancer-',
+] as const;
+
+/** @returns undefined when neither prefix has it */
+export function annotation(service: KubeObject | undefined, suffix: string): string | undefined {
+  const annotations = service?.metadata.annotations ?? {};
+  for (const prefix of PREFIXES) {
+    const value = annotations[prefix + suffix];
+    if (value !== undefined) return value;
+  }
+  return undefined;
+}
+
+/** Every suffix that the controller reads, of v2.14.0 and before. */
+export const SUFFIXES = `
+  acl-id acl-status acl-type additional-resource-tags address-type backend-ip-version backend-label bandwidth cert-id
+  charge-type connection-drain connection-drain-timeout cookie cookie-timeout default-weight delete-protection
+  domain-extensions established-timeout external-ip-type force-override-listeners forward-port health-check-connect-port
+  health-check-connect-timeout health-check-domain health-check-flag health-check-httpcode health-check-interval
+  health-check-method health-check-switch health-check-timeout health-check-type health-check-uri healthy-threshold hostname
+  http2-enabled id idle-timeout ignore-weight-update instance-charge-type ip ip-version master-zoneid
+  modification-protection name network-type persistence-timeout preserve-lb-on-delete protocol-port proxy-protocol
+  remove-unscheduled-backend request-timeout resource-group-id scheduler slave-zoneid spec sticky-session
+  sticky-session-type tls-cipher-policy type tunnel-type unhealthy-threshold vgroup-port vswitch-id weight
+  xforwardedfor-clientsrcport xforwardedfor-proto xforwardedfor-slbport`
+  .trim()
+  .split(/\s+/);
+
+/** `k8s/<port>/<service>/<namespace>/<cluster id>`: how the controller signs groups and members that it made. */
+export interface Signature {
+  port: string;
+  service: string;
+  namespace: string;
+  clusterId: string;
+}
+
+/** @source kubernetes/cloud-provider-alibaba-cloud:pkg/model/load_balancer.go: five parts, the first of them `k8s` */
+export function signature(text: string): Signature | undefined {
+  const parts = text.split('/');
+  const [head, port, service, namespace, clusterId] = parts;
+  if (parts.length !== 5 || head !== 'k8s' || !port || !service || !namespace || !clusterId) return undefined;
+  return { port, service, namespace, clusterId };
+}

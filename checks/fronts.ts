@@ -1,0 +1,68 @@
+import { Unknown, type SideSight, type Sight } from '../src/check.js';
+import type { TrafficService } from '../src/playbook.js';
+import type { KubeObject, Listener, LoadBalancer, ServerGroup } from '../src/ports.js';
+import { annotation } from './annotations.js';
+import { cloudConfig } from './config-maps.js';
+
+/** A service whose traffic moves, with all that stands before it. */
+export interface Front {
+  asked: TrafficService;
+  /** `service shop/web` */
+  about: string;
+  namespace: string;
+  name: string;
+  /** undefined when that side has none */
+  source: KubeObject | undefined;
+  target: KubeObject | undefined;
+}
+
+/** A front whose load balancer is there. */
+export interface BalancedFront extends Front {
+  balancer: LoadBalancer;
+  listener: Listener | undefined;
+  group: ServerGroup | undefined;
+}
+
+export function fronts({ playbook, source, target }: Sight): Front[] {
+  return (playbook.traffic?.services ?? []).map((asked) => {
+    const [namespace = '', name = ''] = asked.service.split('/');
+    const on = (side: SideSight) => side.get('Service', namespace, name);
+    return { asked, about: `service ${asked.service}`, namespace, name, source: on(source), target: on(target) };
+  });
+}
+
+/**
+ * @returns undefined when neither the playbook nor the source's Service names one
+ */
+export const balancerId = ({ asked, source }: Front): string | undefined => asked.loadBalancer ?? (annotation(source, 'id') || undefined);
+
+/** @throws Unknown  which load balancer it is cannot be told, or it could not be read */
+export function balancerOf(front: Front, sight: Sight): LoadBalancer | undefined {
+  const id = balancerId(front);
+  if (id !== undefined) return sight.loadBalancer(id);
+  throw new Unknown(`${front.about}: neither its annotations nor the playbook (\`loadBalancer:\`) name its load balancer`);
+}
+
+/** Fronts whose load balancer does not exist are left out: `listener-group` tells of those. */
+export function balanced(sight: Sight): BalancedFront[] {
+  return fronts(sight).flatMap((front) => {
+    const balancer = balancerOf(front, sight);
+    if (!balancer) return [];
+    const listener = balancer.listeners.find((it) => it.port === front.asked.port);
+    return [{ ...front, balancer, listener, group: balancer.groups.find((it) => it.id === front.asked.group) }];
+  });
+}
+
+export type BackendMode = 'cluster' | 'local' | 'eni';
+
+/**
+ * What the controller of that side would make members of: every node, the nodes that have pods, or the pods.
+ *
+ * @param service  as it is or will be on that side
+ * @source kubernetes/cloud-provider-alibaba-cloud:pkg/controller/service/reconcile/backend/backend.go
+ */
+export function backendMode(side: SideSight, service: KubeObject | undefined): BackendMode {
+  const asked = service?.metadata.annotations?.['service.beta.kubernetes.io/backend-type'] ?? cloudConfig(side)?.serviceBackendType;
+  if (asked === 'eni') return 'eni';
+  return service?.['spec']?.externalTrafficPolicy === 'Local' ? 'local' : 'cluster';
+}

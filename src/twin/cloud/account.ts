@@ -1,0 +1,194 @@
+import type { CloudSeed, Json, TwinClock, TwinCloud } from '../types.js';
+import { CloudRefusal, refuse } from './errors.js';
+import { hashText, idSource } from './ids.js';
+import { missing, parameters as readParameters } from './parameters.js';
+import type { Action, Context, Health, Limits, Product, Rates } from './product.js';
+import { checkRegion } from './regions.js';
+import { attachNow, detachNow } from './ecs/disks.js';
+import { ecs } from './ecs.js';
+import { seedState } from './seed.js';
+import { plugInterface, registerInstance } from './servers.js';
+import { listenerBackends } from './slb/traffic.js';
+import { vpc } from './vpc.js';
+import { sts } from './sts.js';
+import { type Certificate, type CloudState, type Eip, emptyState, snapshotOf, type Vpc } from './state.js';
+import { slb } from './slb.js';
+
+/** Every product that the cloud has; another one is one more file and one more line. */
+const PRODUCTS: readonly Product[] = [slb, ecs, vpc, sts];
+
+export const DEFAULT_LIMITS: Limits = {
+  backendsPerCall: 40,
+  backendsPerLoadBalancer: 200,
+  membershipsPerServer: 50,
+  listenersPerLoadBalancer: 50,
+  rulesPerListener: 40,
+  tagsPerResource: 20,
+  snapshotsPerDisk: 256,
+  disksPerInstance: 16,
+  callsPerMinute: { CreateVServerGroup: 90 },
+};
+
+export const DEFAULT_RATES: Rates = {
+  applyMs: 0,
+  snapshotFixedMs: 10_000,
+  snapshotGiBPerSecond: 1,
+  copyFixedMs: 60_000,
+  copyMiBPerSecond: 100,
+  copyIncrement: 0.1,
+  diskFixedMs: 5_000,
+  diskGiBPerSecond: 2,
+  attachMs: 3_000,
+};
+
+export interface AccountOptions {
+  clock: TwinClock;
+  /** where calls go that name no region */
+  region: string;
+  /** ids depend on it */
+  seedNumber?: number;
+  limits?: Partial<Limits>;
+  rates?: Partial<Rates>;
+  /** the load balancer's health checks; everything is normal without it */
+  health?: (server: string, ip: string, port: number) => Health;
+  /** `accept`: members may be servers that nobody made known */
+  unknownServers?: 'refuse' | 'accept';
+  /** disk categories that a zone doesn't sell, e.g. `{ 'cn-hangzhou-b': ['cloud_essd'] }` */
+  notSold?: Record<string, string[]>;
+  vpcs?: Vpc[];
+  eips?: Eip[];
+  certificates?: Certificate[];
+}
+
+export interface Account extends TwinCloud {
+  readonly state: CloudState;
+  seed(seed: CloudSeed): void;
+  /** the product of a version such as `2014-05-15` */
+  product(version: string): Product | undefined;
+  /** One call with everything but signature, faults and rights. */
+  invoke(product: Product, action: string, raw: Record<string, string>, via: Context['via']): Json;
+  requestId(): string;
+}
+
+const MINUTE_MS = 60_000;
+const TOKEN_PATTERN = /^[\u0021-\u007e]{1,64}$/;
+
+// Parts of the common envelope, which a repeated call may carry anew.
+const NOT_COMPARED = new Set(['ClientToken', 'OwnerId', 'OwnerAccount', 'ResourceOwnerId', 'ResourceOwnerAccount', 'Format']);
+
+const comparable = (raw: Record<string, string>): string =>
+  JSON.stringify(
+    Object.entries(raw)
+      .filter(([key]) => !NOT_COMPARED.has(key))
+      .sort(([a], [b]) => (a < b ? -1 : 1)),
+  );
+
+/** Answers of calls with a ClientToken: the same call again gets the same answer, another one under its token is refused. */
+function tokenBook(): { run(key: string, raw: Record<string, string>, run: () => Json): Json } {
+  const answered = new Map<string, { asked: string; answer: Json }>();
+  return {
+    run(key, raw, run) {
+      const token = raw['ClientToken'];
+      if (token === undefined || token === '') return run();
+      if (!TOKEN_PATTERN.test(token)) refuse(400, 'InvalidClientToken', 'ClientToken has at most 64 ASCII characters.');
+      const asked = comparable(raw);
+      const earlier = answered.get(`${key}/${token}`);
+      if (earlier && earlier.asked !== asked) {
+        refuse(403, 'IdempotentParameterMismatch', 'The specified ClientToken was used with other parameters.');
+      }
+      if (earlier) return structuredClone(earlier.answer);
+      const answer = run();
+      answered.set(`${key}/${token}`, { asked, answer: structuredClone(answer) });
+      return answer;
+    },
+  };
+}
+
+function throttle(clock: TwinClock, limits: Limits): (action: string) => void {
+  const calls = new Map<string, number[]>();
+  return (action) => {
+    const limit = limits.callsPerMinute[action];
+    if (limit === undefined) return;
+    const now = clock.now();
+    const recent = (calls.get(action) ?? []).filter((at) => now - at < MINUTE_MS);
+    calls.set(action, recent);
+    if (recent.length >= limit) refuse(400, 'Throttling.User', 'Request was denied due to user flow control.');
+    recent.push(now);
+  };
+}
+
+/** One cloud account in memory, without the wire. */
+export function openAccount(options: AccountOptions): Account {
+  const { clock } = options;
+  const state = emptyState(options.region);
+  for (const it of options.vpcs ?? []) state.vpcs.set(it.id, it);
+  for (const it of options.eips ?? []) state.eips.set(it.id, it);
+  for (const it of options.certificates ?? []) state.certificates.set(it.id, it);
+
+  const limits = { ...DEFAULT_LIMITS, ...options.limits, callsPerMinute: { ...DEFAULT_LIMITS.callsPerMinute, ...options.limits?.callsPerMinute } };
+  const seedNumber = options.seedNumber ?? 1;
+  const ids = idSource(seedNumber);
+  const firstVpc = (): string => state.vpcs.keys().next().value ?? `vpc-${hashText(17, seedNumber, state.region)}`;
+  const shared = {
+    clock,
+    state,
+    ids,
+    limits,
+    rates: { ...DEFAULT_RATES, ...options.rates },
+    health: options.health ?? (() => 'normal' as const),
+    strictServers: options.unknownServers !== 'accept',
+    notSold: options.notSold ?? {},
+    firstVpc,
+  };
+  const contexts = { wire: { ...shared, via: 'wire' }, direct: { ...shared, via: 'direct' } } satisfies Record<string, Context>;
+
+  const tokens = tokenBook();
+  const checkThrottle = throttle(clock, limits);
+  let requests = 0;
+  const requestId = (): string => {
+    const text = hashText(32, seedNumber, 'request', requests++).toUpperCase().replace(/[G-Z]/g, (letter) => (letter.charCodeAt(0) % 10).toString());
+    return [text.slice(0, 8), text.slice(8, 12), text.slice(12, 16), text.slice(16, 20), text.slice(20)].join('-');
+  };
+
+  const perform = (action: Action, raw: Record<string, string>, context: Context): Json => {
+    const parameters = readParameters(raw);
+    for (const name of action.requires ?? []) if (parameters.text(name) === undefined) missing(name);
+    checkRegion(state, parameters.text('RegionId'));
+    if (action.dryRun && parameters.flag('DryRun')) {
+      refuse(400, 'DryRunOperation', 'Request validation has been passed with DryRun flag set.');
+    }
+    return action.run(parameters, context);
+  };
+
+  const invoke: Account['invoke'] = (product, name, raw, via) => {
+    const action = Object.hasOwn(product.actions, name) ? product.actions[name] : undefined;
+    if (!action) throw new CloudRefusal(404, 'InvalidAction.NotFound', 'Specified api is not found, please check your url and method.');
+    if (via === 'wire') checkThrottle(name);
+    const run = (): Json => perform(action, raw, contexts[via]);
+    const answer = action.token ? tokens.run(`${product.name}/${name}`, raw, run) : run();
+    return { RequestId: requestId(), ...answer };
+  };
+
+  return {
+    region: options.region,
+    state,
+    product: (version) => PRODUCTS.find((it) => it.version === version),
+    invoke,
+    requestId,
+    seed: (seed) => seedState(state, seed, clock.now(), ids),
+
+    async call(productName, action, raw) {
+      const product = PRODUCTS.find((it) => it.name === productName);
+      if (!product) throw new CloudRefusal(404, 'InvalidVersion', `There is no product ${productName}.`);
+      return invoke(product, action, raw, 'direct');
+    },
+
+    plugInterface: (ip, instance, zone) => plugInterface(state, ids, ip, instance, zone),
+    unplugInterface: (ip) => void state.interfaces.delete(ip),
+    addInstance: (instance) => void registerInstance(state, ids, instance),
+    attachDisk: (disk, instance) => attachNow(state, disk, instance),
+    detachDisk: (disk) => detachNow(state, disk),
+    listenerBackends: (loadBalancer, port) => listenerBackends(state, shared.health, loadBalancer, port),
+    snapshot: () => snapshotOf(state),
+  };
+}

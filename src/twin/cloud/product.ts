@@ -1,0 +1,73 @@
+import type { Json, TwinClock } from '../types.js';
+import type { Ids } from './ids.js';
+import type { Parameters } from './parameters.js';
+import type { CloudState } from './state.js';
+
+export interface Limits {
+  /** members in one BackendServers parameter; the controller sends up to 40, the API's text says 20 */
+  backendsPerCall: number;
+  backendsPerLoadBalancer: number;
+  /** how often one server may be a member, over all groups */
+  membershipsPerServer: number;
+  listenersPerLoadBalancer: number;
+  rulesPerListener: number;
+  tagsPerResource: number;
+  snapshotsPerDisk: number;
+  disksPerInstance: number;
+  /** calls per 60 s of the clock by action name, over the wire; beyond it Throttling.User */
+  callsPerMinute: Record<string, number>;
+}
+
+/** How long the slow things take, on the clock. */
+export interface Rates {
+  /** for how long a change to a server group or a listener is being applied, and further writes over the wire are busy */
+  applyMs: number;
+  snapshotFixedMs: number;
+  snapshotGiBPerSecond: number;
+  copyFixedMs: number;
+  copyMiBPerSecond: number;
+  /** part of the data that a second copy of the same disk to the same region moves */
+  copyIncrement: number;
+  diskFixedMs: number;
+  diskGiBPerSecond: number;
+  /** attaching and detaching through the API */
+  attachMs: number;
+}
+
+export type Health = 'normal' | 'abnormal' | 'unavailable';
+
+/** What an action may look at and change. */
+export interface Context {
+  readonly clock: TwinClock;
+  readonly state: CloudState;
+  readonly ids: Ids;
+  readonly limits: Limits;
+  readonly rates: Rates;
+  /** the result of the load balancer's health check of one member */
+  readonly health: (server: string, ip: string, port: number) => Health;
+  /** whether members must be instances and interfaces that exist */
+  readonly strictServers: boolean;
+  /** disk categories that a zone doesn't sell */
+  readonly notSold: Readonly<Record<string, readonly string[]>>;
+  /** id of the account's first VPC, for what names none */
+  readonly firstVpc: () => string;
+  /** calls of the twin's own parts are never busy */
+  readonly via: 'wire' | 'direct';
+}
+
+export interface Action {
+  /** refused with `Missing<Name>` without them */
+  requires?: readonly string[];
+  /** honours ClientToken */
+  token?: true;
+  /** knows DryRun: refused as DryRunOperation once rights and parameters are known to be fine */
+  dryRun?: true;
+  run(parameters: Parameters, context: Context): Json;
+}
+
+/** One product of the cloud: its name, the version that requests carry, its actions by name. */
+export interface Product {
+  name: string;
+  version: string;
+  actions: Readonly<Record<string, Action>>;
+}

@@ -1,0 +1,132 @@
+import type { CloudSeed } from '../types.js';
+import type { Ids } from './ids.js';
+import { plugInterface, registerInstance } from './servers.js';
+import { type Backend, type CloudState, type Disk, type Listener, type LoadBalancer, regionOfZone } from './state.js';
+import { defaultConfig } from './slb/listeners.js';
+
+type LoadBalancerSeed = CloudSeed['loadBalancers'][number];
+type GroupSeed = LoadBalancerSeed['groups'][number];
+type DiskSeed = NonNullable<CloudSeed['disks']>[number];
+
+const PROTOCOLS: readonly string[] = ['tcp', 'udp', 'http', 'https'];
+
+function seedBackend({ server, ip, port, weight, type, description }: NonNullable<GroupSeed['backends']>[number]): Backend {
+  const kind = type === 'eni' || type === 'eci' ? type : type === undefined && server.startsWith('eni-') ? 'eni' : 'ecs';
+  return { server, ip: kind === 'ecs' ? '' : (ip ?? ''), port, weight, type: kind, description: description ?? '' };
+}
+
+/** Members of the seed exist: an instance or interface that nobody else makes known is made known by them. */
+function seedServer(state: CloudState, ids: Ids, it: LoadBalancer, member: Backend, ip: string): void {
+  if (member.type === 'ecs') {
+    if (!state.instances.has(member.server)) {
+      const made = registerInstance(state, ids, { id: member.server, zone: '', ip, ...(it.vpc === '' ? {} : { vpc: it.vpc }) });
+      made.region = it.region;
+    }
+    return;
+  }
+  if (ip === '') return;
+  plugInterface(state, ids, ip, '', '');
+  Object.assign(state.interfaces.get(ip)!, { id: member.server, region: it.region });
+}
+
+function seedListener({ port, protocol, status, scheduler, group, persistenceS, stickySession }: LoadBalancerSeed['listeners'][number]): Listener {
+  const name = (protocol ?? 'tcp').toLowerCase();
+  if (!PROTOCOLS.includes(name)) throw new RangeError(`a listener speaks tcp, udp, http or https, not ${protocol}`);
+  const kind = name as Listener['protocol'];
+  const config = defaultConfig(kind);
+  if (kind === 'tcp' && persistenceS !== undefined) config['PersistenceTimeout'] = persistenceS;
+  if (kind !== 'tcp' && kind !== 'udp' && stickySession) {
+    Object.assign(config, { StickySession: 'on', StickySessionType: 'insert', CookieTimeout: persistenceS || 500 });
+  }
+  return {
+    port,
+    protocol: kind,
+    status: status === 'stopped' ? 'stopped' : 'running',
+    description: `${kind}_${port}`,
+    scheduler: scheduler ?? 'wrr',
+    bandwidth: -1,
+    group,
+    backendPort: undefined,
+    acl: { status: 'off', type: '', id: '' },
+    config,
+    rules: [],
+    domains: [],
+    tags: {},
+  };
+}
+
+function seedLoadBalancer(state: CloudState, seed: CloudSeed, it: LoadBalancerSeed, nowMs: number, ids: Ids): void {
+  const region = it.region ?? seed.region;
+  const vpc = it.vpc ?? '';
+  const made: LoadBalancer = {
+    id: it.id,
+    name: it.name ?? it.id,
+    address: it.address,
+    addressType: it.addressType ?? 'internet',
+    addressIpVersion: 'ipv4',
+    region,
+    vpc,
+    vswitch: '',
+    networkType: vpc === '' ? 'classic' : 'vpc',
+    masterZone: '',
+    slaveZone: '',
+    status: it.status ?? 'active',
+    spec: 'slb.s2.small',
+    bandwidth: -1,
+    payType: 'PayOnDemand',
+    instanceChargeType: 'PayBySpec',
+    internetChargeType: 'paybytraffic',
+    deleteProtection: 'off',
+    modificationProtection: { status: 'NonProtection', reason: '' },
+    resourceGroup: 'rg-default',
+    tags: { ...it.tags },
+    listeners: it.listeners.map(seedListener),
+    createdMs: nowMs,
+    busyUntilMs: 0,
+  };
+  state.regions.add(region);
+  state.loadBalancers.set(made.id, made);
+  for (const group of it.groups) {
+    const backends = (group.backends ?? []).map(seedBackend);
+    backends.forEach((member, index) => seedServer(state, ids, made, member, group.backends![index]!.ip ?? ''));
+    state.groups.set(group.id, { id: group.id, name: group.name, loadBalancer: it.id, backends, tags: {}, createdMs: nowMs, busyUntilMs: 0 });
+  }
+}
+
+const STATUSES: readonly string[] = ['Creating', 'Available', 'Attaching', 'In_use', 'Detaching'];
+
+function seedDisk(state: CloudState, seed: CloudSeed, it: DiskSeed, nowMs: number, ids: Ids): void {
+  const region = it.region ?? (it.zone === '' ? seed.region : regionOfZone(it.zone));
+  const status = it.status ?? (it.instance === undefined ? 'Available' : 'In_use');
+  if (!STATUSES.includes(status)) throw new RangeError(`a disk is one of ${STATUSES.join(', ')}, not ${status}`);
+  state.regions.add(region);
+  if (it.zone !== '') state.zones.add(it.zone);
+  state.disks.set(it.id, {
+    id: it.id,
+    name: it.id,
+    description: '',
+    region,
+    zone: it.zone,
+    category: it.category,
+    performanceLevel: it.performanceLevel ?? (it.category === 'cloud_essd' ? 'PL1' : undefined),
+    sizeGiB: it.sizeGiB,
+    status: status as Disk['status'],
+    encrypted: it.encrypted ?? false,
+    kmsKey: it.kmsKey ?? '',
+    instance: it.instance,
+    sourceSnapshot: '',
+    everAttached: true,
+    tags: { ...it.tags },
+    createdMs: nowMs,
+  });
+  if (it.instance !== undefined && !state.instances.has(it.instance)) {
+    registerInstance(state, ids, { id: it.instance, zone: it.zone, ip: '' });
+  }
+}
+
+/** Adds what the seed describes, as having been there for a while: nothing is busy, every disk has been in use. */
+export function seedState(state: CloudState, seed: CloudSeed, nowMs: number, ids: Ids): void {
+  state.regions.add(seed.region);
+  for (const it of seed.loadBalancers) seedLoadBalancer(state, seed, it, nowMs, ids);
+  for (const it of seed.disks ?? []) seedDisk(state, seed, it, nowMs, ids);
+}

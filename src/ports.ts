@@ -74,18 +74,19 @@ export interface RightAnswer extends Right {
 }
 
 /**
- * One cluster. Methods throw MigrateError: KUBE_UNREACHABLE, KUBE_FORBIDDEN, KUBE_CONFLICT, KUBE_INVALID, KUBE_NOT_SERVED,
- * KUBE_FAILED. Reads retry what is worth it; a write is repeated only where repeating is safe.
+ * One cluster. Methods throw MigrateError: KUBE_UNREACHABLE, KUBE_UNAUTHORIZED, KUBE_FORBIDDEN, KUBE_EXISTS, KUBE_CONFLICT, KUBE_INVALID,
+ * KUBE_NOT_SERVED, KUBE_FAILED. Reads retry what is worth it; a write is repeated only where repeating is safe.
  */
 export interface Cluster {
   readonly side: Side;
   identify(): Promise<ClusterIdentity>;
-  served(): Promise<ServedKind[]>;
+  /** `failed`: group versions whose list could not be read, e.g. behind a dead APIService: unknown, not absent. */
+  served(): Promise<{ kinds: ServedKind[]; failed: { groupVersion: string; why: string }[] }>;
   /** All objects of a kind, pages joined. KUBE_NOT_SERVED when no served version has the kind. */
   list(kind: Kind, options?: { namespace?: string; labels?: string }): Promise<KubeObject[]>;
   /** The object, or undefined when it isn't there. */
   get(ref: ObjectRef): Promise<KubeObject | undefined>;
-  /** Creates, in the object's own apiVersion. An object of that name that exists is KUBE_CONFLICT. */
+  /** Creates, in the object's own apiVersion. An object of that name that exists is KUBE_EXISTS. */
   create(object: KubeObject): Promise<KubeObject>;
   /** JSON merge patch (RFC 7386); with `uid` or `resourceVersion` in the patch's metadata the server compares. */
   patch(ref: ObjectRef, patch: object): Promise<KubeObject>;

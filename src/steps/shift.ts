@@ -163,9 +163,9 @@ export function shareEvent(step: string, { service, asked }: ShiftArgs, reachabl
 async function restore(service: SharedService, was: ShiftBefore['was'], { world, progress }: StepContext): Promise<Debt[]> {
   const groups = await readGroups(service, world);
   const owed: Debt[] = [];
-  // Going back gives to the source; where it does not (undoing a step down), the target grows and is written first.
-  const targetGrows = await grows('target', service, was.target, groups, world);
-  for (const side of targetGrows ? (['target', 'source'] as const) : (['source', 'target'] as const)) {
+  // Asked of the source alone: the way back must not wait for a target that is dead.
+  const sourceGrows = await grows('source', service, was.source, groups, world);
+  for (const side of sourceGrows ? (['source', 'target'] as const) : (['target', 'source'] as const)) {
     const cluster = world[side];
     try {
       const object = await serviceOn(cluster, service);
@@ -184,16 +184,10 @@ async function restore(service: SharedService, was: ShiftBefore['was'], { world,
 }
 
 async function grows(side: Side, service: SharedService, was: string | undefined, groups: GroupSplit[], world: World): Promise<boolean> {
-  try {
-    const object = await serviceOn(world[side], service);
-    const [first] = groups;
-    if (!first || ownWeight(object) === was) return false;
-    const then = weightThen(object, was);
-    return sumOf(await backendsOn(world[side], object, first[side].members, service), then) > first[side].weight;
-  } catch (error) {
-    if (error instanceof MigrateError && error.code === 'KUBE_UNREACHABLE') return false;
-    throw error;
-  }
+  const object = await serviceOn(world[side], service);
+  const [first] = groups;
+  if (!first || ownWeight(object) === was) return true;
+  return sumOf(await backendsOn(world[side], object, first[side].members, service), weightThen(object, was)) >= first[side].weight;
 }
 
 /** The weight that the controller will see once our key says `was`. */

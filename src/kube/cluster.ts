@@ -1,0 +1,175 @@
+import { isMigrateError, MigrateError } from '../errors.js';
+import { splitKind } from '../objects.js';
+import type { Cluster, Kind, KubeObject, ObjectRef, RightAnswer, ServedKind } from '../ports.js';
+import type { Connection } from './connection.js';
+
+/** Objects of a page; a big list comes as pages of this size. */
+const PAGE = 500;
+const MERGE = 'application/merge-patch+json';
+const APPLY = 'application/apply-patch+yaml';
+
+export interface Discovery {
+  kinds: ServedKind[];
+  /** group versions whose list could not be read, e.g. behind a dead APIService: unknown, not absent */
+  failed: { groupVersion: string; why: string }[];
+}
+
+/** The Cluster port over one API server: every kind by discovery, no typed classes, so that a kind is as good as its API. */
+export function clusterOver(connection: Connection): Cluster {
+  const { side } = connection;
+  let discovered: Promise<Discovery> | undefined;
+
+  const discovery = () => (discovered ??= discover(connection));
+
+  /** The served version of a kind that this server prefers, or the one that was asked for. */
+  const find = async (kind: Kind, version?: string): Promise<ServedKind> => {
+    const { kind: word, group } = splitKind(kind);
+    const matching = async () => (await discovery()).kinds.filter((it) => it.kind === word && it.group === group && (version === undefined || it.version === version));
+    let found = await matching();
+    if (found.length === 0) {
+      // A CRD may have come since; asked once more before it counts as not served.
+      discovered = undefined;
+      found = await matching();
+    }
+    const served = found.find((it) => it.preferred) ?? found[0];
+    if (served) return served;
+    const failed = (await discovery()).failed.find((it) => it.groupVersion.startsWith(`${group}/`));
+    throw new MigrateError(failed ? 'KUBE_UNREACHABLE' : 'KUBE_NOT_SERVED', {
+      what: `The ${side} does not serve ${word}${group && ` of ${group}`}${version === undefined ? '' : ` in ${version}`}.`,
+      why: failed ? `Its discovery of ${failed.groupVersion} fails: ${failed.why}` : 'Its CRD is not installed, or its API was removed in that version.',
+      fix: failed ? 'Mend the APIService behind it.' : 'Install what brings it, or leave it out of the playbook.',
+    });
+  };
+
+  const urlOf = (served: ServedKind, namespace: string | undefined, name?: string) => {
+    const root = served.group === '' ? '/api/v1' : `/apis/${served.group}/${served.version}`;
+    const inside = served.namespaced && namespace !== undefined ? `/namespaces/${encodeURIComponent(namespace)}` : '';
+    return `${root}${inside}/${served.resource}${name === undefined ? '' : `/${encodeURIComponent(name)}`}`;
+  };
+  const pathOf = async (ref: ObjectRef) => urlOf(await find(ref.kind), ref.namespace, ref.name);
+
+  const cluster: Cluster = {
+    side,
+
+    async identify() {
+      const [version, system] = (await Promise.all([connection.request({ method: 'GET', path: '/version' }), connection.request({ method: 'GET', path: '/api/v1/namespaces/kube-system' })])) as [
+        { gitVersion: string },
+        KubeObject,
+      ];
+      return { uid: system.metadata.uid ?? '', version: version.gitVersion, server: connection.server };
+    },
+
+    served: discovery,
+
+    async list(kind, { namespace, labels } = {}) {
+      const served = await find(kind);
+      const items: KubeObject[] = [];
+      let more: string | undefined;
+      do {
+        const query = new URLSearchParams({ limit: String(PAGE), ...(labels !== undefined && { labelSelector: labels }), ...(more !== undefined && { continue: more }) });
+        const page = (await connection.request({ method: 'GET', path: `${urlOf(served, namespace)}?${query.toString()}` })) as { items?: KubeObject[]; metadata: { continue?: string } };
+        // Items of a list come without their own apiVersion and kind.
+        const apiVersion = served.group === '' ? served.version : `${served.group}/${served.version}`;
+        for (const it of page.items ?? []) items.push({ ...it, apiVersion, kind: served.kind });
+        more = page.metadata.continue === '' ? undefined : page.metadata.continue;
+      } while (more !== undefined);
+      return items;
+    },
+
+    async get(ref) {
+      try {
+        return (await connection.request({ method: 'GET', path: await pathOf(ref) })) as KubeObject;
+      } catch (error) {
+        if (isMigrateError(error, 'KUBE_NOT_FOUND')) return undefined;
+        throw error;
+      }
+    },
+
+    async create(object) {
+      const served = await find(kindIn(object), versionIn(object));
+      const path = urlOf(served, object.metadata.namespace);
+      try {
+        return (await connection.request({ method: 'POST', path, body: object, repeatable: false })) as KubeObject;
+      } catch (error) {
+        // A lost reply: whether it was made is asked, not guessed.
+        if (!(error instanceof MigrateError) || !error.unsure) throw error;
+        const made = await cluster.get({ kind: kindIn(object), name: object.metadata.name, ...(object.metadata.namespace !== undefined && { namespace: object.metadata.namespace }) });
+        return made ?? ((await connection.request({ method: 'POST', path, body: object, repeatable: false })) as KubeObject);
+      }
+    },
+
+    async patch(ref, patch) {
+      return (await connection.request({ method: 'PATCH', path: `${await pathOf(ref)}?fieldManager=migrate`, body: patch, contentType: MERGE })) as KubeObject;
+    },
+
+    async apply(object) {
+      const served = await find(kindIn(object), versionIn(object));
+      const path = `${urlOf(served, object.metadata.namespace, object.metadata.name)}?fieldManager=migrate&force=true`;
+      return (await connection.request({ method: 'PATCH', path, body: object, contentType: APPLY })) as KubeObject;
+    },
+
+    async delete(ref, { uid, propagation } = {}) {
+      const body = { kind: 'DeleteOptions', apiVersion: 'v1', ...(uid !== undefined && { preconditions: { uid } }), ...(propagation && { propagationPolicy: propagation }) };
+      for (let attempt = 0; ; attempt++) {
+        try {
+          await connection.request({ method: 'DELETE', path: await pathOf(ref), body });
+          return;
+        } catch (error) {
+          if (isMigrateError(error, 'KUBE_NOT_FOUND')) return;
+          if (!isMigrateError(error, 'KUBE_CONFLICT') || attempt >= 5) throw error;
+          // Another uid: the one that we meant is gone, and its namesake is not ours.
+          const now = await cluster.get(ref);
+          if (!now || (uid !== undefined && now.metadata.uid !== uid)) return;
+        }
+      }
+    },
+
+    can: (rights) =>
+      Promise.all(
+        rights.map(async (right): Promise<RightAnswer> => {
+          const body = { apiVersion: 'authorization.k8s.io/v1', kind: 'SelfSubjectAccessReview', spec: { resourceAttributes: right } };
+          const reply = (await connection.request({ method: 'POST', path: '/apis/authorization.k8s.io/v1/selfsubjectaccessreviews', body, asks: true })) as KubeObject;
+          return { ...right, allowed: reply['status']?.allowed === true };
+        }),
+      ),
+  };
+  return cluster;
+}
+
+const kindIn = ({ apiVersion, kind }: KubeObject): Kind => (apiVersion.includes('/') ? `${kind}.${apiVersion.slice(0, apiVersion.indexOf('/'))}` : kind);
+const versionIn = ({ apiVersion }: KubeObject) => apiVersion.slice(apiVersion.indexOf('/') + 1);
+
+interface GroupList {
+  groups: { name: string; versions: { groupVersion: string; version: string }[]; preferredVersion: { version: string } }[];
+}
+
+interface ResourceList {
+  resources: { name: string; kind: string; namespaced: boolean; verbs: string[]; group?: string; version?: string }[];
+}
+
+/** Every group version's list, side by side. A failing one is named, not dropped. */
+async function discover(connection: Connection): Promise<Discovery> {
+  const { groups } = (await connection.request({ method: 'GET', path: '/apis' })) as GroupList;
+  const wanted = [
+    { group: '', version: 'v1', path: '/api/v1', preferred: true },
+    ...groups.flatMap((group) =>
+      group.versions.map((it) => ({ group: group.name, version: it.version, path: `/apis/${it.groupVersion}`, preferred: group.preferredVersion.version === it.version })),
+    ),
+  ];
+  const failed: Discovery['failed'] = [];
+  const lists = await Promise.all(
+    wanted.map(async ({ group, version, path, preferred }): Promise<ServedKind[]> => {
+      try {
+        const { resources } = (await connection.request({ method: 'GET', path })) as ResourceList;
+        return resources
+          .filter((it) => !it.name.includes('/'))
+          .map(({ name, kind, namespaced, verbs }) => ({ group, version, kind, resource: name, namespaced, verbs, preferred }));
+      } catch (error) {
+        if (!(error instanceof MigrateError) || group === '') throw error;
+        failed.push({ groupVersion: `${group}/${version}`, why: error.what });
+        return [];
+      }
+    }),
+  );
+  return { kinds: lists.flat(), failed };
+}

@@ -118,7 +118,7 @@ export async function loadEcs(place: Place): Promise<EcsClient> {
   const { config } = await settings(place);
   const models = moduleOf((await import('@alicloud/ecs20140526')) as unknown as EcsModule);
   const client = new models.default(config) as unknown as Record<string, (request: unknown) => Promise<never>>;
-  const call = (action: string, fields: { tag?: Tag[] }): Promise<never> => {
+  const call = (action: string, fields: object & { tag?: Tag[] }): Promise<never> => {
     const Request = models[`${action}Request`];
     const TagModel = models[`${action}RequestTag`];
     const method = client[action.charAt(0).toLowerCase() + action.slice(1)];

@@ -318,8 +318,9 @@ export function ccmCloud(cloud: TwinCloud, identity: CcmIdentity, vpc: string | 
     },
 
     async cidrs(): Promise<string[]> {
-      const seen = await cloud.call('Vpc', 'DescribeVpcAttribute', { RegionId: cloud.region, ...(vpc ? { VpcId: vpc } : {}) });
-      return [seen.CidrBlock, ...(seen.SecondaryCidrBlocks?.SecondaryCidrBlock ?? [])];
+      const of = (it: Json): string[] => [it.CidrBlock, ...(it.SecondaryCidrBlocks?.SecondaryCidrBlock ?? [])];
+      if (vpc) return of(await cloud.call('Vpc', 'DescribeVpcAttribute', { RegionId: cloud.region, VpcId: vpc }));
+      return (await cloud.call('Vpc', 'DescribeVpcs', { RegionId: cloud.region, PageSize: '50' })).Vpcs.Vpc.flatMap(of);
     },
   };
 }

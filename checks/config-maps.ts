@@ -25,7 +25,7 @@ export function proxyConfig(side: SideSight): ProxyConfig {
     const map = side.get('ConfigMap', 'kube-system', name);
     if (!map) continue;
     const config = parsed(map['data']?.['config.conf']);
-    if (!config) throw new Unknown(`${side.side}: ConfigMap kube-system/${name} has no readable config.conf`);
+    if (!config || !('mode' in config || config['kind'] === 'KubeProxyConfiguration')) throw new Unknown(`${side.side}: ConfigMap kube-system/${name} has no readable config.conf`);
     const mode = config['mode'];
     return { mode: typeof mode === 'string' && mode !== '' ? mode.toLowerCase() : 'iptables', from: `ConfigMap kube-system/${name}` };
   }
@@ -70,7 +70,7 @@ function parsed(text: unknown): Record<string, unknown> | undefined {
   if (typeof text !== 'string') return undefined;
   try {
     const value: unknown = parse(text);
-    return typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : undefined;
+    return typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as Record<string, unknown>) : undefined;
   } catch {
     return undefined;
   }

@@ -1,9 +1,9 @@
-import { parsePlaybook, type Playbook } from '../src/playbook.js';
+import { stringify } from 'yaml';
 import type { Needs } from '../src/check.js';
 import type { ClusterInventory, Inventory } from '../src/inventory.js';
-import { kindOf } from '../src/preflight.js';
+import { parsePlaybook, type Playbook } from '../src/playbook.js';
 import type { Kind, KubeObject, LoadBalancer, RightAnswer, ServedKind } from '../src/ports.js';
-import { stringify } from 'yaml';
+import { kindOf } from '../src/preflight.js';
 
 /**
  * Small worlds for the cases beside the checks: whatever a case leaves out is ordinary. A side that says nothing is a

@@ -1,4 +1,6 @@
+import type { Plan } from './plan.js';
 import type { Report } from './preflight.js';
+import type { Phase } from './step.js';
 
 /**
  * What goes out of the engine. Views draw it; with `-o json` each is one line. The engine never prints.
@@ -7,7 +9,8 @@ export type Event = { at: string } & EventBody;
 
 export type EventBody =
   | { type: 'started'; command: string; name: string; digest: string; steps: number; source: string; target: string; resumed: boolean }
-  | { type: 'preflight'; report: Report }
+  | { type: 'preflight'; report: Report; source: SideLine; target: SideLine; tookMs: number; calls: number }
+  | { type: 'plan'; plan: Plan; rows: PlanRow[] }
   | { type: 'step'; step: string; state: StepState; title: string; note?: string }
   | ShareEvent
   | { type: 'gate'; step: string; gate: string; state: 'pass' | 'fail' | 'wait'; why: string }
@@ -15,6 +18,25 @@ export type EventBody =
   | { type: 'warning'; what: string; fix?: string }
   | { type: 'error'; code: string; what: string; why: string; do: string; now: string }
   | EndedEvent;
+
+/** One cluster in a headline. */
+export interface SideLine {
+  context: string;
+  version: string;
+  nodes: number;
+}
+
+/** A step as the operator reads it. */
+export interface PlanRow {
+  step: string;
+  phase: Phase;
+  does: string;
+  wayBack: string;
+  /** percent; traffic only */
+  asked?: number;
+  reachable?: number;
+  how?: string;
+}
 
 export type StepState = 'begun' | 'progress' | 'done' | 'failed' | 'undoing' | 'undone' | 'skipped';
 

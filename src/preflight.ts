@@ -9,8 +9,7 @@ import { nearest } from './words.js';
  * a year, and gives the same answers for the same date.
  */
 
-export const OUTCOMES = ['pass', 'warn', 'refuse', 'unknown', 'skipped', 'waived'] as const;
-export type Outcome = (typeof OUTCOMES)[number];
+export type Outcome = 'pass' | 'warn' | 'refuse' | 'unknown' | 'skipped' | 'waived';
 
 export interface JudgedFinding extends Finding {
   severity: Severity;
@@ -34,7 +33,7 @@ export interface CheckResult {
 
 export interface Report {
   results: CheckResult[];
-  /** how many checks came out as what */
+  /** how many checks came out as what; but `waived` counts findings, for a check can have others beside them */
   counts: Record<Outcome, number>;
   /** nothing refused and nothing unknown */
   ready: boolean;
@@ -76,10 +75,17 @@ export function askAll(checks: readonly Check[], asked: Asked): Report {
   const inForce = asked.playbook.preflight.waive.filter((it) => asked.today <= it.until);
   const results = checks.map((check) => ask(check, sight, inForce));
   results.push(judgeWaivers(asked, results));
-  const counts = Object.fromEntries(
-    OUTCOMES.map((outcome) => [outcome, results.filter((it) => it.outcome === outcome).length]),
-  ) as Record<Outcome, number>;
+  const counts = count(results);
   return { results, counts, ready: counts.refuse === 0 && counts.unknown === 0 };
+}
+
+function count(results: readonly CheckResult[]): Report['counts'] {
+  const counts = { pass: 0, warn: 0, refuse: 0, unknown: 0, skipped: 0, waived: 0 };
+  for (const { outcome, findings } of results) {
+    if (outcome !== 'waived') counts[outcome]++;
+    counts.waived += findings.filter((it) => it.waivedBy).length;
+  }
+  return counts;
 }
 
 function ask(check: Check, sight: Sight, waivers: readonly Waiver[]): CheckResult {

@@ -8,6 +8,8 @@ export interface CloudOptions {
   region: string;
   /** `http://127.0.0.1:PORT` of an emulator; undefined for the vendor's own endpoints */
   endpoint?: string;
+  /** instead of the usual credential chain */
+  keys?: { accessKeyId: string; accessKeySecret: string };
   clock: Clock;
   tap: Tap;
 }

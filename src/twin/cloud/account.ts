@@ -62,6 +62,8 @@ export interface AccountOptions {
 
 export interface Account extends TwinCloud {
   readonly state: CloudState;
+  /** id of the VPC in which everything is that names none */
+  vpc(): string;
   seed(seed: CloudSeed): void;
   /** the product of a version such as `2014-05-15` */
   product(version: string): Product | undefined;
@@ -128,7 +130,10 @@ export function openAccount(options: AccountOptions): Account {
   const limits = { ...DEFAULT_LIMITS, ...options.limits, callsPerMinute: { ...DEFAULT_LIMITS.callsPerMinute, ...options.limits?.callsPerMinute } };
   const seedNumber = options.seedNumber ?? 1;
   const ids = idSource(seedNumber);
-  const firstVpc = (): string => state.vpcs.keys().next().value ?? `vpc-${hashText(17, seedNumber, state.region)}`;
+  const firstVpc = (): string => {
+    const ofLoadBalancer = [...state.loadBalancers.values()].find((it) => it.vpc !== '')?.vpc;
+    return state.vpcs.keys().next().value ?? ofLoadBalancer ?? `vpc-${hashText(17, seedNumber, state.region)}`;
+  };
   const shared = {
     clock,
     state,
@@ -172,6 +177,7 @@ export function openAccount(options: AccountOptions): Account {
   return {
     region: options.region,
     state,
+    vpc: firstVpc,
     product: (version) => PRODUCTS.find((it) => it.version === version),
     invoke,
     requestId,

@@ -20,6 +20,8 @@ export interface CloudOptions extends AccountOptions {
 export interface StartedCloud extends Wire {
   /** the same actions in this process: neither signature, rights, throttle, busy window nor fault */
   cloud: TwinCloud;
+  /** id of the VPC in which everything is that names none: what a cloud controller manager is to be told as its own */
+  vpc(): string;
   /** adds to what there is */
   seed(seed: CloudSeed): void;
 }
@@ -32,5 +34,5 @@ export async function startCloud(options: CloudOptions): Promise<StartedCloud> {
   const account = openAccount(options);
   const { accessKeys, clock, faults, wallNow } = options;
   const wire = await startWire({ account, clock, accessKeys, faults, ...(wallNow === undefined ? {} : { wallNow }) });
-  return { ...wire, cloud: account, seed: (seed) => account.seed(seed) };
+  return { ...wire, cloud: account, vpc: () => account.vpc(), seed: (seed) => account.seed(seed) };
 }

@@ -49,7 +49,7 @@ export interface Context {
   readonly strictServers: boolean;
   /** disk categories that a zone doesn't sell */
   readonly notSold: Readonly<Record<string, readonly string[]>>;
-  /** id of the account's first VPC, for what names none */
+  /** id of the VPC in which everything is that names none: the first of the options, else of the load balancers, else a made-up one */
   readonly firstVpc: () => string;
   /** calls of the twin's own parts are never busy */
   readonly via: 'wire' | 'direct';

@@ -1,7 +1,10 @@
 import type { Json, TwinObject } from '../types.js';
+import type { Fault } from './errors.js';
+import { invalidValue, notSupported, required } from './errors.js';
 import { cloneJson } from './json.js';
 import type { StoredKind } from './kinds.js';
 import { ALL_VERBS, apiVersionOf, makeServed } from './kinds.js';
+import type { Rules } from './rules.js';
 import { shapeOfSchema } from './shapes.js';
 import type { Change, Store } from './store.js';
 
@@ -74,8 +77,11 @@ function withdraw(store: Store, group: string, resource: string): void {
 const isEstablished = (object: TwinObject): boolean =>
   (object['status']?.conditions ?? []).some((it: Json) => it.type === 'Established' && it.status === 'True');
 
+const storedVersions = (object: TwinObject): string[] =>
+  (object['spec']?.versions ?? []).filter((version: Json) => version.storage).map((version: Json) => version.name);
+
 function established(store: Store, object: TwinObject): TwinObject {
-  const { names, versions } = object['spec'];
+  const { names } = object['spec'];
   const lastTransitionTime = store.timestamp();
   const singular = names.singular ?? names.kind.toLowerCase();
   const accepted = { ...names, singular, listKind: names.listKind ?? `${names.kind}List` };
@@ -87,7 +93,7 @@ function established(store: Store, object: TwinObject): TwinObject {
         { type: 'Established', status: 'True', lastTransitionTime, reason: 'InitialNamesAccepted', message: 'the initial names have been accepted' },
       ],
       acceptedNames: accepted,
-      storedVersions: versions.filter((version: Json) => version.storage).map((version: Json) => version.name),
+      storedVersions: storedVersions(object),
     },
   };
 }
@@ -141,7 +147,49 @@ export function defineCustomKinds(store: Store): void {
   });
 }
 
-/** A definition that is put in with a whole world is served at once. */
-export function establishNow(store: Store, object: TwinObject): TwinObject {
-  return isEstablished(object) ? object : established(store, object);
-}
+/** @source kubernetes/apiextensions-apiserver:pkg/registry/customresourcedefinition, pkg/apis/apiextensions/validation */
+export const definitionRules: Rules = {
+  create(object) {
+    object['status'] = { conditions: null, acceptedNames: { plural: '', kind: '' }, storedVersions: storedVersions(object) };
+  },
+
+  defaults(object) {
+    const spec: Json = (object['spec'] ??= {});
+    if (spec.names?.kind) {
+      spec.names.singular ??= spec.names.kind.toLowerCase();
+      spec.names.listKind ??= `${spec.names.kind}List`;
+    }
+    spec.conversion ??= { strategy: 'None' };
+  },
+
+  check(object, before) {
+    const { group, names, scope, versions, preserveUnknownFields } = object['spec'];
+    const faults: Fault[] = [];
+    if (!group) faults.push(required('spec.group'));
+    if (!names?.plural) faults.push(required('spec.names.plural'));
+    if (!names?.kind) faults.push(required('spec.names.kind'));
+    const name = `${names?.plural}.${group}`;
+    if (object.metadata.name !== name) faults.push(invalidValue('metadata.name', object.metadata.name, 'must be spec.names.plural+"."+spec.group'));
+    if (!['Namespaced', 'Cluster'].includes(scope)) faults.push(notSupported('spec.scope', scope ?? '', ['Cluster', 'Namespaced']));
+    if ((versions ?? []).filter((it: Json) => it.storage).length !== 1) {
+      faults.push(invalidValue('spec.versions', versions ?? null, 'must have exactly one version marked as storage version'));
+    }
+    (versions ?? []).forEach((version: Json, index: number) => {
+      if (!version.schema?.openAPIV3Schema && !preserveUnknownFields) faults.push(required(`spec.versions[${index}].schema.openAPIV3Schema`, 'schemas are required'));
+    });
+    if (before && before['spec'].scope !== scope && isEstablished(before)) faults.push(invalidValue('spec.scope', scope, 'field is immutable'));
+    return faults;
+  },
+
+  deleting(object, store) {
+    const finalizers: string[] = object.metadata.finalizers ?? [];
+    if (!finalizers.includes(FINALIZER)) object.metadata.finalizers = [...finalizers, FINALIZER];
+    const message = 'CustomResourceDefinition marked for deletion; CustomResource deletion will begin soon';
+    const condition = { type: 'Terminating', status: 'True', lastTransitionTime: store.timestamp(), reason: 'InstanceDeletionPending', message };
+    object['status'] = { ...object['status'], conditions: [...(object['status']?.conditions ?? []), condition] };
+  },
+
+  seed(object, store) {
+    if (!isEstablished(object)) object['status'] = established(store, object)['status'];
+  },
+};

@@ -1,6 +1,7 @@
-import type { ClusterApi, TwinObject, WatchEvent } from '../types.js';
+import type { ApiResource, ClusterApi, TwinObject, WatchEvent } from '../types.js';
 import { badRequest, StatusError } from './errors.js';
 import { isMap } from './json.js';
+import type { Served } from './kinds.js';
 import { mergePatch } from './patch.js';
 import type { Store } from './store.js';
 
@@ -13,6 +14,7 @@ export function directApi(store: Store): ClusterApi {
 
   return {
     version: store.version,
+    resources: async () => store.kinds.all().map((served) => apiResource(store, served)),
     serves: (resource) => store.kinds.get(resource) !== undefined,
     list: async (resource, namespace) => store.list(store.served(resource), namespace),
     get: async (resource, namespace, name) => store.find(store.served(resource), namespace, name),
@@ -33,9 +35,10 @@ export function directApi(store: Store): ClusterApi {
       return store.replace(store.served(resource), namespace, name, (current) => mergePatch(current, patch), options);
     },
 
-    async delete(resource, namespace, name) {
+    async delete(resource, namespace, name, { gracePeriodSeconds } = {}) {
       try {
-        store.delete(store.served(resource), namespace, name, { propagation: 'Background' });
+        const grace = gracePeriodSeconds === undefined ? {} : { gracePeriodSeconds };
+        store.delete(store.served(resource), namespace, name, { propagation: 'Background', ...grace });
       } catch (error) {
         if (!(error instanceof StatusError) || error.status !== 404) throw error;
       }
@@ -59,4 +62,10 @@ export function directApi(store: Store): ClusterApi {
       };
     },
   };
+}
+
+function apiResource({ kinds }: Store, served: Served): ApiResource {
+  const { path, group, version, resource, kind, namespaced, verbs } = served;
+  const preferred = kinds.preferredOf(group, resource) === version;
+  return { path, group, version, resource, kind, namespaced, verbs, preferred };
 }

@@ -68,6 +68,8 @@ export interface Served {
   toStored(object: TwinObject): TwinObject;
   /** frozen, and the same object for the same stored one */
   fromStored(object: TwinObject): TwinObject;
+  /** the same of an object that is still open: a copy, not kept */
+  viewOf(object: TwinObject): TwinObject;
 }
 
 export const ALL_VERBS = ['create', 'delete', 'deletecollection', 'get', 'list', 'patch', 'update', 'watch'];
@@ -103,7 +105,7 @@ const WORKLOAD_SCALE: Scale = { replicas: 'spec.replicas', statusReplicas: 'stat
 
 export const apiVersionOf = (group: string, version: string): string => (group === '' ? version : `${group}/${version}`);
 
-interface ServedFields extends Omit<Served, 'path' | 'apiVersion' | 'listKind' | 'toStored' | 'fromStored'> {
+interface ServedFields extends Omit<Served, 'path' | 'apiVersion' | 'listKind' | 'toStored' | 'fromStored' | 'viewOf'> {
   listKind?: string;
   conversion?: Conversion | undefined;
 }
@@ -117,6 +119,7 @@ export function makeServed({ conversion, ...fields }: ServedFields): Served {
     path: `${apiVersion}/${fields.resource}`,
     apiVersion,
     toStored: (object) => toStored(object, fields.stored.apiVersion, conversion),
+    viewOf: (object) => fromStored(object, apiVersion, conversion),
     fromStored(object) {
       if (object.apiVersion === apiVersion) return object;
       const known = views.get(object);
@@ -206,6 +209,13 @@ export class Kinds {
     return this.all()
       .filter((it) => it.stored.key === key)
       .toSorted((a, b) => compareVersions(a.group, a.version, b.version))[0];
+  }
+
+  /** The group's preferred version if it has the resource, else the first that has it. */
+  preferredOf(group: string, resource: string): string | undefined {
+    return this.all()
+      .filter((it) => it.group === group && it.resource === resource)
+      .toSorted((a, b) => compareVersions(group, a.version, b.version))[0]?.version;
   }
 
   /** @returns the kind an object names by apiVersion and kind */

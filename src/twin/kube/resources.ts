@@ -39,7 +39,7 @@ export function handle(desk: Desk, target: Target, request: WireRequest): Answer
     case 'watch':
       return watch(desk, target, request);
     case 'get':
-      return show(served, request, desk.store.get(served, target.namespace, name!));
+      return show(desk.store, served, request, desk.store.get(served, target.namespace, name!));
     case 'create':
       if (name !== undefined) throw methodNotAllowed(served, verb);
       return create(desk, target, request);
@@ -79,10 +79,11 @@ function matchOf(served: Served, query: URLSearchParams): Match | undefined {
   return (object) => matches.every((match) => match(object));
 }
 
-const showAs = (served: Served, request: WireRequest): View | undefined => viewOf(served, request.headers.accept ?? '', request.query);
+const showAs = (store: Store, served: Served, request: WireRequest): View | undefined =>
+  viewOf(store, served, request.headers.accept ?? '', request.query);
 
-function show(served: Served, request: WireRequest, object: TwinObject, status = 200): Answer {
-  const view = showAs(served, request);
+function show(store: Store, served: Served, request: WireRequest, object: TwinObject, status = 200): Answer {
+  const view = showAs(store, served, request);
   return { status, text: view ? JSON.stringify(view.one(object)) : textOf(object) };
 }
 
@@ -116,7 +117,7 @@ function list({ store, pages }: Desk, { served, namespace }: Target, request: Wi
     ...(page.continue !== undefined && { continue: page.continue }),
     ...(page.remaining !== undefined && { remainingItemCount: page.remaining }),
   };
-  const view = showAs(served, request);
+  const view = showAs(store, served, request);
   if (view) return answer(view.many(page.items, metadata));
   const items = page.items.map(served.stored.custom ? textOf : itemTextOf).join(',');
   const head = JSON.stringify({ kind: served.listKind, apiVersion: served.apiVersion, metadata });
@@ -150,7 +151,7 @@ function watch({ store, idle }: Desk, { served, namespace, name }: Target, reque
   const initialEvents = checkInitialEvents(store, query);
   const life = Number(query.get('timeoutSeconds') ?? 0);
   const match = matchOf(served, query);
-  const view = showAs(served, request);
+  const view = showAs(store, served, request);
   const only: Match | undefined = name === undefined ? match : (object) => object.metadata.name === name && (!match || match(object));
   return {
     stream: streamWatch(
@@ -223,7 +224,7 @@ function create({ store }: Desk, target: Target, request: WireRequest): Answer {
   const object = readObject(request);
   checkBody(target, object);
   if (namespace !== undefined) object.metadata.namespace = namespace;
-  return show(served, request, store.create(served, object, writeOptions(target, request)), 201);
+  return show(store, served, request, store.create(served, object, writeOptions(target, request)), 201);
 }
 
 /** Kinds of which a PUT to a free name makes one. */
@@ -249,10 +250,10 @@ function update({ store }: Desk, target: Target, request: WireRequest): Answer {
   if (namespace !== undefined) object.metadata.namespace = namespace;
   const options = writeOptions(target, request);
   if (subresource === undefined && CREATED_BY_UPDATE.has(served.stored.key) && !store.find(served, namespace, name)) {
-    return show(served, request, store.create(served, object, options), 201);
+    return show(store, served, request, store.create(served, object, options), 201);
   }
   if (served.stored.custom && !object.metadata.resourceVersion) throw missingRevision(served, name);
-  return show(served, request, store.replace(served, namespace, name, () => object, options));
+  return show(store, served, request, store.replace(served, namespace, name, () => object, options));
 }
 
 /** Custom resources, unlike most built-in kinds, are never overwritten blindly. */
@@ -290,12 +291,12 @@ function patch({ store }: Desk, target: Target, request: WireRequest): Answer {
     const manifest = readApply(target, request);
     const force = isTrue(request.query, 'force');
     const { object, created } = applyManifest(store, target, manifest, { ...options, manager, force });
-    return show(served, request, object, created ? 201 : 200);
+    return show(store, served, request, object, created ? 201 : 200);
   }
   if (isTrue(request.query, 'force')) throw invalidPatchOptions('force', 'Forbidden: may not be specified for non-apply patch');
   const change = patcher(served, request);
   const object = store.replace(served, namespace, name, (current) => checkedPatch(target, current, change(current)), options);
-  return show(served, request, object);
+  return show(store, served, request, object);
 }
 
 const invalidPatchOptions = (field: string, text: string): StatusError =>
@@ -333,8 +334,10 @@ function deleteOptions(request: WireRequest): DeleteOptions {
     throw new StatusError(422, 'Invalid', `DeleteOptions.meta.k8s.io "" is invalid: propagationPolicy: Unsupported value: "${propagation}": supported values: "Foreground", "Background", "Orphan", "nil"`);
   }
   const { uid, resourceVersion } = body.preconditions ?? {};
+  const grace = body.gracePeriodSeconds ?? query.get('gracePeriodSeconds') ?? undefined;
   return {
     dryRun: isDry(query) || (body.dryRun ?? []).includes('All'),
+    ...(grace !== undefined && { gracePeriodSeconds: Number(grace) }),
     ...(uid !== undefined && { uid }),
     ...(resourceVersion !== undefined && { resourceVersion }),
     ...(propagation !== undefined && { propagation }),
@@ -365,7 +368,7 @@ const showsDeleted = (store: Store, served: Served): boolean =>
 
 function remove({ store }: Desk, { served, namespace, name }: Target, request: WireRequest): Answer {
   const { object, gone } = store.delete(served, namespace, name!, deleteOptions(request));
-  if (!gone || showsDeleted(store, served)) return show(served, request, object);
+  if (!gone || showsDeleted(store, served)) return show(store, served, request, object);
   const { group, resource } = served;
   const details = { name, ...(group && { group }), kind: resource, uid: object.metadata.uid };
   return answer({ kind: 'Status', apiVersion: 'v1', metadata: {}, status: 'Success', details });

@@ -1,5 +1,6 @@
 import type { Json, TwinObject } from '../types.js';
 import type { Fault } from './errors.js';
+import { definitionRules } from './definitions.js';
 import { forbiddenValue, invalidValue, required } from './errors.js';
 import { isMap, sameJson } from './json.js';
 import type { Served, StoredKind } from './kinds.js';
@@ -19,8 +20,10 @@ export interface Rules {
   check?(object: TwinObject, before: TwinObject | undefined, store: Store): Fault[];
   /** takes addresses and ports; after the check */
   allocate?(object: TwinObject, before: TwinObject | undefined, store: Store): void;
-  /** what else the first request for deletion changes */
-  deleting?(object: TwinObject): void;
+  /** what else the first request for deletion changes; a finalizer that it adds holds the object */
+  deleting?(object: TwinObject, store: Store): void;
+  /** what an object that is put in with a whole world gets at once, rather than by a controller */
+  seed?(object: TwinObject, store: Store): void;
 }
 
 const SUBDOMAIN = /^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$/;
@@ -486,6 +489,7 @@ const RULES: Record<string, Rules> = {
   'storage.k8s.io/storageclasses': storageClass,
   'autoscaling/horizontalpodautoscalers': autoscaler,
   'policy/poddisruptionbudgets': disruptionBudget,
+  'apiextensions.k8s.io/customresourcedefinitions': definitionRules,
 };
 
 export function rulesFor(kind: StoredKind): Rules {

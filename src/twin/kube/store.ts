@@ -48,6 +48,8 @@ export interface DeleteOptions {
   uid?: string;
   resourceVersion?: string;
   propagation?: 'Foreground' | 'Background' | 'Orphan';
+  /** of pods; their own when absent */
+  gracePeriodSeconds?: number;
 }
 
 export interface StoreOptions {
@@ -183,7 +185,7 @@ export class Store {
     const key = Shelf.key(kind.namespaced ? namespace : undefined, name);
     if (this.#state(kind).shelf.get(key)) throw alreadyExists(served, name);
     rules.allocate?.(object, undefined, this);
-    if (!options.ownersKept) recordUpdate(served, undefined, object, options.writer, this.timestamp());
+    if (!options.ownersKept) this.#record(served, undefined, object, options);
     if (options.dryRun) return served.fromStored(freezeJson(object));
     return served.fromStored(this.#commit('ADDED', kind, key, undefined, object));
   }
@@ -210,7 +212,7 @@ export class Store {
     if (options.subresource === undefined || options.subresource === 'scale') this.#follow(kind, object, before);
     this.#check(served, object, before);
     if (this.#isChanged(kind, object, before)) object.metadata.generation = (before.metadata.generation ?? 0) + 1;
-    if (!options.ownersKept) recordUpdate(served, before, object, options.writer, this.timestamp());
+    if (!options.ownersKept) this.#record(served, before, object, options);
     if (sameJson(object, before)) return served.fromStored(before);
     if (options.dryRun) return served.fromStored(freezeJson(object));
     if (isReleased(object)) return served.fromStored(this.#takeAway(kind, key, object));
@@ -226,15 +228,17 @@ export class Store {
     checkPreconditions(served, before, options);
     const object = cloneJson(before);
     addPropagation(object, options.propagation ?? defaultPropagation(served));
-    if (isFree(object)) {
+    if (!object.metadata.deletionTimestamp) rulesFor(kind).deleting?.(object, this);
+    const graceSeconds = graceOf(kind, before, options);
+    if (isFree(object) && graceSeconds === 0) {
       if (options.dryRun) return { object: served.fromStored(before), gone: true };
       return { object: served.fromStored(this.#takeAway(kind, key, before)), gone: true };
     }
+    if (object.metadata.deletionTimestamp && graceSeconds === 0) object.metadata.deletionGracePeriodSeconds = 0;
     if (!object.metadata.deletionTimestamp) {
-      object.metadata.deletionTimestamp = this.timestamp();
-      object.metadata.deletionGracePeriodSeconds = 0;
+      object.metadata.deletionTimestamp = this.timestamp(graceSeconds * 1000);
+      object.metadata.deletionGracePeriodSeconds = graceSeconds;
       if (object.metadata.generation !== undefined) object.metadata.generation += 1;
-      rulesFor(kind).deleting?.(object);
     }
     if (options.dryRun || sameJson(object, before)) return { object: served.fromStored(freezeJson(object)), gone: false };
     return { object: served.fromStored(this.#commit('MODIFIED', kind, key, before, object)), gone: false };
@@ -270,6 +274,7 @@ export class Store {
     const status = object['status'];
     rules.create?.(object, this);
     if (status !== undefined) object['status'] = status;
+    rules.seed?.(object, this);
     rules.defaults?.(object, this);
     this.#check(served, object, undefined);
     rules.allocate?.(object, before, this);
@@ -317,8 +322,8 @@ export class Store {
 
   // Values that a real server draws
 
-  timestamp(): string {
-    return `${new Date(this.clock.now()).toISOString().slice(0, 19)}Z`;
+  timestamp(inMs = 0): string {
+    return `${new Date(this.clock.now() + inMs).toISOString().slice(0, 19)}Z`;
   }
 
   uid(): string {
@@ -353,6 +358,10 @@ export class Store {
     throw forbidden(served, name, `unable to create new content in namespace ${namespace} because it is being terminated`, [
       { reason: 'NamespaceTerminating', message: `namespace ${namespace} is being terminated`, field: 'metadata.namespace' },
     ]);
+  }
+
+  #record(served: Served, before: TwinObject | undefined, object: TwinObject, { writer }: WriteOptions): void {
+    recordUpdate({ served, minor: this.minor, before, object, writer, time: this.timestamp() });
   }
 
   /** What the kind itself does to an update: fields that stay, defaults, addresses. */
@@ -493,4 +502,11 @@ const isFree = (object: TwinObject): boolean =>
   (object.metadata.finalizers ?? []).length === 0 &&
   (object.kind !== 'Namespace' || (object['spec']?.finalizers ?? []).length === 0);
 
-const isReleased = (object: TwinObject): boolean => isMap(object) && Boolean(object.metadata.deletionTimestamp) && isFree(object);
+const isReleased = (object: TwinObject): boolean =>
+  isMap(object) && Boolean(object.metadata.deletionTimestamp) && !object.metadata.deletionGracePeriodSeconds && isFree(object);
+
+/** Seconds that a pod on a node has left to end by itself; nothing else has any. A pod that is ending goes on as it was told first. */
+function graceOf(kind: StoredKind, before: TwinObject, { gracePeriodSeconds }: DeleteOptions): number {
+  if (kind.key !== '/pods' || !before['spec']?.nodeName || ['Succeeded', 'Failed'].includes(before['status']?.phase)) return 0;
+  return gracePeriodSeconds ?? before.metadata.deletionGracePeriodSeconds ?? before['spec'].terminationGracePeriodSeconds ?? 30;
+}

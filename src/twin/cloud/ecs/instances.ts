@@ -36,10 +36,11 @@ const instanceFields = (it: Instance, context: Context): Json => ({
   Tags: { Tag: tagList(it.tags) },
 });
 
+// An interface here is always plugged; unplugged it is gone.
 const interfaceFields = (it: Interface, context: Context): Json => ({
   NetworkInterfaceId: it.id,
   NetworkInterfaceName: it.id,
-  Status: it.instance === '' ? 'Available' : 'InUse',
+  Status: 'InUse',
   Type: it.primary ? 'Primary' : 'Secondary',
   InstanceId: it.instance,
   ZoneId: it.zone,
@@ -107,7 +108,7 @@ export const instanceActions: Record<string, Action> = {
           (addresses === undefined || addresses.includes(it.ip)) &&
           is('InstanceId', it.instance) &&
           is('Type', it.primary ? 'Primary' : 'Secondary') &&
-          is('Status', it.instance === '' ? 'Available' : 'InUse') &&
+          is('Status', 'InUse') &&
           is('VpcId', vpcOf(context.state.instances.get(it.instance), context)) &&
           carries(it.tags, filter),
       );

@@ -1,0 +1,412 @@
+import { checks } from '../../checks/index.js';
+import type { SharedService, ShiftArgs } from '../args.js';
+import { MigrateError } from '../errors.js';
+import type { Emit, EndedEvent, PlanRow, SideLine } from '../events.js';
+import type { Engine, RunOutcome } from '../engine.js';
+import type { Inventory } from '../inventory.js';
+import type { Journal } from '../journal.js';
+import { askRights, takeInventory } from '../look.js';
+import { makePlan, rightsNeeded, type Plan } from '../plan.js';
+import type { Playbook } from '../playbook.js';
+import type { Call, Tap, World } from '../ports.js';
+import { askAll, type Report } from '../preflight.js';
+import { rollback, toUndo } from '../rollback.js';
+import { run } from '../run.js';
+import type { Phase, StepKinds } from '../step.js';
+import { stepKinds } from '../steps/index.js';
+import { points } from '../words.js';
+import { endedBy, NOTHING, servicesIn, whatServes } from './ending.js';
+import { openSession, writeWhole, type Session } from './session.js';
+import { shiftPlan } from './shifting.js';
+import { openWorld, plainTap } from './world.js';
+
+/**
+ * The bodies of the commands. Each looks, refuses or acts, tells of it by events, and ends in one last event; none prints, none knows
+ * which view is listening.
+ */
+export interface Io {
+  emit: Emit;
+  /** true once the operator pressed Ctrl-C */
+  stopping(): boolean;
+  /** Asks on a terminal. @throws MigrateError NEEDS_YES off one */
+  confirm(question: string): Promise<boolean>;
+}
+
+export type Act<Options> = (options: Options, io: Io) => Promise<EndedEvent>;
+
+export interface CommonOptions {
+  playbook: Playbook;
+  kubeconfig?: string;
+  stateDir?: string;
+  /** for one reply of a server */
+  timeoutMs?: number;
+  takeOver?: string;
+  yes?: boolean;
+  /** each request, for -v */
+  onCall?: (call: Call) => void;
+}
+
+/** How many steps run side by side. */
+const SIDE_BY_SIDE = 8;
+
+/** Requests, counted for the last line. */
+export interface Counter {
+  reads: number;
+  writes: number;
+}
+
+function counting(onCall?: (call: Call) => void, inner: Tap = plainTap): { tap: Tap; counter: Counter } {
+  const counter = { reads: 0, writes: 0 };
+  const tap: Tap = (call, send) => {
+    counter[call.writes ? 'writes' : 'reads']++;
+    onCall?.(call);
+    return inner(call, send);
+  };
+  return { tap, counter };
+}
+
+const open = (options: CommonOptions, tap: Tap, patienceMs: number | Record<'source' | 'target', number> = 60_000) =>
+  openWorld(options.playbook, {
+    tap,
+    patienceMs,
+    ...(options.kubeconfig !== undefined && { kubeconfig: options.kubeconfig }),
+    ...(options.timeoutMs !== undefined && { timeoutMs: options.timeoutMs }),
+  });
+
+const sessionOf = (options: CommonOptions, readOnly = false): Session =>
+  openSession(options.playbook.name, {
+    readOnly,
+    ...(options.stateDir !== undefined && { stateDir: options.stateDir }),
+    ...(options.takeOver !== undefined && { takeOver: options.takeOver }),
+  });
+
+// ---- looking
+
+export interface Looked {
+  inventory: Inventory;
+  plan?: Plan;
+  /** why there is no plan; preflight tells all the rest nevertheless */
+  planError?: MigrateError;
+  report: Report;
+}
+
+/** One look at everything, a plan if there can be one, and all checks asked. */
+export async function look(playbook: Playbook, world: World): Promise<Looked> {
+  return judge(playbook, await takeInventory(playbook, world, checks), world);
+}
+
+async function judge(playbook: Playbook, seen: Inventory, world?: World): Promise<Looked> {
+  let plan: Plan | undefined;
+  let planError: MigrateError | undefined;
+  try {
+    plan = makePlan(playbook, seen);
+  } catch (error) {
+    if (!(error instanceof MigrateError)) throw error;
+    planError = error;
+  }
+  const needs = plan ? rightsNeeded(plan, stepKinds, seen) : { source: [], target: [] };
+  const inventory = world ? await askRights(seen, world, needs) : seen;
+  const today = inventory.takenAt.slice(0, 10);
+  return { inventory, report: askAll(checks, { playbook, inventory, today, needs }), ...(plan && { plan }), ...(planError && { planError }) };
+}
+
+const sideLine = ({ context, version, objects }: Inventory['source']): SideLine => ({ context, version, nodes: (objects['Node'] ?? []).length });
+
+const preflightEvent = ({ report, inventory }: Looked, tookMs: number, calls: number) => ({ type: 'preflight' as const, report, source: sideLine(inventory.source), target: sideLine(inventory.target), tookMs, calls });
+
+export function planRows(plan: Plan, kinds: StepKinds): PlanRow[] {
+  return plan.steps.map((step) => {
+    const kind = kinds.get(step.kind);
+    const share = plan.shares.find((it) => it.step === step.id);
+    return {
+      step: step.id,
+      phase: step.phase,
+      does: kind?.title(step.args) ?? step.kind,
+      wayBack: kind?.wayBack(step.args) ?? '',
+      ...(share && { asked: share.asked, reachable: share.reachable, how: share.how }),
+    };
+  });
+}
+
+export const preflightAct: Act<CommonOptions & { inventory?: Inventory }> = async (options, io) => {
+  const began = performance.now();
+  const { tap, counter } = counting(options.onCall);
+  try {
+    const looked = options.inventory ? await judge(options.playbook, options.inventory) : await look(options.playbook, await open(options, tap));
+    const tookMs = performance.now() - began;
+    io.emit(preflightEvent(looked, tookMs, counter.reads));
+    if (looked.planError) return endedBy(looked.planError, io.emit, { touched: false, now: NOTHING });
+    const { ready, results } = looked.report;
+    const first = results.find((it) => it.outcome === 'refuse' || it.outcome === 'unknown');
+    return {
+      type: 'ended',
+      outcome: ready ? 'done' : 'refused',
+      exit: ready ? 0 : 1,
+      tookMs,
+      calls: counter,
+      next: ready ? 'migrate plan, then migrate rehearse' : `migrate explain ${first?.check ?? ''}`.trim(),
+    };
+  } catch (error) {
+    return endedBy(error, io.emit, { touched: false, now: NOTHING });
+  }
+};
+
+export const inventoryAct: Act<CommonOptions & { output: string }> = async (options, io) => {
+  const { tap, counter } = counting(options.onCall);
+  try {
+    const { inventory } = await look(options.playbook, await open(options, tap));
+    writeWhole(options.output, `${JSON.stringify(inventory, undefined, 1)}\n`);
+    for (const side of ['source', 'target'] as const) {
+      for (const { kind, why } of inventory[side].unseen) io.emit({ type: 'warning', what: `${side}: ${kind} could not be read: ${why}` });
+    }
+    return { type: 'ended', outcome: 'done', exit: 0, calls: counter, output: options.output, next: `migrate preflight --inventory ${options.output}, or migrate rehearse --inventory ${options.output}` };
+  } catch (error) {
+    return endedBy(error, io.emit, { touched: false, now: NOTHING });
+  }
+};
+
+export const planAct: Act<CommonOptions & { output?: string; inventory?: Inventory }> = async (options, io) => {
+  const { tap, counter } = counting(options.onCall);
+  try {
+    const inventory = options.inventory ?? (await takeInventory(options.playbook, await open(options, tap), checks));
+    const plan = makePlan(options.playbook, inventory);
+    io.emit({ type: 'plan', plan, rows: planRows(plan, stepKinds) });
+    if (options.output !== undefined) writeWhole(options.output, `${JSON.stringify(plan, undefined, 2)}\n`);
+    return { type: 'ended', outcome: 'done', exit: 0, calls: counter, digest: plan.digest, next: `migrate rehearse, then migrate run${options.output === undefined ? '' : ` ${options.output}`}`, ...(options.output !== undefined && { output: options.output }) };
+  } catch (error) {
+    return endedBy(error, io.emit, { touched: false, now: NOTHING });
+  }
+};
+
+// ---- acting
+
+export interface RunOptions extends CommonOptions {
+  /** made by `plan -o` and reviewed; the world must not have moved since */
+  plan?: Plan;
+  phases?: Phase[];
+}
+
+export const runAct: Act<RunOptions> = (options, io) =>
+  acting(options, io, async ({ world, session, engine, counter }) => {
+    const phases = options.phases ?? ['data', 'traffic'];
+    const resumed = session.journal.records().length > 0;
+    const plan = resumed ? resumedPlan(session, options.plan) : await freshPlan(options, world, io.emit, counter);
+    await mustBePinned(plan, world);
+    const todo = plan.steps.filter((it) => phases.includes(it.phase) && session.journal.record(it.id)?.state !== 'done');
+    if (todo.length === 0) return { plan, outcome: { outcome: 'done' } };
+    if (!options.yes && !(await io.confirm(`${resumed ? 'Go on with' : 'Start'} ${todo.length} steps from ${plan.pins.source.context} to ${plan.pins.target.context}?`))) return { plan, outcome: { outcome: 'interrupted' } };
+    if (!resumed) session.savePlan(plan);
+    openEntry(session.journal, 'run', plan);
+    io.emit({ type: 'started', command: 'run', name: plan.name, digest: plan.digest, steps: todo.length, source: plan.pins.source.context, target: plan.pins.target.context, resumed });
+    return { plan, outcome: await run(plan, phases, engine) };
+  });
+
+export interface ShiftOptions extends CommonOptions {
+  /** percent */
+  to: number;
+  /** `namespace/name`; all of the playbook by default */
+  service?: string;
+  /** takes the playbook's steps on the way */
+  stepwise?: boolean;
+}
+
+export const shiftAct: Act<ShiftOptions> = (options, io) =>
+  acting(options, io, async ({ world, session, engine, counter }) => {
+    const looked = await look({ ...options.playbook, data: undefined } as Playbook, world);
+    io.emit(preflightEvent(looked, 0, counter.reads));
+    mustBeReady(looked.report);
+    const plan = shiftPlan(options, looked.inventory, session.journal);
+    if (plan.steps.length === 0) return { plan, outcome: { outcome: 'done' } };
+    if (!options.yes && !(await io.confirm(`Move ${plan.steps.length === 1 ? 'one step' : `${plan.steps.length} steps`} to ${points(options.to)} %?`))) return { plan, outcome: { outcome: 'interrupted' } };
+    openEntry(session.journal, 'shift', plan);
+    io.emit({ type: 'started', command: 'shift', name: plan.name, digest: plan.digest, steps: plan.steps.length, source: plan.pins.source.context, target: plan.pins.target.context, resumed: false });
+    return { plan, outcome: await run(plan, ['traffic'], engine) };
+  });
+
+export const completeAct: Act<CommonOptions> = (options, io) =>
+  acting(options, io, async ({ world, session, engine }) => {
+    const plan = session.plan();
+    const open = plan?.steps.filter((it) => it.phase !== 'complete' && session.journal.record(it.id)?.state !== 'done') ?? [];
+    if (!plan || open.length > 0) {
+      throw new MigrateError('NOT_COMPLETE', {
+        what: plan ? `${open.length} steps are not done: ${open.slice(0, 5).map((it) => it.id).join(', ')}.` : 'No run of this playbook is there to complete.',
+        why: 'Completing retires the source, which only makes sense once the target serves everything.',
+        fix: plan ? 'Finish with `migrate run`, then soak, then complete.' : 'Start with `migrate run`.',
+      });
+    }
+    await mustBePinned(plan, world);
+    if (!options.yes && !(await io.confirm('This is the point of no return: the source leaves the load balancer and its workloads stop. Complete?'))) return { plan, outcome: { outcome: 'interrupted' } };
+    openEntry(session.journal, 'complete', plan);
+    io.emit({ type: 'started', command: 'complete', name: plan.name, digest: plan.digest, steps: plan.steps.filter((it) => it.phase === 'complete').length, source: plan.pins.source.context, target: plan.pins.target.context, resumed: false });
+    const outcome = await run(plan, ['complete'], engine);
+    if (outcome.outcome === 'done') session.journal.write({ type: 'completed' });
+    return { plan, outcome };
+  });
+
+/** A dead target must not hold up the way back: it is asked briefly, and what it could not be told is owed. */
+const PATIENCE_BACK = { source: 60_000, target: 2000 };
+
+export const rollbackAct: Act<CommonOptions & { to?: string }> = (options, io) =>
+  acting(
+    options,
+    io,
+    async ({ session, engine }) => {
+      const units = toUndo(options.to, engine);
+      const steps = units.flatMap((it) => it.records.map((record) => record.step.id));
+      if (steps.length === 0 && session.journal.debts().length === 0) {
+        io.emit({ type: 'warning', what: 'There is nothing to undo: the journal has no step that is begun or done.' });
+        return { outcome: { outcome: 'done' } };
+      }
+      const lost = engine.journal.records().filter((it) => steps.includes(it.step.id) && it.step.kind === 'scale' && it.step.id.startsWith('data/start'));
+      const warning = lost.length > 0 ? ` What ${lost.map((it) => it.step.id).join(', ')} wrote on the target stays there and does not come back.` : '';
+      if (!options.yes && !(await io.confirm(`Undo ${steps.length} steps, newest first?${warning}`))) return { outcome: { outcome: 'interrupted' } };
+      io.emit({ type: 'started', command: 'rollback', name: options.playbook.name, digest: '', steps: steps.length, source: options.playbook.source.context, target: options.playbook.target.context, resumed: false });
+      const outcome = await rollback(options.to, engine);
+      if (outcome.outcome === 'done' && session.journal.records().length === 0 && session.journal.debts().length === 0) session.archive();
+      return { outcome };
+    },
+    PATIENCE_BACK,
+  );
+
+interface Acting {
+  world: World;
+  session: Session;
+  engine: Engine;
+  counter: Counter;
+}
+
+/** The frame of every act that writes: lock, world, journal, and an end that says what serves now. */
+async function acting(
+  options: CommonOptions,
+  io: Io,
+  act: (acting: Acting) => Promise<{ plan?: Plan; outcome: RunOutcome }>,
+  patienceMs: number | Record<'source' | 'target', number> = 60_000,
+): Promise<EndedEvent> {
+  const began = performance.now();
+  const { tap, counter } = counting(options.onCall);
+  let session: Session | undefined;
+  let world: World | undefined;
+  try {
+    session = sessionOf(options);
+    world = await open(options, tap, patienceMs);
+    const engine: Engine = { world, journal: session.journal, kinds: stepKinds, emit: io.emit, stopping: io.stopping, limit: SIDE_BY_SIDE };
+    const before = servicesIn(session.journal);
+    const { plan, outcome } = await act({ world, session, engine, counter });
+    const services = [...new Map([...before, ...servicesIn(session.journal)].map((it) => [it.service, it])).values()];
+    const serving = await whatServes(world, services);
+    if (outcome.outcome === 'stopped') {
+      return { ...endedBy(outcome.error, io.emit, { touched: true, now: serving || 'see migrate status', next: 'migrate run goes on from there', back: 'migrate rollback' }), calls: counter, tookMs: performance.now() - began };
+    }
+    const interrupted = outcome.outcome === 'interrupted';
+    return {
+      type: 'ended',
+      outcome: interrupted ? 'interrupted' : 'done',
+      exit: interrupted ? 130 : 0,
+      calls: counter,
+      tookMs: performance.now() - began,
+      ...(serving !== '' && { serving }),
+      ...shareEnd(plan, session.journal),
+      ...nextAfter(session.journal, plan, interrupted),
+    };
+  } catch (error) {
+    const touched = (session?.journal.records().length ?? 0) > 0;
+    const serving = session ? await whatServes(world, servicesIn(session.journal)) : '';
+    return endedBy(error, io.emit, { touched, now: serving || (touched ? 'see migrate status' : NOTHING), ...(touched && { back: 'migrate rollback' }) });
+  } finally {
+    session?.close();
+  }
+}
+
+const openEntry = (journal: Journal, command: string, plan: Plan) =>
+  journal.write({ type: 'opened', command, digest: plan.digest, version: process.env['npm_package_version'] ?? '', pins: { source: plan.pins.source.uid, target: plan.pins.target.uid } });
+
+function resumedPlan(session: Session, given: Plan | undefined): Plan {
+  const plan = session.plan();
+  if (!plan) {
+    throw new MigrateError('PLAN_STALE', {
+      what: 'The journal has steps, but their plan is not beside it.',
+      why: 'They were made by `migrate shift`, or the file was deleted.',
+      fix: 'Undo them with `migrate rollback`, then run.',
+    });
+  }
+  if (given && given.digest !== plan.digest) {
+    throw new MigrateError('PLAN_STALE', {
+      what: `A run of plan ${plan.digest.slice(0, 8)} is under way; you gave ${given.digest.slice(0, 8)}.`,
+      why: 'One playbook has one run at a time.',
+      fix: 'Go on with `migrate run` without a plan, or undo it first: `migrate rollback`.',
+    });
+  }
+  return plan;
+}
+
+/** All checks before the first write, and the plan that was reviewed only if the world is still as it was. */
+async function freshPlan(options: RunOptions, world: World, emit: Emit, counter: Counter): Promise<Plan> {
+  const began = performance.now();
+  const looked = await look(options.playbook, world);
+  emit(preflightEvent(looked, performance.now() - began, counter.reads));
+  if (looked.planError) throw looked.planError;
+  mustBeReady(looked.report);
+  const plan = looked.plan;
+  if (!plan) throw new Error('a look without error has a plan');
+  if (options.plan && options.plan.digest !== plan.digest) {
+    throw new MigrateError('PLAN_STALE', {
+      what: `The world is not as it was when plan ${options.plan.digest.slice(0, 8)} was made: ${moved(options.plan, plan)}.`,
+      why: 'What was reviewed is not what would be done.',
+      fix: 'Make and review a new plan: `migrate plan -o plan.json`.',
+    });
+  }
+  return plan;
+}
+
+/** What differs between two plans, in words. */
+function moved(was: Plan, is: Plan): string {
+  const ids = (plan: Plan) => plan.steps.map((it) => it.id);
+  const gone = ids(was).filter((it) => !ids(is).includes(it));
+  const come = ids(is).filter((it) => !ids(was).includes(it));
+  const changed = is.steps.filter((it) => was.steps.some((old) => old.id === it.id && JSON.stringify(old) !== JSON.stringify(it))).map((it) => it.id);
+  const parts = [gone.length > 0 && `no longer ${gone.join(', ')}`, come.length > 0 && `now also ${come.join(', ')}`, changed.length > 0 && `other arguments for ${changed.join(', ')}`].filter(Boolean);
+  return parts.join('; ') || 'the playbook or a cluster changed';
+}
+
+function mustBeReady(report: Report): void {
+  if (report.ready) return;
+  const bad = report.results.filter((it) => it.outcome === 'refuse' || it.outcome === 'unknown').map((it) => it.check);
+  throw new MigrateError('NOT_READY', {
+    what: `Preflight is not ready: ${bad.join(', ')}.`,
+    why: 'Something works in the source and would break in the target, or could not be seen. Unknown is never taken for fine.',
+    fix: `migrate explain ${bad[0] ?? ''}; mend it, or waive it in the playbook with owner and date.`,
+  });
+}
+
+/** A renamed or swapped context leads to another cluster: nothing may be written there. */
+async function mustBePinned(plan: Plan, world: World): Promise<void> {
+  for (const side of ['source', 'target'] as const) {
+    const { uid } = await world[side].identify();
+    if (uid === plan.pins[side].uid) continue;
+    throw new MigrateError('CLUSTER_CHANGED', {
+      what: `Context ${plan.pins[side].context} leads to another cluster than the plan's ${side}.`,
+      why: `Its kube-system namespace has uid ${uid}, the plan has ${plan.pins[side].uid}.`,
+      fix: 'Check the kubeconfig: was a context renamed, or does another file shadow it?',
+    });
+  }
+}
+
+function shareEnd(plan: Plan | undefined, journal: Journal): Pick<EndedEvent, 'share'> {
+  const last = journal.records().findLast((it) => it.step.kind === 'shift');
+  if (!last || !plan) return {};
+  const { asked } = last.step.args as ShiftArgs;
+  const { reachable } = last.before as { reachable: number };
+  return { share: { asked, reachable, measured: reachable } };
+}
+
+function nextAfter(journal: Journal, plan: Plan | undefined, interrupted: boolean): Pick<EndedEvent, 'next' | 'back'> {
+  if (journal.completed()) return { next: 'nothing: the move is complete' };
+  const back = journal.records().length > 0 ? { back: 'migrate rollback' } : {};
+  if (interrupted) return { next: 'migrate run goes on', ...back };
+  const left = plan?.steps.filter((it) => it.phase !== 'complete' && journal.record(it.id)?.state !== 'done') ?? [];
+  if (left.length > 0) return { next: 'migrate run', ...back };
+  return plan?.steps.some((it) => it.phase === 'complete') && journal.records().length > 0 ? { next: 'hold as long as you like, then migrate complete', ...back } : back;
+}
+
+export const services = (plan: Plan): SharedService[] => [...new Map(plan.steps.flatMap((it) => (it.args as { service?: SharedService }).service ?? []).map((it) => [it.service, it])).values()];
+

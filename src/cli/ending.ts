@@ -1,0 +1,78 @@
+import { MigrateError } from '../errors.js';
+import type { Emit, EndedEvent } from '../events.js';
+import type { Journal } from '../journal.js';
+import type { World } from '../ports.js';
+import { measured, readGroups } from '../routers/clb.js';
+import type { SharedService } from '../args.js';
+import { count, points } from '../words.js';
+
+/** How an act ends: what the operator and the shell are told, success or not. */
+
+const USAGE = new Set(['PLAYBOOK_INVALID', 'PLAYBOOK_MISSING', 'PLAN_INVALID', 'KUBECONFIG_INVALID', 'CONTEXT_UNKNOWN', 'USAGE', 'INVENTORY_INVALID', 'WORLD_INVALID', 'CLOUD_ENDPOINT', 'STEP_NOT_DONE']);
+const MOVED = new Set(['PLAN_STALE', 'CLUSTER_CHANGED', 'LOCK_HELD', 'LOCK_LOST', 'LOCK_BROKEN']);
+const WAITING = new Set(['NEEDS_YES', 'GATE_WAITING']);
+
+/** 1 refused, nothing changed; 2 usage or playbook; 3 stopped midway; 4 waiting; 5 the world moved or the lock is held; 70 our bug. */
+export function exitOf(error: unknown, touched: boolean): number {
+  if (!(error instanceof MigrateError)) return 70;
+  if (USAGE.has(error.code)) return 2;
+  if (MOVED.has(error.code)) return 5;
+  if (WAITING.has(error.code)) return 4;
+  return touched ? 3 : 1;
+}
+
+const OUTCOME_OF: Record<number, EndedEvent['outcome']> = { 1: 'refused', 2: 'refused', 3: 'stopped', 4: 'waiting', 5: 'refused', 70: 'failed' };
+
+/** Tells of an error, with where things stand now, and gives the last event. */
+export function endedBy(error: unknown, emit: Emit, standing: { touched: boolean; now: string; next?: string; back?: string }): EndedEvent {
+  const exit = exitOf(error, standing.touched);
+  const told = error instanceof MigrateError ? { code: error.code, what: error.what, why: error.why, do: error.fix } : bug(error);
+  emit({ type: 'error', ...told, now: standing.now });
+  return {
+    type: 'ended',
+    outcome: OUTCOME_OF[exit] ?? 'failed',
+    exit,
+    serving: standing.now,
+    ...(standing.next !== undefined && { next: standing.next }),
+    ...(standing.back !== undefined && { back: standing.back }),
+  };
+}
+
+const bug = (error: unknown) => ({
+  code: 'BUG',
+  what: error instanceof Error ? `${error.name}: ${error.message}` : String(error),
+  why: 'This is a fault of migrate itself, not of yours.',
+  do: 'Report it with the output of the same command with -v; the journal is sound.',
+});
+
+export const NOTHING = 'nothing was changed';
+
+/** What serves now, read at the load balancer; says so when that can't be read. */
+export async function whatServes(world: World | undefined, services: readonly SharedService[]): Promise<string> {
+  if (!world || services.length === 0) return '';
+  try {
+    const lines = await Promise.all(
+      services.map(async (service) => {
+        const [group] = await readGroups(service, world);
+        if (!group) return '';
+        const share = measured(group);
+        if (Number.isNaN(share)) return `${service.service}: NOBODY serves, every weight is 0`;
+        const both = group.source.weight > 0 && group.target.weight > 0;
+        return `${service.service}: ${points(100 - share)} % source, ${points(share)} % target; ${both ? 'both serve' : share === 0 ? 'the source serves' : 'the target serves'}`;
+      }),
+    );
+    return lines.length <= 3 ? lines.join('. ') : `${lines.slice(0, 3).join('. ')}, and ${count(lines.length - 3, 'service')} more`;
+  } catch {
+    return 'the share could not be read at the load balancer';
+  }
+}
+
+/** Services that the journal's steps moved. */
+export const servicesIn = (journal: Journal): SharedService[] => {
+  const found = new Map<string, SharedService>();
+  for (const { step } of journal.records()) {
+    const service = (step.args as { service?: SharedService }).service;
+    if (service) found.set(service.service, service);
+  }
+  return [...found.values()];
+};

@@ -1,0 +1,53 @@
+import type { AttachArgs, SharedService, ShiftArgs } from '../args.js';
+import { MigrateError } from '../errors.js';
+import type { Inventory } from '../inventory.js';
+import type { Journal } from '../journal.js';
+import { lbAnnotation, pathOf } from '../objects.js';
+import { digestOf, type Plan } from '../plan.js';
+import type { Playbook } from '../playbook.js';
+import type { Step } from '../step.js';
+import { sharedServices } from '../traffic.js';
+
+/**
+ * A plan of traffic steps alone, for `shift`: joins the group where the target is not in it yet, then goes to the share asked for.
+ * Ids carry a number that grows, so that every shift is undone on its own and in order.
+ */
+export function shiftPlan({ playbook, to, service, stepwise = false }: { playbook: Playbook; to: number; service?: string; stepwise?: boolean }, inventory: Inventory, journal: Journal): Plan {
+  const { traffic } = playbook;
+  if (!traffic) throw new MigrateError('PLAN_SERVICE_UNFIT', { what: 'The playbook has no `traffic`.', why: 'There is no share to move.', fix: 'Add the service, its group and its port.' });
+  const all = sharedServices(playbook, inventory);
+  const chosen = service === undefined ? all : all.filter((it) => it.service === service);
+  if (chosen.length === 0) {
+    throw new MigrateError('USAGE', { what: `The playbook has no service "${service ?? ''}".`, why: `It has: ${all.map((it) => it.service).join(', ')}.`, fix: 'Name one of them with --service NAMESPACE/NAME.' });
+  }
+  const number = 1 + journal.entries().filter((it) => it.type === 'opened' && it.command === 'shift').length;
+  const steps: Step[] = [];
+  for (const it of chosen) {
+    const suffix = all.length === 1 ? '' : `/${it.service}`;
+    let last = journal.records().findLast((record) => (record.step.args as { service?: SharedService }).service?.service === it.service)?.step.id;
+    const add = (id: string, kind: string, args: AttachArgs | ShiftArgs) => {
+      steps.push({ id, kind, phase: 'traffic', args, after: last === undefined ? [] : [last] });
+      last = id;
+    };
+    if (!isMember(it, inventory)) add(`shift-${number}/attach${suffix}`, 'attach', { service: it });
+    for (const asked of stepwise ? [...traffic.steps.filter((step) => step < to), to] : [to]) {
+      add(`shift-${number}/${asked}${suffix}`, 'shift', { service: it, asked, tolerance: traffic.tolerance, holdMs: asked === to ? 0 : traffic.hold, gates: asked === to ? [] : traffic.gates });
+    }
+  }
+  const { source, target } = inventory;
+  const pin = ({ context, uid, version }: typeof source) => ({ context, uid, version });
+  const plan = { schemaVersion: 1 as const, name: playbook.name, playbook, pins: { source: pin(source), target: pin(target) }, steps, shares: [], notes: [] };
+  return { ...plan, digest: digestOf(plan), takenAt: inventory.takenAt };
+}
+
+/** The target's Service is bound to the group, and members that its controller signed are in it. */
+function isMember(service: SharedService, { target, cloud }: Inventory): boolean {
+  const object = (target.objects['Service'] ?? []).find((it) => pathOf(it.metadata) === service.service);
+  const bound = object && object['spec']?.type === 'LoadBalancer' && lbAnnotation(object, 'id') === service.loadBalancer;
+  if (!bound) return false;
+  const groups = cloud?.loadBalancers.find((it) => it.id === service.loadBalancer)?.groups ?? [];
+  const [namespace, name] = service.service.split('/');
+  return service.ports.every(({ group }) =>
+    groups.find((it) => it.id === group)?.backends.some((it) => it.description.includes(`/${name}/${namespace}/`) && !it.description.endsWith(`/${service.sourceOwner}`)),
+  );
+}

@@ -1,0 +1,74 @@
+import { setTimeout as sleepFor } from 'node:timers/promises';
+import { alibabaCloud } from '../alibaba/cloud.js';
+import { MigrateError } from '../errors.js';
+import { clusterOver } from '../kube/cluster.js';
+import { connect } from '../kube/connection.js';
+import type { Playbook } from '../playbook.js';
+import type { Clock, Cloud, Prober, Side, Tap, World } from '../ports.js';
+
+/** The machine's own clock. */
+export const wallClock: Clock = { now: () => Date.now(), sleep: (ms) => sleepFor(ms) };
+
+export const plainTap: Tap = (_call, send) => send();
+
+export interface WorldOptions {
+  kubeconfig?: string;
+  /** for one reply */
+  timeoutMs?: number;
+  /** how long an API server that does not answer is waited for */
+  patienceMs?: number | Record<Side, number>;
+  /** an emulator's address instead of the vendor's */
+  cloudEndpoint?: string;
+  cloudKeys?: { accessKeyId: string; accessKeySecret: string };
+  tap?: Tap;
+  clock?: Clock;
+  prober?: Prober;
+}
+
+/** The world behind a playbook: two clusters by their contexts, the cloud, the clock, the prober. */
+export async function openWorld(playbook: Playbook, options: WorldOptions = {}): Promise<World> {
+  const { tap = plainTap, clock = wallClock, timeoutMs = 30_000, patienceMs = 60_000 } = options;
+  const open = async (side: Side) =>
+    clusterOver(
+      await connect({
+        side,
+        context: playbook[side].context,
+        clock,
+        tap,
+        timeoutMs,
+        patienceMs: typeof patienceMs === 'number' ? patienceMs : patienceMs[side],
+        ...(options.kubeconfig !== undefined && { kubeconfig: options.kubeconfig }),
+      }),
+    );
+  const [source, target] = await Promise.all([open('source'), open('target')]);
+  const endpoint = options.cloudEndpoint ?? process.env['MIGRATE_ALIBABA_ENDPOINT'];
+  const cloud = playbook.cloud ? alibabaCloud({ region: playbook.cloud.region, clock, tap, ...(endpoint !== undefined && endpoint !== '' && { endpoint }), ...(options.cloudKeys && { keys: options.cloudKeys }) }) : noCloud();
+  return { source, target, cloud, clock, prober: options.prober ?? httpProber(timeoutMs) };
+}
+
+/** For a playbook without `cloud`: the plan has no step that would ask it. */
+const noCloud = () =>
+  new Proxy({} as Cloud, {
+    get: () => () => {
+      throw new MigrateError('CLOUD_NOT_NAMED', { what: 'The playbook names no cloud.', why: 'This step needs one.', fix: 'Add `cloud: { provider: alibaba, region: … }`.' });
+    },
+  });
+
+/** One GET, no redirects followed: 2xx and 3xx are answers of somebody who serves. */
+export function httpProber(timeoutMs: number): Prober {
+  return {
+    async probe(url) {
+      const began = performance.now();
+      const ms = () => performance.now() - began;
+      try {
+        // A connection of its own: a kept one would stay with the side that it once reached.
+        const reply = await fetch(url, { redirect: 'manual', signal: AbortSignal.timeout(Math.min(timeoutMs, 10_000)), headers: { connection: 'close', 'user-agent': 'migrate-probe' } });
+        await reply.body?.cancel();
+        return { ok: reply.status < 400, status: reply.status, ms: ms() };
+      } catch (error) {
+        const cause = (error as { cause?: { code?: string } }).cause;
+        return { ok: false, error: cause?.code ?? (error as Error).name, ms: ms() };
+      }
+    },
+  };
+}

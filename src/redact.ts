@@ -1,0 +1,83 @@
+import type { KubeObject } from './ports.js';
+
+/**
+ * What an inventory may hold of an object. Values of Secrets never; nor what looks like a credential anywhere else, for people keep
+ * passwords in annotations, environment variables and ConfigMaps too. Names of keys stay: checks and people need those.
+ */
+
+const SECRET_NAME = /passw|secret|token|credential|private|api_?-?key|access_?-?key|auth/i;
+/** `accessKeySecret: xyz`, `"token":"xyz"`, `password=xyz` inside a longer text */
+const SECRET_IN_TEXT = /((?:passw|secret|token|credential|private|api_?-?key|access_?-?key)[-\w.]*["']?\s*[:=]\s*)("[^"\n]*"|'[^'\n]*'|[^\s,;}"']+)/gi;
+/** user:password@ in an address */
+const SECRET_IN_URL = /(\w+:\/\/[^\s/:@]*:)[^\s/@]+@/g;
+
+const HIDDEN = '(hidden)';
+
+/** Annotations whose values the checks and steps read; any other's value is nobody's business here. */
+const READ_ANNOTATION = /(?:^|[./])(?:kubernetes\.io|k8s\.io|alibabacloud\.com|aliyun\.com|helm\.sh|argoproj\.io|fluxcd\.io|velero\.io|k8s\.alibaba|linkerd\.io|istio\.io|alibaba)(?:\/|$)/;
+const LAST_APPLIED = 'kubectl.kubernetes.io/last-applied-configuration';
+
+/** Credentials in a longer text, hidden. */
+export const hideIn = (text: string): string => text.replace(SECRET_IN_TEXT, `$1${HIDDEN}`).replace(SECRET_IN_URL, `$1${HIDDEN}@`);
+
+/** A copy without values that must not be kept, and without what only fills memory. */
+export function kept(object: KubeObject): KubeObject {
+  const { metadata, ...rest } = object;
+  const isSecret = object.kind === 'Secret' && !object.apiVersion.includes('/');
+  return {
+    ...(isSecret ? secret(rest as KubeObject) : (hideValues(rest) as Omit<KubeObject, 'metadata'>)),
+    apiVersion: object.apiVersion,
+    kind: object.kind,
+    metadata: {
+      ...metadata,
+      ...(metadata.annotations && { annotations: annotations(metadata.annotations, isSecret) }),
+      ...(metadata.managedFields && {
+        managedFields: metadata.managedFields.map(({ manager, operation, apiVersion, time }) => ({
+          ...(manager !== undefined && { manager }),
+          ...(operation !== undefined && { operation }),
+          ...(apiVersion !== undefined && { apiVersion }),
+          ...(time !== undefined && { time }),
+        })),
+      }),
+    },
+  };
+}
+
+function secret({ type, data, immutable }: KubeObject) {
+  return {
+    ...(type !== undefined && { type: type as string }),
+    ...(immutable !== undefined && { immutable: immutable as boolean }),
+    data: Object.fromEntries(Object.keys((data ?? {}) as object).map((key) => [key, ''])),
+  };
+}
+
+function annotations(all: Record<string, string>, isSecret: boolean): Record<string, string> {
+  const entries = Object.entries(all).flatMap(([key, value]): [string, string][] => {
+    if (key === LAST_APPLIED) return isSecret ? [] : [[key, appliedAs(value)]];
+    return [[key, READ_ANNOTATION.test(key) && !SECRET_NAME.test(key) ? hideIn(value) : HIDDEN]];
+  });
+  return Object.fromEntries(entries);
+}
+
+/** Of the last applied file only its version and kind are evidence; the rest repeats the object, values and all. */
+function appliedAs(text: string): string {
+  try {
+    const { apiVersion, kind } = JSON.parse(text) as { apiVersion?: string; kind?: string };
+    return JSON.stringify({ apiVersion, kind });
+  } catch {
+    return '{}';
+  }
+}
+
+/** Environment variables, keys of maps and texts that hold credentials. */
+function hideValues(value: unknown, name = ''): unknown {
+  if (typeof value === 'string') return hideIn(value);
+  if (Array.isArray(value)) return value.map((it) => hideValues(it, name));
+  if (value === null || typeof value !== 'object') return value;
+  const map = value as Record<string, unknown>;
+  if (typeof map['name'] === 'string' && typeof map['value'] === 'string') {
+    return { ...map, value: SECRET_NAME.test(map['name']) ? HIDDEN : hideIn(map['value']) };
+  }
+  const isData = name === 'data' || name === 'stringData';
+  return Object.fromEntries(Object.entries(map).map(([key, inner]) => [key, isData && typeof inner === 'string' && SECRET_NAME.test(key) ? HIDDEN : hideValues(inner, key)]));
+}

@@ -1,9 +1,12 @@
 import assert from 'node:assert/strict';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { test } from 'node:test';
+import { parse } from 'yaml';
 import { checks } from '../checks/index.js';
 import { Skipped, Unknown, type Check, type Finding } from '../src/check.js';
+import { parsePlaybook } from '../src/playbook.js';
 import { askAll, movedNamespaces, type Report } from '../src/preflight.js';
-import { worldOf, type TerseWorld } from './worlds.js';
+import { inventoryOf, worldOf, type Seed, type TerseWorld } from './worlds.js';
 
 /** A check that gives what it is told to. */
 const check = (id: string, look: Check['look'], rest: Partial<Check> = {}): Check => ({
@@ -107,6 +110,7 @@ test('a waiver covers the findings about the object that it names, and tells who
   assert.equal(only(report)?.outcome, 'waived');
   assert.deepEqual(only(report)?.findings.map((it) => it.waivedBy?.owner), ['web', 'web']);
   assert.equal(report.ready, true);
+  assert.deepEqual(report.counts, { pass: 1, warn: 0, refuse: 0, unknown: 0, skipped: 0, waived: 2 });
   const half = ask([check('a', () => [finding('pod x/y'), finding('pod x/z')])], waive({}));
   assert.equal(only(half)?.outcome, 'refuse');
 });
@@ -151,3 +155,33 @@ test('the same inventory gives the same report', () => {
   const asked = worldOf({ source: { objects: [{ is: 'CronJob shop/report' }] } }, { source: ['*'] });
   assert.deepEqual(askAll(checks, asked), askAll(checks, structuredClone(asked)));
 });
+
+/** One line for each check and each finding: what a view has to work with. */
+const told = ({ results, counts, ready }: Report): string =>
+  [
+    ...results.flatMap(({ check, outcome, why, findings }) => [
+      `${outcome.padEnd(8)}${check}${why === undefined ? '' : `: ${why}`}`,
+      ...findings.flatMap((it) => [
+        `  ${it.severity} ${it.about}${it.waivedBy ? ` (waived by ${it.waivedBy.owner} until ${it.waivedBy.until})` : ''}`,
+        ...(['saw', 'want', 'breaks', 'fix'] as const).flatMap((field) => (it[field] === undefined ? [] : [`    ${field.padEnd(7)}${it[field]}`])),
+      ]),
+    ]),
+    Object.entries(counts).map(([outcome, n]) => `${n} ${outcome}`).join(' · '),
+    ready ? 'ready' : 'not ready',
+    '',
+  ].join('\n');
+
+const root = new URL('../../', import.meta.url);
+
+for (const name of ['shop', 'cross-region']) {
+  test(`the shipped world ${name} is ready to move, and the report of it is the one in test/golden`, () => {
+    const read = (path: string) => readFileSync(new URL(path, root), 'utf8');
+    const playbook = parsePlaybook(read(`playbooks/${name}.yaml`), `${name}.yaml`);
+    const inventory = inventoryOf(parse(read(`playbooks/${name}.world.yaml`)) as Seed);
+    const report = askAll(checks, { playbook, inventory, today: '2026-11-23', needs: { source: [], target: [] } });
+    assert.equal(report.ready, true, told(report));
+    const golden = new URL(`test/golden/preflight-${name}.txt`, root);
+    if (process.env['UPDATE_GOLDEN']) writeFileSync(golden, told(report));
+    assert.equal(told(report), readFileSync(golden, 'utf8'));
+  });
+}

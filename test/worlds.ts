@@ -185,3 +185,55 @@ function customKind(text: string): ServedKind {
   const [kind = '', ...group] = name.split('.');
   return { group: group.join('.'), version, kind, resource: `${kind.toLowerCase()}s`, namespaced: true, verbs: ['get', 'list', 'create'], preferred: true };
 }
+
+interface SeedSide {
+  version: string;
+  context: string;
+  objects: KubeObject[];
+}
+
+export interface Seed {
+  start: string;
+  source: SeedSide;
+  target: SeedSide;
+  cloud: { region: string; loadBalancers: Record<string, unknown>[]; disks: Record<string, unknown>[] };
+}
+
+/** The world file beside a playbook as an inventory of it, once all controllers have settled. */
+export function inventoryOf(seed: Seed): Inventory {
+  return {
+    schemaVersion: 1,
+    takenAt: seed.start,
+    source: settled(seed.source),
+    target: settled(seed.target),
+    cloud: {
+      provider: 'alibaba',
+      region: seed.cloud.region,
+      loadBalancers: seed.cloud.loadBalancers.map((it) => ({ region: seed.cloud.region, status: 'active', tags: {}, ...it, groups: joined(it['groups'], seed.source) })) as unknown as LoadBalancer[],
+      disks: seed.cloud.disks.map((it) => ({ region: seed.cloud.region, status: 'In_use', encrypted: false, tags: {}, ...it })) as unknown as NonNullable<Inventory['cloud']>['disks'],
+      unseen: [],
+    },
+  };
+}
+
+function settled({ version, context, objects }: SeedSide): ClusterInventory {
+  const served = builtIn(Number(version.split('.')[1]));
+  const byKind: Record<Kind, KubeObject[]> = Object.fromEntries(served.map((it) => [kindOf(it), []]));
+  for (const it of objects) {
+    const group = it.apiVersion.includes('/') ? (it.apiVersion.split('/')[0] ?? '') : '';
+    const ready = it['spec']?.replicas;
+    (byKind[kindOf({ kind: it.kind, group })] ??= []).push(typeof ready === 'number' ? { ...it, status: { readyReplicas: ready } } : it);
+  }
+  return { context, uid: `uid-${context}`, version, server: `https://${context}`, served, objects: byKind, unseen: [], rights: [] };
+}
+
+/** The members that the source's controller keeps in a shared group: each node, at the node port of the Service. */
+function joined(groups: unknown, { objects }: SeedSide): unknown {
+  const nodes = objects.filter((it) => it.kind === 'Node');
+  return (groups as { id: string }[]).map((group) => {
+    const service = objects.find((it) => Object.values(it.metadata.annotations ?? {}).some((value) => value.startsWith(`${group.id}:`)));
+    const port: number = service?.['spec'].ports[0].nodePort ?? 0;
+    const description = `k8s/${port}/${service?.metadata.name}/${service?.metadata.namespace}/c-shop-120`;
+    return { ...group, backends: nodes.map((it) => ({ server: String(it['spec'].providerID).split('.')[1], port, weight: 100, type: 'ecs', description })) };
+  });
+}

@@ -79,38 +79,41 @@ export const shareOf = (source: number, target: number, others = 0): number => (
  * @returns undefined when no permitted pair exists, e.g. a side with a share has no backend
  */
 export function solve(question: SplitQuestion): Split | undefined {
-  return candidates(question)[0];
+  let best: Split | undefined;
+  let rank: [off: number, writes: number, total: number] = [Infinity, 0, 0];
+  eachPermitted(question, (pair, reachable, order, total) => {
+    const off = Math.abs(reachable - question.asked);
+    if (off > rank[0] || (off === rank[0] && (order.length > rank[1] || (order.length === rank[1] && total <= rank[2])))) return;
+    best = { pair, reachable, order };
+    rank = [off, order.length, total];
+  });
+  return best;
 }
 
 /** The nearest reachable shares below and above, for a refusal that says what would go. */
 export function nearestShares(question: SplitQuestion): { below?: number; above?: number } {
-  const shares = candidates(question).map((it) => it.reachable);
-  const below = shares.filter((it) => it <= question.asked);
-  const above = shares.filter((it) => it >= question.asked);
-  return {
-    ...(below.length > 0 && { below: Math.max(...below) }),
-    ...(above.length > 0 && { above: Math.min(...above) }),
-  };
+  let below = -Infinity;
+  let above = Infinity;
+  eachPermitted(question, (_pair, share) => {
+    if (share <= question.asked) below = Math.max(below, share);
+    if (share >= question.asked) above = Math.min(above, share);
+  });
+  return { ...(below >= 0 && { below }), ...(above <= 100 && { above }) };
 }
 
-function candidates(question: SplitQuestion): Split[] {
-  const { asked, source, target, from, others = 0 } = question;
+type Visit = (pair: Pair, reachable: number, order: Split['order'], total: number) => void;
+
+function eachPermitted({ asked, source, target, from, others = 0 }: SplitQuestion, visit: Visit): void {
   const s0 = sumOf(source, from.source);
   const t0 = sumOf(target, from.target);
-  const found: (Split & { writes: number; total: number })[] = [];
+  const targets = settings(target, from.target);
   for (const [s1, sourceWeight] of settings(source, from.source)) {
-    for (const [t1, targetWeight] of settings(target, from.target)) {
+    for (const [t1, targetWeight] of targets) {
       if (!fits(asked, s1, t1, others)) continue;
       const order = orderOf(s0, t0, s1, t1, others);
-      if (!order) continue;
-      const writes = order.length;
-      const pair = { source: sourceWeight, target: targetWeight };
-      found.push({ pair, reachable: shareOf(s1, t1, others), order, writes, total: s1 + t1 });
+      if (order) visit({ source: sourceWeight, target: targetWeight }, shareOf(s1, t1, others), order, s1 + t1 + others);
     }
   }
-  const off = (it: Split) => Math.abs(it.reachable - asked);
-  found.sort((a, b) => off(a) - off(b) || a.writes - b.writes || b.total - a.total);
-  return found.map(({ pair, reachable, order }) => ({ pair, reachable, order }));
 }
 
 /** Each sum that a side can show, with the setting that gives it; the present setting where it gives that sum too. */

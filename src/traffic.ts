@@ -182,10 +182,14 @@ function seen(mode: 'cluster' | 'eni' | 'local', members: number, replicas: numb
   return { mode, podsPerNode: Array.from({ length: spread }, (_, index) => Math.floor(replicas / spread) + (index < replicas % spread ? 1 : 0)) };
 }
 
-/** What the annotation says now; an empty or unreadable one counts as absent, as the controller takes it. */
+/**
+ * What the annotation says now, read as Go's Atoi does: `+5` and `007` pass. An empty one counts as absent, as the controller takes it;
+ * a bad one (`20%`) makes the controller drop its members or fail, which the check `service-annotations` refuses before we get here.
+ */
 export function weightOf(service: KubeObject): Weight {
   const text = lbAnnotation(service, 'weight');
-  return text !== undefined && /^\d+$/.test(text) && Number(text) <= 100 ? Number(text) : undefined;
+  const value = text !== undefined && /^[+-]?\d+$/.test(text) ? Number(text) : undefined;
+  return value !== undefined && value >= 0 && value <= 100 ? value + 0 : undefined;
 }
 
 /** Replicas of the workloads whose pods the Service selects. */

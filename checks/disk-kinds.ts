@@ -38,7 +38,7 @@ export const diskKinds: Check = {
 function ofVolume({ claim, volume }: ClaimedVolume, sight: Sight): Finding[] {
   const name: unknown = claim['spec']?.volumeName;
   if (!volume) {
-    if (name) return [{ about: about(claim), saw: `its volume ${String(name)} is gone`, want: 'a volume', fix: 'Mend or delete the claim first: there is nothing to copy.' }];
+    if (typeof name === 'string' && name !== '') return [{ about: about(claim), saw: `its volume ${name} is gone`, want: 'a volume', fix: 'Mend or delete the claim first: there is nothing to copy.' }];
     return [{ about: about(claim), severity: 'warn', saw: 'not bound to a volume', breaks: 'nothing: it comes to the target as it is, and is provisioned there' }];
   }
   if (isDisk(volume)) return ofDisk(claim, volume, sight);
@@ -75,12 +75,14 @@ function kindOfVolume({ spec }: KubeObject & { spec?: Record<string, { driver?: 
 
 const COMMON = new Set(['accessModes', 'capacity', 'claimRef', 'mountOptions', 'nodeAffinity', 'persistentVolumeReclaimPolicy', 'storageClassName', 'volumeMode', 'volumeAttributesClassName']);
 
-function ofDisk(claim: KubeObject, volume: KubeObject, { cloud, playbook }: Sight): Finding[] {
+function ofDisk(claim: KubeObject, volume: KubeObject, sight: Sight): Finding[] {
+  const { playbook } = sight;
+  const cloud = sight.cloud();
   const id = String(volume['spec'].csi.volumeHandle);
-  const disk = cloud().disks.find((it) => it.id === id);
+  const disk = cloud.disks.find((it) => it.id === id);
   if (!disk) {
-    const missed = cloud().unseen.find((it) => it.what === id);
-    if (missed?.absent) return [{ about: about(claim), saw: `disk ${id} does not exist in ${cloud().region}`, want: 'the disk that its volume names' }];
+    const missed = cloud.unseen.find((it) => it.what === id);
+    if (missed?.absent) return [{ about: about(claim), saw: `disk ${id} does not exist in ${cloud.region}`, want: 'the disk that its volume names' }];
     throw new Unknown(`disk ${id} of ${about(claim)}: ${missed?.why ?? 'was not captured'}`);
   }
   const crosses = playbook.cloud?.targetRegion !== undefined && playbook.cloud.targetRegion !== disk.region;

@@ -1,4 +1,5 @@
 import type { Sight } from '../src/check.js';
+import { DISK_DRIVER } from '../src/disks.js';
 import type { KubeObject } from '../src/ports.js';
 
 /** The claims in the move and the volumes behind them. */
@@ -15,9 +16,6 @@ export function volumesOfClaims({ source, namespaces }: Sight): ClaimedVolume[] 
     return { claim, volume: typeof name === 'string' && name !== '' ? source.get('PersistentVolume', undefined, name) : undefined };
   });
 }
-
-/** @source kubernetes-sigs/alibaba-cloud-csi-driver:pkg/disk */
-export const DISK_DRIVER = 'diskplugin.csi.alibabacloud.com';
 
 export const isDisk = (volume: KubeObject) => volume['spec']?.csi?.driver === DISK_DRIVER;
 

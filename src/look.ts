@@ -85,7 +85,7 @@ async function lookAtCloud(playbook: Playbook, world: World, source: ClusterInve
   const look = async <T>(what: string, read: () => Promise<T | undefined>): Promise<T[]> => {
     try {
       const found = await read();
-      if (found === undefined) unseen.push({ what, why: `there is none in ${region}` });
+      if (found === undefined) unseen.push({ what, why: `there is none in ${region}`, absent: true });
       return found === undefined ? [] : [found];
     } catch (error) {
       if (!(error instanceof MigrateError)) throw error;

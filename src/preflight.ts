@@ -1,5 +1,6 @@
 import { Skipped, Unknown, type Check, type CheckText, type Finding, type Needs, type Severity, type Sight, type SideSight } from './check.js';
 import type { ClusterInventory, Inventory } from './inventory.js';
+import { movedNamespaces } from './look.js';
 import type { Playbook, Waiver } from './playbook.js';
 import type { Kind, ServedKind, Side } from './ports.js';
 import { nearest } from './words.js';
@@ -183,17 +184,18 @@ export function sightOf({ playbook, inventory, today, needs }: Asked): Sight {
   };
 }
 
-export function movedNamespaces({ data, traffic }: Pick<Playbook, 'data' | 'traffic'>): string[] {
-  const fronts = traffic?.services.map((it) => it.service.split('/')[0] ?? '') ?? [];
-  return [...new Set([...(data?.namespaces ?? []), ...fronts])].sort();
-}
-
 function sideSight(side: Side, inventory: ClusterInventory): SideSight {
   const served = () => {
     if (inventory.served.length === 0) throw new Unknown(`${side}: what the API server serves was not captured`);
     return inventory.served;
   };
-  const serves = (kind: Kind) => served().some((it) => kindOf(it) === kind);
+  const serves = (kind: Kind) => {
+    if (served().some((it) => kindOf(it) === kind)) return true;
+    const [, group = 'v1'] = /^[^.]+\.(.+)$/.exec(kind) ?? [];
+    const failed = inventory.unseen.find((it) => it.kind === `*.${group}`);
+    if (failed) throw new Unknown(`${side}: what the API server serves in ${group}: ${failed.why}`);
+    return false;
+  };
   const list = (kind: Kind, namespaces?: readonly string[]) => {
     const missed = inventory.unseen.find((it) => it.kind === kind);
     const objects = inventory.objects[kind];

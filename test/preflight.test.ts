@@ -5,7 +5,7 @@ import { parse } from 'yaml';
 import { checks } from '../checks/index.js';
 import { Skipped, Unknown, type Check, type Finding } from '../src/check.js';
 import { parsePlaybook } from '../src/playbook.js';
-import { askAll, movedNamespaces, type Report } from '../src/preflight.js';
+import { askAll, type Report } from '../src/preflight.js';
 import { inventoryOf, worldOf, type Seed, type TerseWorld } from './worlds.js';
 
 /** A check that gives what it is told to. */
@@ -79,6 +79,13 @@ test('a kind that the server does not have is an empty list', () => {
   assert.equal(only(report)?.outcome, 'pass');
 });
 
+test('a kind of a group whose discovery failed is unknown, not missing', () => {
+  const report = ask([check('a', ({ target }) => (target.serves('Gone.example.com') ? [] : [finding('x')]))], {
+    target: { unseen: [{ kind: '*.example.com', why: '503 from its API service' }] },
+  });
+  assert.equal(only(report)?.why, 'target: what the API server serves in example.com: 503 from its API service');
+});
+
 test('a check that reads the cloud is unknown when the cloud was not captured', () => {
   const report = ask([check('a', () => [], { reads: { cloud: true } })], { cloud: null });
   assert.equal(only(report)?.why, 'the cloud was not captured');
@@ -145,10 +152,9 @@ test('what could not be seen can be waived by that word', () => {
 });
 
 test('the namespaces of a move are those of the data and those of the services', () => {
-  const { playbook } = worldOf({ playbook: { data: { namespaces: ['shop', 'pay'] } } });
-  assert.deepEqual(movedNamespaces(playbook), ['pay', 'shop']);
-  const { playbook: fronts } = worldOf({ playbook: { data: null } });
-  assert.deepEqual(movedNamespaces(fronts), ['shop']);
+  const seen = (playbook: Record<string, unknown>) => only(ask([check('a', ({ namespaces }) => [finding(namespaces.join())])], { playbook }))?.findings[0]?.about;
+  assert.equal(seen({ data: { namespaces: ['shop', 'pay'] } }), 'pay,shop');
+  assert.equal(seen({ data: null }), 'shop');
 });
 
 test('the same inventory gives the same report', () => {

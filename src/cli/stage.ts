@@ -1,0 +1,82 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import type { Playbook } from '../playbook.js';
+import type { Clock, Prober, Tap, World } from '../ports.js';
+import { startTwin, type Twin, type TwinOptions } from '../twin/twin.js';
+import type { Seed } from '../twin/types.js';
+import { httpProber, openWorld, plainTap } from './world.js';
+
+/**
+ * A world to rehearse in: a twin in this process, in virtual time, and the same ports on it as on real servers, over its real HTTP. No
+ * step can tell the difference.
+ */
+export interface Stage {
+  twin: Twin;
+  world: World;
+  close(): Promise<void>;
+}
+
+export interface StageOptions extends Omit<TwinOptions, 'clock'> {
+  /** sees every request on its way, e.g. to count or to cut it */
+  tap?: Tap;
+}
+
+export async function openStage(playbook: Playbook, seed: Seed, { tap = plainTap, ...options }: StageOptions = {}): Promise<Stage> {
+  const named = { ...seed, source: { ...seed.source, context: playbook.source.context }, target: { ...seed.target, context: playbook.target.context } };
+  const twin = await startTwin(named, { ...options, clock: 'virtual' });
+  const dir = mkdtempSync(path.join(os.tmpdir(), 'migrate-stage-'));
+  const kubeconfig = path.join(dir, 'kubeconfig');
+  twin.writeKubeconfig(kubeconfig);
+  const clock: Clock = { now: () => twin.clock.now(), sleep: (ms) => twin.clock.sleep(ms) };
+  // While a request is really on its way, virtual time stands still.
+  const holding: Tap = (call, send) => tap(call, () => held(twin, send));
+  const world = await openWorld(playbook, {
+    kubeconfig,
+    clock,
+    tap: holding,
+    prober: frontProber(twin, playbook),
+    cloudEndpoint: twin.cloud.url,
+    cloudKeys: { accessKeyId: twin.cloud.accessKeyId, accessKeySecret: twin.cloud.accessKeySecret },
+  });
+  return {
+    twin,
+    world,
+    async close() {
+      await twin.stop();
+      rmSync(dir, { recursive: true, force: true });
+    },
+  };
+}
+
+async function held<T>(twin: Twin, send: () => Promise<T>): Promise<T> {
+  const release = twin.clock.hold();
+  try {
+    return await send();
+  } finally {
+    release();
+  }
+}
+
+/** Whatever address a probe names, on the twin it reaches the listener that the playbook's first service is behind. */
+function frontProber(twin: Twin, playbook: Playbook): Prober {
+  const prober = httpProber(10_000);
+  const listener = listenerOf(twin, playbook);
+  return {
+    probe: async (url) =>
+      held(twin, async () => {
+        if (!listener) return prober.probe(url);
+        const { pathname, search } = new URL(url);
+        const front = await twin.clients.frontUrl(listener.loadBalancer, listener.port);
+        return prober.probe(new URL(`${pathname}${search}`, front).href);
+      }),
+  };
+}
+
+function listenerOf(twin: Twin, playbook: Playbook): { loadBalancer: string; port: number } | undefined {
+  const [service] = playbook.traffic?.services ?? [];
+  const [crowd] = twin.seed.clients ?? [];
+  if (!service) return undefined;
+  const lb = twin.seed.cloud.loadBalancers.find((it) => it.groups.some((group) => group.id === service.group)) ?? twin.seed.cloud.loadBalancers.find((it) => it.id === crowd?.loadBalancer);
+  return lb && { loadBalancer: lb.id, port: service.port };
+}

@@ -136,7 +136,8 @@ export function signedUrl(
     .map(([name, value]) => `${encode(name)}=${encode(value)}`)
     .join('&');
   const signature = createHmac('sha1', `${secret}&`).update(`${method}&%2F&${encode(canonical)}`).digest('base64');
-  return `${url}/?${new URLSearchParams({ ...(form ? envelope : all), Signature: signature })}`;
+  const query = new URLSearchParams({ ...(form ? envelope : all), Signature: signature });
+  return `${url}/?${query.toString()}`;
 }
 
 export interface RawAnswer {

@@ -300,7 +300,7 @@ test('lists come in pages of ten, by number or by token, and filtered by tags', 
   assert.equal((await list({ tag: tag('plan') })).totalCount, 23);
   assert.equal((await list({ diskIds: '[]' })).totalCount, 0);
   assert.equal((await list({ instanceId: 'i-1' })).totalCount, 1);
-  await assert.rejects(list({ diskIds: 'd-1' }), { code: 'InvalidDiskIds' });
+  await assert.rejects(list({ diskIds: 'd-1' }), { code: 'InvalidDiskIds.Malformed' });
 });
 
 test('tags are put on disks and snapshots, in the new way and the old', async (t) => {

@@ -129,6 +129,9 @@ test('servers must exist, in the region and VPC of the load balancer', async (t)
   await assert.rejects(add('rsp-2', 'i-far'), { code: 'InvalidServerId.NotFound' });
   await assert.rejects(add('rsp-3', 'i-vpc'), { code: 'NetworkConflict' });
   await add('rsp-2', 'i-vpc');
+  // What names no VPC is in the account's first one.
+  await add('rsp-3', 'i-1');
+  assert.equal(it.vpc(), 'vpc-mine');
 });
 
 test('quotas hold for the load balancer and for one server', async (t) => {

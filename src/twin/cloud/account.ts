@@ -195,6 +195,7 @@ export function openAccount(options: AccountOptions): Account {
     attachDisk: (disk, instance) => attachNow(state, disk, instance),
     detachDisk: (disk) => detachNow(state, disk),
     listenerBackends: (loadBalancer, port) => listenerBackends(state, shared.health, loadBalancer, port),
+    listenerScheduler: (loadBalancer, port) => state.loadBalancers.get(loadBalancer)?.listeners.find((it) => it.port === port)?.scheduler,
     snapshot: () => snapshotOf(state),
   };
 }

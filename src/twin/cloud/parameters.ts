@@ -92,10 +92,17 @@ export function parameters(raw: Readonly<Record<string, string>>): Parameters {
     },
     json,
     ids(name, max = 100) {
-      const value = json(name);
+      const value = text(name);
       if (value === undefined) return undefined;
-      const wellFormed = Array.isArray(value) && value.length <= max && value.every((it) => typeof it === 'string');
-      return wellFormed ? value : refuse(400, `Invalid${name}.Malformed`, `The specified ${name} is not valid.`);
+      const malformed = (): never => refuse(400, `Invalid${name}.Malformed`, `The specified ${name} is not valid.`);
+      let list: Json;
+      try {
+        list = JSON.parse(value);
+      } catch {
+        return malformed();
+      }
+      const wellFormed = Array.isArray(list) && list.length <= max && list.every((it) => typeof it === 'string');
+      return wellFormed ? list : malformed();
     },
   };
 }

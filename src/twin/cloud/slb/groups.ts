@@ -2,7 +2,7 @@ import type { Json } from '../../types.js';
 import { refuse } from '../errors.js';
 import type { Parameters } from '../parameters.js';
 import type { Action, Context } from '../product.js';
-import { type Backend, type Group, isoSeconds, type LoadBalancer, regionOfZone } from '../state.js';
+import { type Backend, type Group, isoSeconds, type LoadBalancer } from '../state.js';
 import { carries, newTags, tagList } from '../tags.js';
 import { backendFields, isMember, type NamedBackend, parseBackends } from './backends.js';
 import { beginChange, checkActive, findGroup, findLoadBalancer, groupsOf } from './find.js';
@@ -19,7 +19,7 @@ function checkServer(named: NamedBackend, loadBalancer: LoadBalancer, context: C
   const plugged = [...(named.type === 'ecs' ? [] : state.interfaces.values())].find(
     (it) => it.id === named.server && (named.ip === '' || it.ip === named.ip),
   );
-  const region = instance?.region ?? (plugged && regionOfZone(plugged.zone));
+  const region = instance?.region ?? plugged?.region;
   if (region === undefined || region !== loadBalancer.region) {
     refuse(404, 'InvalidServerId.NotFound', `The specified ServerId ${named.server} does not exist.`);
   }

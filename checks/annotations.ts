@@ -1,3 +1,4 @@
+import { lbAnnotation } from '../src/objects.js';
 import type { KubeObject } from '../src/ports.js';
 
 /**
@@ -11,15 +12,8 @@ export const PREFIXES = [
   'service.beta.kubernetes.io/alicloud-loadbalancer-',
 ] as const;
 
-/** @returns undefined when neither prefix has it */
-export function annotation(service: KubeObject | undefined, suffix: string): string | undefined {
-  const annotations = service?.metadata.annotations ?? {};
-  for (const prefix of PREFIXES) {
-    const value = annotations[prefix + suffix];
-    if (value !== undefined) return value;
-  }
-  return undefined;
-}
+/** @returns undefined when neither prefix has it, or there is no Service */
+export const annotation = (service: KubeObject | undefined, suffix: string): string | undefined => service && lbAnnotation(service, suffix);
 
 /** Every suffix that the controller reads, of v2.14.0 and before. */
 export const SUFFIXES = `

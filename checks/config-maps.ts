@@ -36,9 +36,7 @@ export function proxyConfig(side: SideSight): ProxyConfig {
 
 export interface CloudConfig {
   clusterID?: string;
-  region?: string;
   vpcid?: string;
-  serviceBackendType?: string;
 }
 
 /**
@@ -51,9 +49,9 @@ export function cloudConfig(side: SideSight): CloudConfig | undefined {
   const map = configMapIfSeen(side, 'cloud-config');
   const global = parsed(map?.['data']?.['cloud-config.conf'])?.['Global'];
   if (typeof global !== 'object' || global === null) return undefined;
-  const { clusterID, region, vpcid, serviceBackendType } = global as Record<string, unknown>;
+  const { clusterID, vpcid } = global as Record<string, unknown>;
   return Object.fromEntries(
-    Object.entries({ clusterID, region, vpcid, serviceBackendType }).filter(([, value]) => typeof value === 'string' && value !== ''),
+    Object.entries({ clusterID, vpcid }).filter(([, value]) => typeof value === 'string' && value !== ''),
   );
 }
 

@@ -2,7 +2,6 @@ import { Unknown, type SideSight, type Sight } from '../src/check.js';
 import type { TrafficService } from '../src/playbook.js';
 import type { KubeObject, Listener, LoadBalancer, ServerGroup } from '../src/ports.js';
 import { annotation } from './annotations.js';
-import { cloudConfig } from './config-maps.js';
 
 /** A service whose traffic moves, with all that stands before it. */
 export interface Front {
@@ -51,18 +50,4 @@ export function balanced(sight: Sight): BalancedFront[] {
     const listener = balancer.listeners.find((it) => it.port === front.asked.port);
     return [{ ...front, balancer, listener, group: balancer.groups.find((it) => it.id === front.asked.group) }];
   });
-}
-
-export type BackendMode = 'cluster' | 'local' | 'eni';
-
-/**
- * What the controller of that side would make members of: every node, the nodes that have pods, or the pods.
- *
- * @param service  as it is or will be on that side
- * @source kubernetes/cloud-provider-alibaba-cloud:pkg/controller/service/reconcile/backend/backend.go
- */
-export function backendMode(side: SideSight, service: KubeObject | undefined): BackendMode {
-  const asked = service?.metadata.annotations?.['service.beta.kubernetes.io/backend-type'] ?? cloudConfig(side)?.serviceBackendType;
-  if (asked === 'eni') return 'eni';
-  return service?.['spec']?.externalTrafficPolicy === 'Local' ? 'local' : 'cluster';
 }

@@ -1,7 +1,8 @@
 import type { Check, Finding, Sight } from '../src/check.js';
+import { backendModeOf } from '../src/traffic.js';
 import { some } from './about.js';
 import { proxyConfig } from './config-maps.js';
-import { backendMode, fronts, type Front } from './fronts.js';
+import { fronts, type Front } from './fronts.js';
 import { usableNodes } from './nodes.js';
 import { selects } from './pods.js';
 
@@ -74,7 +75,7 @@ const FATE_OUTSIDE = (mode: string, minor: number) => (mode === 'ipvs' ? (minor 
 
 /** Members are the nodes that have pods; between a pod's end and its node's removal the others are hit. */
 function outside(front: Front, { source, target }: Sight): Finding[] {
-  if (backendMode(target, front.target ?? front.source) === 'eni') return [];
+  if (backendModeOf(target.inventory, front.target ?? front.source) === 'eni') return [];
   const pods = source.list('Pod', [front.namespace]).filter((it) => selects(front.source?.['spec']?.selector, it.metadata.labels ?? {}));
   const perNode = new Map<string, number>();
   for (const it of pods) {

@@ -1,24 +1,14 @@
 import type { SideSight } from '../src/check.js';
+import { isReady } from '../src/objects.js';
 import type { KubeObject } from '../src/ports.js';
 import type { NodeExpression, NodeTerm, PodSpec } from './pods.js';
 
 /** Nodes that take new pods: Ready and not cordoned. */
 export const usableNodes = (side: SideSight): KubeObject[] =>
-  side.list('Node').filter((node) => {
-    const conditions: { type: string; status: string }[] = node['status']?.conditions ?? [];
-    const ready = conditions.find((it) => it.type === 'Ready');
-    return ready?.status === 'True' && node['spec']?.unschedulable !== true;
-  });
+  side.list('Node').filter((it) => isReady(it) && it['spec']?.unschedulable !== true);
 
-export const ZONE_KEYS = ['topology.kubernetes.io/zone', 'failure-domain.beta.kubernetes.io/zone', 'topology.diskplugin.csi.alibabacloud.com/zone'];
-const REGION_KEYS = ['topology.kubernetes.io/region', 'failure-domain.beta.kubernetes.io/region'];
-
-const firstOf = ({ metadata }: KubeObject, keys: readonly string[]) => keys.map((key) => metadata.labels?.[key]).find((it) => it !== undefined);
-export const zoneOf = (node: KubeObject) => firstOf(node, ZONE_KEYS);
-export const regionOf = (node: KubeObject) => firstOf(node, REGION_KEYS);
-
-/** `cn-hangzhou.i-1` or `alicloud://cn-hangzhou.i-1` → `i-1` */
-export const instanceOf = (node: KubeObject): string | undefined => /(?:^|[./])(i-[\w-]+)$/.exec(String(node['spec']?.providerID ?? ''))?.[1];
+export const regionOf = ({ metadata }: KubeObject): string | undefined =>
+  metadata.labels?.['topology.kubernetes.io/region'] ?? metadata.labels?.['failure-domain.beta.kubernetes.io/region'];
 
 /** @source kubernetes/component-helpers:scheduling/corev1/nodeaffinity/nodeaffinity.go */
 export function matches({ metadata }: KubeObject, { key, operator, values = [] }: NodeExpression, field = false): boolean {

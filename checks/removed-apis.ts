@@ -1,8 +1,9 @@
 import { Unknown, type Check, type Finding, type SideSight, type Sight } from '../src/check.js';
 import { CONVERSIONS } from '../src/convert.js';
 import { NEVER_TRAVELS } from '../src/data.js';
+import { kindOf } from '../src/objects.js';
 import type { Kind, KubeObject, ServedKind } from '../src/ports.js';
-import { kindOf } from '../src/preflight.js';
+import { kindServed } from '../src/preflight.js';
 import { about, some } from './about.js';
 
 /**
@@ -45,7 +46,7 @@ export const removedApis: Check = {
   look(sight) {
     const kinds = sight.source.served().filter((it) => it.namespaced && it.verbs.includes('list') && it.verbs.includes('get') && !MEASURED.test(it.group));
     requireDiscovery(sight.source);
-    return [...new Set(kinds.map(kindOf))].filter((it) => !MADE_AGAIN.has(it)).flatMap((kind) => lookAt(kind, sight));
+    return [...new Set(kinds.map(kindServed))].filter((it) => !MADE_AGAIN.has(it)).flatMap((kind) => lookAt(kind, sight));
   },
 };
 
@@ -69,7 +70,7 @@ const versionOf = ({ group, version }: Pick<ServedKind, 'group' | 'version'>) =>
 const versions = (side: SideSight, kind: Kind): string[] =>
   side
     .served()
-    .filter((it) => [kind, MOVED_FROM[kind], MOVED_TO[kind]].includes(kindOf(it)))
+    .filter((it) => [kind, MOVED_FROM[kind], MOVED_TO[kind]].includes(kindServed(it)))
     .map(versionOf);
 
 /** A group whose API service is down is in no list; its objects are missed by the backup as well. @source https://github.com/vmware-tanzu/velero/issues/1283 */
@@ -126,14 +127,12 @@ function outdatedFile(object: KubeObject, target: SideSight): Finding[] {
       about: about(object),
       severity: 'warn',
       saw: `live object, moves as it is; but applied as ${applied.apiVersion} by ${applied.by}`,
-      want: some(versions(target, kindOfObject(object)), 3),
+      want: some(versions(target, kindOf(object)), 3),
       breaks: `the next ${nextWrite(object)} in the target`,
       fix: 'Change the file to a version that the target serves before it is applied there.',
     },
   ];
 }
-
-const kindOfObject = ({ apiVersion, kind }: KubeObject): Kind => kindOf({ kind, group: apiVersion.includes('/') ? (apiVersion.split('/')[0] ?? '') : '' });
 
 const servedAs = (side: SideSight, apiVersion: string, kind: string) => side.served().some((it) => it.kind === kind && versionOf(it) === apiVersion);
 

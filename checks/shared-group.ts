@@ -1,9 +1,10 @@
 import type { Check, Finding, SideSight, Sight } from '../src/check.js';
 import type { Backend } from '../src/ports.js';
+import { backendModeOf } from '../src/traffic.js';
 import { some } from './about.js';
 import { annotation, signature } from './annotations.js';
 import { cloudConfig } from './config-maps.js';
-import { backendMode, balanced, type BalancedFront } from './fronts.js';
+import { balanced, type BalancedFront } from './fronts.js';
 import { regionOf, usableNodes } from './nodes.js';
 import { WORKLOADS, selects, workloads } from './pods.js';
 
@@ -145,7 +146,7 @@ const isAttached = ({ asked, target }: BalancedFront): boolean => annotation(tar
 
 function expected(front: BalancedFront, source: SideSight, target: SideSight): number {
   const service = front.target ?? front.source;
-  if (backendMode(target, service) === 'cluster') return usableNodes(target).length;
+  if (backendModeOf(target.inventory, service) === 'cluster') return usableNodes(target).length;
   const behind = workloads(source, [front.namespace]).filter((it) => selects(front.source?.['spec']?.selector, it.labels));
   return behind.reduce((sum, it) => sum + Number(it.object['spec']?.replicas ?? 1), 0);
 }

@@ -1,8 +1,9 @@
 import { Skipped, type Check, type Finding, type Sight } from '../src/check.js';
+import { zoneOf } from '../src/objects.js';
 import type { KubeObject } from '../src/ports.js';
 import { about, some } from './about.js';
 import { isRewritten, volumesOfClaims } from './disks.js';
-import { mayRunOn, regionOf, usableNodes, zoneOf } from './nodes.js';
+import { mayRunOn, regionOf, usableNodes } from './nodes.js';
 import { WORKLOADS, workloads, type Workload } from './pods.js';
 
 /**

@@ -154,7 +154,7 @@ function troubleWith(waiver: Waiver, today: string, results: readonly CheckResul
 }
 
 /** `Deployment.apps`, `Service`: the name of a kind in whatever version. */
-export const kindOf = ({ kind, group }: Pick<ServedKind, 'kind' | 'group'>): Kind => (group ? `${kind}.${group}` : kind);
+export const kindServed = ({ kind, group }: Pick<ServedKind, 'kind' | 'group'>): Kind => (group ? `${kind}.${group}` : kind);
 
 function requireSeen({ reads }: Check, sight: Sight): void {
   for (const side of [sight.source, sight.target]) for (const kind of reads[side.side] ?? []) if (kind !== '*') side.list(kind);
@@ -190,7 +190,7 @@ function sideSight(side: Side, inventory: ClusterInventory): SideSight {
     return inventory.served;
   };
   const serves = (kind: Kind) => {
-    if (served().some((it) => kindOf(it) === kind)) return true;
+    if (served().some((it) => kindServed(it) === kind)) return true;
     const [, group = 'v1'] = /^[^.]+\.(.+)$/.exec(kind) ?? [];
     const failed = inventory.unseen.find((it) => it.kind === `*.${group}`);
     if (failed) throw new Unknown(`${side}: what the API server serves in ${group}: ${failed.why}`);

@@ -3,7 +3,7 @@ import type { Needs } from '../src/check.js';
 import type { ClusterInventory, Inventory } from '../src/inventory.js';
 import { parsePlaybook, type Playbook } from '../src/playbook.js';
 import type { Kind, KubeObject, LoadBalancer, RightAnswer, ServedKind } from '../src/ports.js';
-import { kindOf } from '../src/preflight.js';
+import { kindServed } from '../src/preflight.js';
 
 /**
  * Small worlds for the cases beside the checks: whatever a case leaves out is ordinary. A side that says nothing is a
@@ -76,7 +76,7 @@ function sideOf(side: string, terse: TerseSide, kinds: Kind[]): ClusterInventory
   const served = terse.served ?? [...builtIn(Number(version.split('.')[1]) || 0), ...(terse.alsoServes ?? []).map(customKind)];
   const unseen = terse.unseen ?? [];
   const objects: Record<Kind, KubeObject[]> = {};
-  const wanted = kinds.flatMap((kind) => (kind === '*' ? served.filter((it) => it.namespaced).map(kindOf) : [kind]));
+  const wanted = kinds.flatMap((kind) => (kind === '*' ? served.filter((it) => it.namespaced).map(kindServed) : [kind]));
   for (const kind of wanted) if (!unseen.some((it) => it.kind === kind)) objects[kind] = [];
   for (const it of terse.objects ?? []) {
     const [kind, object] = objectOf(it, served);
@@ -88,7 +88,7 @@ function sideOf(side: string, terse: TerseSide, kinds: Kind[]): ClusterInventory
 /** `is: Ingress.extensions shop/legacy` where the kind alone is not enough; without a group the first served one is meant. */
 function objectOf({ is, ...rest }: Terse, served: readonly ServedKind[]): [Kind, KubeObject] {
   const [kind = '', path = ''] = is.split(' ');
-  const same = served.filter((it) => (kind.includes('.') ? kindOf(it) === kind : it.kind === kind));
+  const same = served.filter((it) => (kind.includes('.') ? kindServed(it) === kind : it.kind === kind));
   const known = same.find((it) => it.preferred) ?? same[0] ?? { group: '', version: 'v1', kind };
   const [name = '', namespace] = path.split('/').reverse();
   const { spec, status, data, apiVersion, ...others } = rest as Record<string, unknown>;
@@ -101,7 +101,7 @@ function objectOf({ is, ...rest }: Terse, served: readonly ServedKind[]): [Kind,
     metadata: meta,
     ...body,
   } as unknown as KubeObject;
-  return [kind.includes('.') ? kind : kindOf(known), object];
+  return [kind.includes('.') ? kind : kindServed(known), object];
 }
 
 const META = ['labels', 'annotations', 'managedFields', 'ownerReferences', 'finalizers', 'creationTimestamp', 'deletionTimestamp', 'uid'];
@@ -218,11 +218,11 @@ export function inventoryOf(seed: Seed): Inventory {
 
 function settled({ version, context, objects }: SeedSide): ClusterInventory {
   const served = builtIn(Number(version.split('.')[1]));
-  const byKind: Record<Kind, KubeObject[]> = Object.fromEntries(served.map((it) => [kindOf(it), []]));
+  const byKind: Record<Kind, KubeObject[]> = Object.fromEntries(served.map((it) => [kindServed(it), []]));
   for (const it of objects) {
     const group = it.apiVersion.includes('/') ? (it.apiVersion.split('/')[0] ?? '') : '';
     const ready = it['spec']?.replicas;
-    (byKind[kindOf({ kind: it.kind, group })] ??= []).push(typeof ready === 'number' ? { ...it, status: { readyReplicas: ready } } : it);
+    (byKind[kindServed({ kind: it.kind, group })] ??= []).push(typeof ready === 'number' ? { ...it, status: { readyReplicas: ready } } : it);
   }
   return { context, uid: `uid-${context}`, version, server: `https://${context}`, served, objects: byKind, unseen: [], rights: [] };
 }

@@ -213,6 +213,7 @@ test('a listener is created stopped, weighted by default, and keeps what a chang
   assert.equal(it.cloud.listenerBackends('lb-1', 443), undefined);
   await slb('StartLoadBalancerListener', on(443));
   assert.equal(it.cloud.listenerBackends('lb-1', 443)?.length, 3);
+  assert.equal(it.cloud.listenerScheduler?.('lb-1', 443), 'wrr');
 
   await slb('SetLoadBalancerTCPListenerAttribute', on(443, { VServerGroup: 'on', VServerGroupId: 'rsp-2', Scheduler: 'rr', PersistenceTimeout: '60' }));
   const changed = await read();

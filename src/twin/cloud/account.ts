@@ -8,7 +8,7 @@ import { attachNow, detachNow } from './ecs/disks.js';
 import { ecs } from './ecs.js';
 import { seedState } from './seed.js';
 import { plugInterface, registerInstance } from './servers.js';
-import { listenerBackends } from './slb/traffic.js';
+import { listenerBackends, listenerScheduler } from './slb/traffic.js';
 import { vpc } from './vpc.js';
 import { sts } from './sts.js';
 import { type Certificate, type CloudState, type Eip, emptyState, snapshotOf, type Vpc } from './state.js';
@@ -64,6 +64,7 @@ export interface Account extends TwinCloud {
   readonly state: CloudState;
   /** id of the VPC in which everything is that names none */
   vpc(): string;
+  listenerScheduler(loadBalancer: string, port: number): string | undefined;
   seed(seed: CloudSeed): void;
   /** the product of a version such as `2014-05-15` */
   product(version: string): Product | undefined;
@@ -194,6 +195,7 @@ export function openAccount(options: AccountOptions): Account {
     addInstance: (instance) => void registerInstance(state, ids, instance),
     attachDisk: (disk, instance) => attachNow(state, disk, instance),
     detachDisk: (disk) => detachNow(state, disk),
+    listenerScheduler: (loadBalancer, port) => listenerScheduler(state, loadBalancer, port),
     listenerBackends: (loadBalancer, port) => listenerBackends(state, shared.health, loadBalancer, port),
     listenerScheduler: (loadBalancer, port) => state.loadBalancers.get(loadBalancer)?.listeners.find((it) => it.port === port)?.scheduler,
     snapshot: () => snapshotOf(state),

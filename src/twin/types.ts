@@ -207,6 +207,8 @@ export interface TwinCloud {
   addInstance(instance: { id: string; zone: string; ip: string; vpc?: string }): void;
   /** Live members of the group behind a running listener, for the virtual clients; undefined when there is no such running listener. */
   listenerBackends(loadBalancer: string, port: number): { server: string; ip: string; port: number; weight: number; type: string; description: string }[] | undefined;
+  /** How that listener chooses among them: `wrr`, `rr`, ...; undefined when there is no such listener. */
+  listenerScheduler?(loadBalancer: string, port: number): string | undefined;
   /** Whole state as plain JSON with stable order, for comparing worlds. */
   snapshot(): Json;
 }

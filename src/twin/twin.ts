@@ -1,0 +1,245 @@
+import { randomBytes } from 'node:crypto';
+import { writeFile } from 'node:fs/promises';
+import { type Clients, openClients } from './clients.js';
+import { realClock, type SteeredClock, virtualClock } from './clock.js';
+import { type StartedCloud, startCloud } from './cloud/cloud.js';
+import { startCcm } from './controllers/ccm.js';
+import { instanceOf, zoneOf } from './controllers/pods.js';
+import { startWorkloads } from './controllers/workloads.js';
+import { startApiServer, type TwinApiServer } from './kube/server.js';
+import { followReach } from './reach.js';
+import { isNode, regionOf, seedObjects, vpcOf } from './seed.js';
+import type { ClientSeed, ClusterApi, ClusterSeed, Faults, Json, Seed, TwinCloud, TwinObject } from './types.js';
+import { comparableCloud, comparableCluster } from './world.js';
+
+const DEFAULT_START = '2026-01-01T00:00:00Z';
+const SIDES = ['source', 'target'] as const;
+type Side = (typeof SIDES)[number];
+
+export interface TwinOptions {
+  clock: 'virtual' | 'real';
+  /** what requests over the wire meet; controllers and clients of the twin never do */
+  faults?: Faults;
+  /** draws latencies and ids */
+  seedNumber?: number;
+  /** in place of what each ClientSeed says */
+  clientsPerSecond?: number;
+  /** from an event to the reconcile that the cloud controller manager makes of it */
+  ccmLatencyMs?: { from: number; to: number };
+}
+
+export interface TwinCluster extends Omit<TwinApiServer, 'stop' | 'seed' | 'snapshot'> {
+  context: string;
+  /** objects of the seed that the server's version does not serve */
+  left: string[];
+}
+
+export interface Twin {
+  clock: SteeredClock;
+  source: TwinCluster;
+  target: TwinCluster;
+  cloud: {
+    /** `http://127.0.0.1:port` */
+    url: string;
+    /** `127.0.0.1:port` */
+    host: string;
+    region: string;
+    accessKeyId: string;
+    accessKeySecret: string;
+    /** the same in this process */
+    api: TwinCloud;
+    log: StartedCloud['log'];
+    down(): void;
+    up(): void;
+  };
+  clients: Clients;
+  /** YAML with one context per cluster */
+  kubeconfig(): string;
+  /** only its owner may read it */
+  writeKubeconfig(file: string): Promise<void>;
+  /** Runs until the controllers have nothing to do; false when they still had after `limitMs` of the clock. */
+  settle(limitMs?: number): Promise<boolean>;
+  /** Both clusters and the cloud, without what differs for no reason (README.md). */
+  snapshot(): Json;
+  stop(): Promise<void>;
+}
+
+interface Plan {
+  seed: ClusterSeed;
+  objects: TwinObject[];
+  region: string;
+  vpc: string;
+}
+
+function planOf(seed: Seed, side: Side): Plan {
+  const objects = seedObjects(seed[side]);
+  const region = regionOf(objects) ?? seed.cloud.region;
+  const vpc = vpcOf(objects) ?? seed.cloud.loadBalancers.find((it) => it.vpc && (it.region ?? seed.cloud.region) === region)?.vpc ?? `vpc-${region}`;
+  return { seed: seed[side], objects, region, vpc };
+}
+
+const addressOf = (node: TwinObject): string => (node['status']?.addresses ?? []).find((it: Json) => it.type === 'InternalIP')?.address ?? '';
+
+/** The /16 networks that the nodes of a VPC live in. */
+function cidrsOf(plans: Plan[], vpc: string): string[] {
+  const nodes = plans.filter((it) => it.vpc === vpc).flatMap((it) => it.objects.filter(isNode));
+  const prefixes = nodes.map((it) => addressOf(it).split('.').slice(0, 2).join('.')).filter((it) => it.includes('.'));
+  return [...new Set(prefixes)].map((it) => `${it}.0.0/16`);
+}
+
+function vpcsOf(plans: Plan[]): Json[] {
+  const regions = new Map(plans.map((it) => [it.vpc, it.region]));
+  return [...regions].flatMap(([id, region]) => {
+    const [cidr, ...secondaryCidrs] = cidrsOf(plans, id);
+    return cidr === undefined ? [] : [{ id, name: id, region, cidr, secondaryCidrs, vswitches: [] }];
+  });
+}
+
+/** The same account, from another region. */
+const seenFrom = (cloud: TwinCloud, region: string): TwinCloud => (region === cloud.region ? cloud : Object.assign(Object.create(cloud) as TwinCloud, { region }));
+
+/** Disks that a node holds are attached anew by the pods that use them. */
+function cloudSeed(seed: Seed, plans: Plan[]): Seed['cloud'] {
+  const instances = new Set(plans.flatMap((it) => it.objects.filter(isNode).map(instanceOf)));
+  const disks = seed.cloud.disks?.map((it) => {
+    if (it.instance === undefined || !instances.has(it.instance)) return it;
+    const { instance: _, status: __, ...free } = it;
+    return free;
+  });
+  return { ...seed.cloud, ...(disks ? { disks } : {}) };
+}
+
+/** Objects whose kind a version does not serve can't be put in: they are named instead. */
+async function putIn(server: TwinApiServer, objects: TwinObject[]): Promise<string[]> {
+  const definitions = objects.filter((it) => it.kind === 'CustomResourceDefinition');
+  server.seed(definitions);
+  const served = new Set((await server.api.resources!()).map((it) => `${it.group === '' ? it.version : `${it.group}/${it.version}`} ${it.kind}`));
+  const fits = (it: TwinObject): boolean => served.has(`${it.apiVersion} ${it.kind}`);
+  const rest = objects.filter((it) => it.kind !== 'CustomResourceDefinition');
+  // Nodes and namespaces before what lives on and in them, volumes before their claims.
+  const rank = (it: TwinObject): number => ['Node', 'Namespace', 'StorageClass', 'PersistentVolume', 'PersistentVolumeClaim'].indexOf(it.kind);
+  const order = (it: TwinObject): number => (rank(it) < 0 ? 99 : rank(it));
+  server.seed(rest.filter(fits).toSorted((a, b) => order(a) - order(b)));
+  return rest.filter((it) => !fits(it)).map((it) => `${it.kind} ${it.metadata.namespace ? `${it.metadata.namespace}/` : ''}${it.metadata.name} of ${it.apiVersion}`);
+}
+
+const yamlText = (text: string): string => JSON.stringify(text);
+
+function kubeconfigOf(clusters: Record<Side, TwinCluster>): string {
+  const lines = ['apiVersion: v1', 'kind: Config', `current-context: ""`, 'preferences: {}'];
+  const each = (title: string, entry: (side: Side) => string): void => void lines.push(`${title}:`, ...SIDES.map(entry));
+  each('clusters', (it) => `- name: ${yamlText(clusters[it].context)}\n  cluster: { server: ${yamlText(clusters[it].url)} }`);
+  each('users', (it) => `- name: ${yamlText(clusters[it].context)}\n  user: { token: ${yamlText(clusters[it].token)} }`);
+  each('contexts', (it) => {
+    const name = yamlText(clusters[it].context);
+    return `- name: ${name}\n  context: { cluster: ${name}, user: ${name} }`;
+  });
+  return `${lines.join('\n')}\n`;
+}
+
+/**
+ * Two clusters, a cloud account and clients, in this process and on loopback ports. With a virtual clock it is settled when this
+ * returns: pods run, and the controllers have joined their listeners' groups.
+ */
+export async function startTwin(seed: Seed, options: TwinOptions): Promise<Twin> {
+  const isVirtual = options.clock === 'virtual';
+  const clock = isVirtual ? virtualClock(seed.start ?? DEFAULT_START) : realClock();
+  const seedNumber = options.seedNumber ?? 1;
+  const secret = (name: string): string => (isVirtual ? `${name}-${seedNumber}` : `${name}-${randomBytes(16).toString('hex')}`);
+  const plans = { source: planOf(seed, 'source'), target: planOf(seed, 'target') };
+  const all = [plans.source, plans.target];
+  const stops: (() => void | Promise<void>)[] = [];
+
+  let clients: Clients | undefined;
+  const accessKey = { id: secret('LTAI-twin'), secret: secret('secret') };
+  const cloud = await startCloud({
+    clock,
+    region: seed.cloud.region,
+    accessKeys: [accessKey],
+    seedNumber,
+    vpcs: vpcsOf(all),
+    health: (server, ip, port) => clients?.health(server, ip, port) ?? 'normal',
+    ...(options.faults ? { faults: options.faults } : {}),
+  });
+  stops.push(() => cloud.stop());
+  for (const plan of all)
+    for (const node of plan.objects.filter(isNode)) {
+      const id = instanceOf(node);
+      if (id !== undefined) cloud.cloud.addInstance({ id, zone: zoneOf(node), ip: addressOf(node), vpc: plan.vpc });
+    }
+  cloud.seed(cloudSeed(seed, all));
+
+  const openCluster = async (side: Side): Promise<{ server: TwinApiServer; cluster: TwinCluster }> => {
+    const { seed: own, objects } = plans[side];
+    const server = await startApiServer({
+      version: own.version,
+      clock,
+      background: clock.background,
+      name: side,
+      token: secret(`${side}-token`),
+      ...(options.faults ? { faults: options.faults } : {}),
+      ...(own.uid === undefined ? {} : { uid: own.uid }),
+    });
+    stops.push(() => server.stop());
+    const left = await putIn(server, objects);
+    const { stop: _stop, seed: _seed, snapshot: _snapshot, ...rest } = server;
+    return { server, cluster: { ...rest, context: own.context ?? side, left } };
+  };
+  const source = await openCluster('source');
+  const target = await openCluster('target');
+  const apis: Record<Side, ClusterApi> = { source: source.server.api, target: target.server.api };
+
+  for (const [pool, side] of SIDES.entries()) {
+    const { seed: own, region, vpc } = plans[side];
+    const regional = seenFrom(cloud.cloud, region);
+    const { podNetwork = 'overlay', podReadyMs } = own;
+    const workloads = await startWorkloads(apis[side], clock, regional, { podNetwork, pool, ...(podReadyMs === undefined ? {} : { podReadyMs }) });
+    stops.push(() => workloads.stop());
+    if (own.ccm) {
+      const latency = options.ccmLatencyMs === undefined ? {} : { latencyMs: options.ccmLatencyMs };
+      const ccm = await startCcm(apis[side], clock, regional, { backendMode: 'ecs', ...own.ccm, vpc, seed: `${seedNumber}/${side}`, ...latency });
+      stops.push(() => ccm.stop());
+    }
+  }
+
+  const reach = await followReach(apis);
+  stops.push(() => reach.stop());
+  const perSecond = (it: ClientSeed): ClientSeed => (options.clientsPerSecond === undefined ? it : { ...it, perSecond: options.clientsPerSecond });
+  const opened = openClients({ clock, cloud: cloud.cloud, reach, crowds: (seed.clients ?? []).map(perSecond) });
+  clients = opened;
+  stops.push(() => opened.stop());
+
+  const settle = (limitMs?: number): Promise<boolean> => clock.idle(limitMs);
+  if (isVirtual) await settle();
+  opened.start();
+
+  return {
+    clock,
+    source: source.cluster,
+    target: target.cluster,
+    cloud: {
+      url: cloud.url,
+      host: cloud.host,
+      region: seed.cloud.region,
+      accessKeyId: accessKey.id,
+      accessKeySecret: accessKey.secret,
+      api: cloud.cloud,
+      log: cloud.log,
+      down: cloud.down,
+      up: cloud.up,
+    },
+    clients: opened,
+    kubeconfig: () => kubeconfigOf({ source: source.cluster, target: target.cluster }),
+    writeKubeconfig: (file) => writeFile(file, kubeconfigOf({ source: source.cluster, target: target.cluster }), { mode: 0o600 }),
+    settle,
+    snapshot: () => ({
+      source: comparableCluster(source.server.snapshot()),
+      target: comparableCluster(target.server.snapshot()),
+      cloud: comparableCloud(cloud.cloud.snapshot()),
+    }),
+    async stop() {
+      clock.stop();
+      for (const stop of stops.reverse()) await stop();
+    },
+  };
+}

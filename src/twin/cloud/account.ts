@@ -197,7 +197,6 @@ export function openAccount(options: AccountOptions): Account {
     detachDisk: (disk) => detachNow(state, disk),
     listenerScheduler: (loadBalancer, port) => listenerScheduler(state, loadBalancer, port),
     listenerBackends: (loadBalancer, port) => listenerBackends(state, shared.health, loadBalancer, port),
-    listenerScheduler: (loadBalancer, port) => state.loadBalancers.get(loadBalancer)?.listeners.find((it) => it.port === port)?.scheduler,
     snapshot: () => snapshotOf(state),
   };
 }

@@ -1,6 +1,7 @@
 import type { Json, TwinObject } from '../types.js';
 import type { Moment, TableColumn } from './columns.js';
 import { AGE, ageAt, columnsOf, NAME } from './columns.js';
+import { cloneJson } from './json.js';
 import { firstAt } from './jsonpath.js';
 import type { Column, Served } from './kinds.js';
 import type { Store } from './store.js';
@@ -68,7 +69,7 @@ function tableView(store: Store, served: Served, apiVersion: string, include: st
   const rowOf = (object: TwinObject, moment: Moment): Json => {
     const kept = include === 'Object' ? object : include === 'None' ? undefined : partial(object, apiVersion);
     // Columns are named over the stored form of built-in kinds.
-    const source = served.stored.custom ? object : served.toStored({ ...object });
+    const source = object.apiVersion === served.stored.apiVersion || served.stored.custom ? object : served.toStored(cloneJson(object));
     return { cells: columns.map((column) => column.cell(source, moment) ?? null), ...(kept && { object: kept }) };
   };
 

@@ -1,7 +1,7 @@
 import type { IncomingHttpHeaders, ServerResponse } from 'node:http';
 import { parse } from 'yaml';
 import type { Json, TwinObject } from '../types.js';
-import { badRequest, StatusError, unsupportedMedia } from './errors.js';
+import { badRequest, internalError, StatusError, unsupportedMedia } from './errors.js';
 import type { Identity } from './identities.js';
 
 /** One request, read to its end. */
@@ -47,9 +47,10 @@ export const answer = (body: Json, status = 200): Answer => ({ status, text: JSO
 
 export const answerObject = (object: TwinObject, status = 200): Answer => ({ status, text: textOf(object) });
 
+/** A refusal as it is; anything else is our own mistake and says so, with status 500. */
 export function answerError(error: unknown): Answer {
-  if (error instanceof StatusError) return answer(error.body(), error.status);
-  throw error;
+  const status = error instanceof StatusError ? error : internalError(`the twin failed: ${(error as Error).stack}`);
+  return answer(status.body(), status.status);
 }
 
 export const mediaType = (headers: IncomingHttpHeaders): string =>

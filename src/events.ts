@@ -16,7 +16,7 @@ export type EventBody =
   | { type: 'gate'; step: string; gate: string; state: 'pass' | 'fail' | 'wait'; why: string }
   | { type: 'hold'; step: string; elapsedMs: number; holdMs: number }
   | { type: 'warning'; what: string; fix?: string }
-  | { type: 'error'; code: string; what: string; why: string; do: string; now: string }
+  | { type: 'error'; code: string; what: string; why: string; do: string; now: string; stack?: string }
   | EndedEvent;
 
 /** One cluster in a headline. */
@@ -71,7 +71,13 @@ export interface EndedEvent {
   serving?: string;
   next?: string;
   back?: string;
-  [extra: string]: unknown;
+  /** a file that was written */
+  output?: string;
+  digest?: string;
+  /** rehearsals: how long it took on the twin's clock */
+  virtualMs?: number;
+  /** rehearsals with --back: the world equals the one at the start */
+  same?: boolean;
 }
 
 export type Emit = (event: EventBody) => void;

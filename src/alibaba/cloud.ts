@@ -117,7 +117,7 @@ export function alibabaCloud(options: CloudOptions): Cloud {
     },
 
     async disks(inRegion, tag) {
-      const { body } = await ecs(inRegion, 'DescribeDisks', `${tag.key}=${tag.value}`, false, (it) => it.describeDisks({ regionId: inRegion, tag: [tag] }));
+      const { body } = await ecs(inRegion, 'DescribeDisks', `${tag.key}=${tag.value}`, false, (it) => it.describeDisks({ regionId: inRegion, tag: [tag], maxResults: 100 }));
       return (body?.disks?.disk ?? []).map((it) => diskFrom(it, inRegion));
     },
 
@@ -128,7 +128,7 @@ export function alibabaCloud(options: CloudOptions): Cloud {
     },
 
     async snapshots(inRegion, tag) {
-      const { body } = await ecs(inRegion, 'DescribeSnapshots', `${tag.key}=${tag.value}`, false, (it) => it.describeSnapshots({ regionId: inRegion, tag: [tag] }));
+      const { body } = await ecs(inRegion, 'DescribeSnapshots', `${tag.key}=${tag.value}`, false, (it) => it.describeSnapshots({ regionId: inRegion, tag: [tag], maxResults: 100 }));
       return (body?.snapshots?.snapshot ?? []).map((it) => snapshotFrom(it, inRegion));
     },
 

@@ -12,8 +12,8 @@ const TIMEOUT_MS = 30_000;
 
 /** Just the calls that we make of the official ECS client; requests are plain objects of its fields. */
 export interface EcsClient {
-  describeDisks(request: { regionId: string; diskIds?: string; tag?: Tag[] }): Promise<{ body?: { disks?: { disk?: EcsDisk[] } } }>;
-  describeSnapshots(request: { regionId: string; snapshotIds?: string; tag?: Tag[] }): Promise<{ body?: { snapshots?: { snapshot?: EcsSnapshot[] } } }>;
+  describeDisks(request: { regionId: string; diskIds?: string; tag?: Tag[]; maxResults?: number }): Promise<{ body?: { disks?: { disk?: EcsDisk[] } } }>;
+  describeSnapshots(request: { regionId: string; snapshotIds?: string; tag?: Tag[]; maxResults?: number }): Promise<{ body?: { snapshots?: { snapshot?: EcsSnapshot[] } } }>;
   createSnapshot(request: { diskId: string; snapshotName: string; clientToken: string; tag: Tag[] }): Promise<{ body?: { snapshotId?: string } }>;
   copySnapshot(request: {
     regionId: string;

@@ -27,7 +27,7 @@ export async function openStage(playbook: Playbook, seed: Seed, { tap = plainTap
   const twin = await startTwin(named, { ...options, clock: 'virtual' });
   const dir = mkdtempSync(path.join(os.tmpdir(), 'migrate-stage-'));
   const kubeconfig = path.join(dir, 'kubeconfig');
-  twin.writeKubeconfig(kubeconfig);
+  await twin.writeKubeconfig(kubeconfig);
   const clock: Clock = { now: () => twin.clock.now(), sleep: (ms) => twin.clock.sleep(ms) };
   // While a request is really on its way, virtual time stands still.
   const holding: Tap = (call, send) => tap(call, () => held(twin, send));
@@ -35,7 +35,7 @@ export async function openStage(playbook: Playbook, seed: Seed, { tap = plainTap
     kubeconfig,
     clock,
     tap: holding,
-    prober: frontProber(twin, playbook),
+    prober: frontProber(twin, playbook, seed),
     cloudEndpoint: twin.cloud.url,
     cloudKeys: { accessKeyId: twin.cloud.accessKeyId, accessKeySecret: twin.cloud.accessKeySecret },
   });
@@ -59,9 +59,9 @@ async function held<T>(twin: Twin, send: () => Promise<T>): Promise<T> {
 }
 
 /** Whatever address a probe names, on the twin it reaches the listener that the playbook's first service is behind. */
-function frontProber(twin: Twin, playbook: Playbook): Prober {
+function frontProber(twin: Twin, playbook: Playbook, seed: Seed): Prober {
   const prober = httpProber(10_000);
-  const listener = listenerOf(twin, playbook);
+  const listener = listenerOf(seed, playbook);
   return {
     probe: async (url) =>
       held(twin, async () => {
@@ -73,10 +73,9 @@ function frontProber(twin: Twin, playbook: Playbook): Prober {
   };
 }
 
-function listenerOf(twin: Twin, playbook: Playbook): { loadBalancer: string; port: number } | undefined {
+function listenerOf(seed: Seed, playbook: Playbook): { loadBalancer: string; port: number } | undefined {
   const [service] = playbook.traffic?.services ?? [];
-  const [crowd] = twin.seed.clients ?? [];
   if (!service) return undefined;
-  const lb = twin.seed.cloud.loadBalancers.find((it) => it.groups.some((group) => group.id === service.group)) ?? twin.seed.cloud.loadBalancers.find((it) => it.id === crowd?.loadBalancer);
+  const lb = seed.cloud.loadBalancers.find((it) => it.groups.some((group) => group.id === service.group));
   return lb && { loadBalancer: lb.id, port: service.port };
 }

@@ -154,9 +154,9 @@ const autoscalerV1: Conversion = {
       ...(behavior !== undefined && { [HPA_ANNOTATIONS.behavior]: JSON.stringify(behavior) }),
     };
     object['spec'] = { ...spec, ...(cpu && { targetCPUUtilizationPercentage: cpu.resource.target.averageUtilization }) };
-    const { currentMetrics = [], conditions, ...status } = object['status'] ?? {};
-    const seen = currentMetrics.find((metric: Json) => metric.resource?.name === 'cpu');
-    if (conditions !== undefined) annotations[HPA_ANNOTATIONS.conditions] = JSON.stringify(conditions);
+    const { currentMetrics, conditions, ...status } = object['status'] ?? {};
+    const seen = currentMetrics?.find((metric: Json) => metric.resource?.name === 'cpu');
+    if (conditions) annotations[HPA_ANNOTATIONS.conditions] = JSON.stringify(conditions);
     if (Object.keys(annotations).length > 0) object.metadata = { ...object.metadata, annotations };
     if (object['status']) {
       const now = seen?.resource.current?.averageUtilization;

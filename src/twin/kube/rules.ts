@@ -433,16 +433,22 @@ const storageClass: Rules = {
   },
 };
 
+const CLASS_ANNOTATION = 'kubernetes.io/ingress.class';
+/** The first release that takes the class in both places, if it is the same (kubernetes/kubernetes#115447). */
+const SAME_CLASS_MINOR = 27;
+
 const ingress: Rules = {
   create: emptyStatus({ loadBalancer: {} }),
-  check(object, before) {
+  check(object, before, store) {
     const spec = object['spec'] ?? {};
     if (!spec.rules?.length && !spec.defaultBackend) {
       return [invalidValue('spec', spec, 'either `defaultBackend` or `rules` must be specified')];
     }
-    const both = object.metadata.annotations?.['kubernetes.io/ingress.class'] && spec.ingressClassName;
-    if (!before && both) {
-      return [invalidValue('annotations.kubernetes.io/ingress.class', object.metadata.annotations['kubernetes.io/ingress.class'], 'can not be set when the class field is also set')];
+    const noted = object.metadata.annotations?.[CLASS_ANNOTATION];
+    const both = noted !== undefined && spec.ingressClassName !== undefined;
+    if (!before && both && (store.minor < SAME_CLASS_MINOR || noted !== spec.ingressClassName)) {
+      const detail = store.minor < SAME_CLASS_MINOR ? 'can not be set when the class field is also set' : 'must match `ingressClassName` when both are specified';
+      return [invalidValue(`annotations.${CLASS_ANNOTATION}`, noted, detail)];
     }
     return (spec.rules ?? []).flatMap((rule: Json, index: number) =>
       (rule.http?.paths ?? []).flatMap((path: Json, place: number) => {
@@ -458,7 +464,7 @@ const ingress: Rules = {
 const node: Rules = { keepsStatus: true };
 
 const autoscaler: Rules = {
-  create: emptyStatus({ desiredReplicas: 0, currentMetrics: null, conditions: null }),
+  create: emptyStatus({ currentReplicas: 0, desiredReplicas: 0 }),
   defaults(object) {
     fill(ensureSpec(object), { minReplicas: 1 });
   },

@@ -123,7 +123,9 @@ export class Store {
   #state(kind: StoredKind): KindState {
     let state = this.#states.get(kind.key);
     if (!state) {
-      state = { shelf: new Shelf(), history: [], floor: FIRST_REVISION, watchers: new Set() };
+      // The memory of a kind that was defined later starts when it is first asked for.
+      const floor = kind.custom ? this.#revision : FIRST_REVISION;
+      state = { shelf: new Shelf(), history: [], floor, watchers: new Set() };
       this.#states.set(kind.key, state);
     }
     return state;
@@ -472,11 +474,16 @@ function checkSame(served: Served, before: TwinObject, made: TwinObject): void {
 
 function checkPreconditions(served: Served, before: TwinObject, { uid, resourceVersion }: DeleteOptions): void {
   const { name } = before.metadata;
+  // Deletion names the kind where everything else names the resource.
+  const subject = { ...served, resource: served.kind };
   if (uid !== undefined && uid !== before.metadata.uid) {
-    throw conflict(served, name, `Precondition failed: UID in precondition: ${uid}, UID in object meta: ${before.metadata.uid}`);
+    const recreated = 'The object might have been deleted and then recreated';
+    throw conflict(subject, name, `the UID in the precondition (${uid}) does not match the UID in record (${before.metadata.uid}). ${recreated}`);
   }
-  if (resourceVersion !== undefined && resourceVersion !== before.metadata.resourceVersion) {
-    throw conflict(served, name, `Precondition failed: ResourceVersion in precondition: ${resourceVersion}, ResourceVersion in object meta: ${before.metadata.resourceVersion}`);
+  const known = before.metadata.resourceVersion;
+  if (resourceVersion !== undefined && resourceVersion !== known) {
+    const modified = 'The object might have been modified';
+    throw conflict(subject, name, `the ResourceVersion in the precondition (${resourceVersion}) does not match the ResourceVersion in record (${known}). ${modified}`);
   }
 }
 

@@ -170,6 +170,7 @@ require (
 )
 
 replace (
+	github.com/modern-go/reflect2 => github.com/modern-go/reflect2 v1.0.2
 	golang.org/x/sys => golang.org/x/sys v0.30.0
 	golang.org/x/tools => golang.org/x/tools v0.24.1
 	k8s.io/api => k8s.io/api v0.20.15

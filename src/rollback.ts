@@ -1,6 +1,6 @@
 import type { StepRecord } from './journal.js';
 import { MigrateError } from './errors.js';
-import { brief, contextOf, kindOf, schedule, type Engine, type RunOutcome } from './engine.js';
+import { brief, contextOf, Interrupted, kindOf, schedule, type Engine, type RunOutcome } from './engine.js';
 
 /**
  * Undoes what the journal says was begun, newest first; what does not depend on each other side by side. It never reads the plan:
@@ -92,6 +92,7 @@ export async function undoRecord(record: StepRecord, engine: Engine, beforeUndon
     for (const debt of owed) emit({ type: 'warning', what: debt.what, fix: 'When it answers again: `migrate rollback` once more.' });
     emit({ type: 'step', step: step.id, state: 'undone', title });
   } catch (error) {
+    if (error instanceof Interrupted) throw error;
     journal.write({ type: 'failed', step: step.id, ...brief(error) });
     emit({ type: 'step', step: step.id, state: 'failed', title, note: brief(error).what });
     throw error;

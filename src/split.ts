@@ -119,7 +119,7 @@ function eachPermitted({ asked, source, target, from, others = 0 }: SplitQuestio
 /** Each sum that a side can show, with the setting that gives it; the present setting where it gives that sum too. */
 function settings(backends: Backends, now: Weight): Map<number, Weight> {
   const bySum = new Map<number, Weight>([[sumOf(backends, now), now]]);
-  for (let weight = 100; weight >= 0; weight--) {
+  for (let weight = 0; weight <= 100; weight++) {
     const sum = sumOf(backends, weight);
     if (!bySum.has(sum)) bySum.set(sum, weight);
   }

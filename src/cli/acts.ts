@@ -10,14 +10,14 @@ import { makePlan, rightsNeeded, type Plan } from '../plan.js';
 import type { Playbook } from '../playbook.js';
 import type { Call, Tap, World } from '../ports.js';
 import { askAll, type Report } from '../preflight.js';
-import { rollback, toUndo } from '../rollback.js';
+import { rollback, toUndo, undoRecord } from '../rollback.js';
 import { run } from '../run.js';
 import type { Phase, StepKinds } from '../step.js';
 import { stepKinds } from '../steps/index.js';
 import { points } from '../words.js';
 import { endedBy, NOTHING, servicesIn, whatServes } from './ending.js';
 import { openSession, writeWhole, type Session } from './session.js';
-import { shiftPlan } from './shifting.js';
+import { asksFor, shiftPlan } from './shifting.js';
 import { openWorld, plainTap } from './world.js';
 
 /**
@@ -215,6 +215,7 @@ export const shiftAct: Act<ShiftOptions> = (options, io) =>
     const looked = await look({ ...options.playbook, data: undefined } as Playbook, world);
     io.emit(preflightEvent(looked, 0, counter.reads));
     mustBeReady(looked.report);
+    await dropHalfShifts(options.to, engine);
     const plan = shiftPlan(options, looked.inventory, session.journal);
     if (plan.steps.length === 0) return { plan, outcome: { outcome: 'done' } };
     if (!options.yes && !(await io.confirm(`Move ${plan.steps.length === 1 ? 'one step' : `${plan.steps.length} steps`} to ${points(options.to)} %?`))) return { plan, outcome: { outcome: 'interrupted' } };
@@ -222,6 +223,13 @@ export const shiftAct: Act<ShiftOptions> = (options, io) =>
     io.emit({ type: 'started', command: 'shift', name: plan.name, digest: plan.digest, steps: plan.steps.length, source: plan.pins.source.context, target: plan.pins.target.context, resumed: false });
     return { plan, outcome: await run(plan, ['traffic'], engine) };
   });
+
+/** A shift to another share that stopped half way goes back to where it began, before a new one is worked out from there. */
+async function dropHalfShifts(to: number, engine: Engine): Promise<void> {
+  for (const record of engine.journal.records().reverse()) {
+    if (record.state !== 'done' && record.step.kind === 'shift' && !asksFor(record.step, to)) await undoRecord(record, engine);
+  }
+}
 
 export const completeAct: Act<CommonOptions> = (options, io) =>
   acting(options, io, async ({ world, session, engine }) => {

@@ -24,12 +24,17 @@ export function shiftPlan({ playbook, to, service, stepwise = false }: { playboo
   const steps: Step[] = [];
   for (const it of chosen) {
     const suffix = all.length === 1 ? '' : `/${it.service}`;
-    let last = journal.records().findLast((record) => (record.step.args as { service?: SharedService }).service?.service === it.service)?.step.id;
+    const mine = journal.records().filter((record) => (record.step.args as { service?: SharedService }).service?.service === it.service);
+    // What an earlier shift to the same share left half done is gone on with, with its own before.
+    const half = mine.filter((record) => record.state !== 'done').map((record) => record.step);
+    steps.push(...half);
+    if (half.some((step) => asksFor(step, to))) continue;
+    let last = mine.at(-1)?.step.id;
     const add = (id: string, kind: string, args: AttachArgs | ShiftArgs) => {
       steps.push({ id, kind, phase: 'traffic', args, after: last === undefined ? [] : [last] });
       last = id;
     };
-    if (!isMember(it, inventory)) add(`shift-${number}/attach${suffix}`, 'attach', { service: it });
+    if (!isMember(it, inventory) && !half.some((step) => step.kind === 'attach')) add(`shift-${number}/attach${suffix}`, 'attach', { service: it });
     for (const asked of stepwise ? [...traffic.steps.filter((step) => step < to), to] : [to]) {
       add(`shift-${number}/${asked}${suffix}`, 'shift', { service: it, asked, tolerance: traffic.tolerance, holdMs: asked === to ? 0 : traffic.hold, gates: asked === to ? [] : traffic.gates });
     }
@@ -39,6 +44,8 @@ export function shiftPlan({ playbook, to, service, stepwise = false }: { playboo
   const plan = { schemaVersion: 1 as const, name: playbook.name, playbook, pins: { source: pin(source), target: pin(target) }, steps, shares: [], notes: [] };
   return { ...plan, digest: digestOf(plan), takenAt: inventory.takenAt };
 }
+
+export const asksFor = (step: Step, share: number) => step.kind === 'shift' && (step.args as ShiftArgs).asked === share;
 
 /** The target's Service is bound to the group, and members that its controller signed are in it. */
 function isMember(service: SharedService, { target, cloud }: Inventory): boolean {

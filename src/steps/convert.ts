@@ -78,15 +78,16 @@ function inert({ apiVersion, kind, metadata, status: _status, ...rest }: KubeObj
   };
 }
 
-async function remove(objects: ConvertArgs['objects'], { world, mark, progress }: StepContext): Promise<void> {
+async function remove(objects: ConvertArgs['objects'], context: StepContext): Promise<void> {
+  const { world, mark } = context;
   const ours = async () => {
     const found = await Promise.all(objects.map((it) => world.target.get({ ...it, kind: targetKind(it.kind) })));
     return found.flatMap((it, index) => (it?.metadata.labels?.[MARK] === mark ? [{ object: it, kind: targetKind(objects[index]?.kind ?? '') }] : []));
   };
   for (const { object, kind } of await ours()) await world.target.delete({ kind, namespace: object.metadata.namespace ?? '', name: object.metadata.name }, { propagation: 'Background' });
   await until(
-    world.clock,
-    { code: 'RESTORE_NOT_REMOVED', deadlineMs: 300_000, subject: 'Converted copies', why: 'A finalizer waits for its controller.', fix: 'See which, then go back again.', progress },
+    context,
+    { code: 'RESTORE_NOT_REMOVED', deadlineMs: 300_000, subject: 'Converted copies', why: 'A finalizer waits for its controller.', fix: 'See which, then go back again.' },
     async () => {
       const [left] = await ours();
       return left && `${pathOf(left.object.metadata)} is still there`;

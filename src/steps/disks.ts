@@ -125,8 +125,8 @@ export const createDisk: StepKind<DiskArgs, Record<string, never>> = {
     const from = await findSnapshot(context.world.cloud, args.region, idOf(context, args.disk, args.from));
     let made: Disk | undefined;
     await until(
-      context.world.clock,
-      { code: 'DISK_TOO_SLOW', deadlineMs: DEADLINE_MS, subject: `New disk for ${args.claim}`, why: 'The cloud has not finished it.', fix: 'Look at the disk in the console, then run again.', progress: context.progress },
+      context,
+      { code: 'DISK_TOO_SLOW', deadlineMs: DEADLINE_MS, subject: `New disk for ${args.claim}`, why: 'The cloud has not finished it.', fix: 'Look at the disk in the console, then run again.' },
       async () => {
         made = await findDisk(context.world.cloud, args.region, id);
         // One that a pod uses already was seen Available by an earlier try.
@@ -146,8 +146,8 @@ export const createDisk: StepKind<DiskArgs, Record<string, never>> = {
     const { cloud, clock } = context.world;
     const id = idOf(context, args.disk, 'disk');
     await until(
-      clock,
-      { code: 'DISK_NOT_DELETED', deadlineMs: 600_000, subject: `New disk for ${args.claim}`, why: 'A pod or node still holds it.', fix: 'Detach it, then go back again.', progress: context.progress },
+      context,
+      { code: 'DISK_NOT_DELETED', deadlineMs: 600_000, subject: `New disk for ${args.claim}`, why: 'A pod or node still holds it.', fix: 'Detach it, then go back again.' },
       async () => {
         const found = await findDisk(cloud, args.region, id);
         if (!found) return undefined;
@@ -210,8 +210,8 @@ export const createVolume: StepKind<VolumeArgs, Record<string, never>> = {
       if (!found || found.metadata.labels?.['migrate/plan'] !== context.mark) return;
       await target.delete(ref, { ...(found.metadata.uid && { uid: found.metadata.uid }) });
       await until(
-        clock,
-        { code: 'VOLUME_NOT_DELETED', deadlineMs: 300_000, subject: `Volume ${volume.metadata.name}`, why: 'A claim or a node still holds it.', fix: 'See its finalizers, then go back again.', progress: context.progress },
+        context,
+        { code: 'VOLUME_NOT_DELETED', deadlineMs: 300_000, subject: `Volume ${volume.metadata.name}`, why: 'A claim or a node still holds it.', fix: 'See its finalizers, then go back again.' },
         async () => ((await target.get(ref)) ? 'it is still there' : undefined),
       );
     }),
@@ -225,11 +225,12 @@ async function mustExist(disk: Disk | undefined, claim: string, id: string, regi
 const gone = (what: string, region: string) => new MigrateError('COPY_GONE', { what: `${what} is not in ${region} any more.`, why: 'Something deleted it after our step made it.', fix: 'Roll back to before that step, then run again.' });
 
 /** @throws MigrateError SNAPSHOT_FAILED, SNAPSHOT_TOO_SLOW */
-async function untilReady({ world, progress }: StepContext, region: string, id: string, subject: string): Promise<Snapshot> {
+async function untilReady(context: StepContext, region: string, id: string, subject: string): Promise<Snapshot> {
+  const { world } = context;
   let found: Snapshot | undefined;
   await until(
-    world.clock,
-    { code: 'SNAPSHOT_TOO_SLOW', deadlineMs: DEADLINE_MS, subject, why: 'The cloud has not finished it.', fix: 'Look at it in the console, then run again: the copy goes on meanwhile.', progress },
+    context,
+    { code: 'SNAPSHOT_TOO_SLOW', deadlineMs: DEADLINE_MS, subject, why: 'The cloud has not finished it.', fix: 'Look at it in the console, then run again: the copy goes on meanwhile.' },
     async () => {
       found = await findSnapshot(world.cloud, region, id);
       if (found?.status === 'failed') {

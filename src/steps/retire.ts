@@ -36,10 +36,11 @@ export const retire: StepKind<RetireArgs, { type: string }> = {
     if (object['spec']?.type === 'LoadBalancer') await world.source.patch({ kind: 'Service', ...splitPath(service.service) }, { spec: { type: 'ClusterIP' } });
   },
 
-  async verify({ service }, _before, { world, progress }) {
+  async verify({ service }, _before, context) {
+    const { world } = context;
     await until(
-      world.clock,
-      { code: 'GROUP_NOT_LEFT', deadlineMs: 120_000, subject: `${service.service} of the source`, why: "The source's controller has not acted.", fix: "Look at the Service's events on the source, then run again.", progress },
+      context,
+      { code: 'GROUP_NOT_LEFT', deadlineMs: 120_000, subject: `${service.service} of the source`, why: "The source's controller has not acted.", fix: "Look at the Service's events on the source, then run again." },
       async () => {
         const left = (await readGroups(service, world)).find((it) => it.source.members.length > 0);
         return left && `${left.source.members.length} backends are still in ${left.group}`;
@@ -47,12 +48,13 @@ export const retire: StepKind<RetireArgs, { type: string }> = {
     );
   },
 
-  async undo({ service }, { type }, { world, progress }) {
+  async undo({ service }, { type }, context) {
+    const { world } = context;
     const object = await serviceOn(world.source, service);
     if (object['spec']?.type !== type) await world.source.patch({ kind: 'Service', ...splitPath(service.service) }, { spec: { type } });
     await until(
-      world.clock,
-      { code: 'GROUP_NOT_JOINED', deadlineMs: 120_000, subject: `${service.service} of the source`, why: "The source's controller has not acted.", fix: "Look at the Service's events on the source, then go back again.", progress },
+      context,
+      { code: 'GROUP_NOT_JOINED', deadlineMs: 120_000, subject: `${service.service} of the source`, why: "The source's controller has not acted.", fix: "Look at the Service's events on the source, then go back again." },
       async () => {
         const out = (await readGroups(service, world)).find((it) => it.source.members.length === 0);
         return out && `it is not in ${out.group} yet`;

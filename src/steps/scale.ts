@@ -85,17 +85,17 @@ async function setAll(cluster: Cluster, workloads: readonly Workload[], replicas
 }
 
 /** Ready as many as wanted, and for 0 until the pods themselves are gone: a terminating pod still writes. */
-async function settled({ world, progress }: StepContext, side: ScaleArgs['side'], workloads: readonly Workload[], replicas: readonly number[]): Promise<void> {
+async function settled(context: StepContext, side: ScaleArgs['side'], workloads: readonly Workload[], replicas: readonly number[]): Promise<void> {
+  const { world } = context;
   const cluster = world[side];
   await until(
-    world.clock,
+    context,
     {
       code: 'WORKLOAD_NOT_SETTLED',
       deadlineMs: DEADLINE_MS,
       subject: `Workloads on the ${side}`,
       why: 'Pods do not become ready, or do not end.',
       fix: `Look at them on the ${side} (kubectl describe pod), then run again.`,
-      progress,
     },
     async () => {
       for (const [index, workload] of workloads.entries()) {
@@ -120,16 +120,16 @@ async function podsOf(cluster: Cluster, workload: KubeObject): Promise<number> {
   return pods.length;
 }
 
-async function untilDetached({ world, progress }: StepContext, side: ScaleArgs['side'], volumes: readonly string[]): Promise<void> {
+async function untilDetached(context: StepContext, side: ScaleArgs['side'], volumes: readonly string[]): Promise<void> {
+  const { world } = context;
   await until(
-    world.clock,
+    context,
     {
       code: 'VOLUME_STILL_ATTACHED',
       deadlineMs: DEADLINE_MS,
       subject: `Volumes on the ${side}`,
       why: 'A snapshot of a disk that is still attached may miss the last writes.',
       fix: 'See which pod or node holds it (kubectl get volumeattachment), then run again.',
-      progress,
     },
     async () => {
       const attachments = await world[side].list('VolumeAttachment.storage.k8s.io');

@@ -70,15 +70,13 @@ export const backup: StepKind<BackupArgs, Record<string, never>> = {
       if (!(await world.source.get({ kind: 'DeleteBackupRequest.velero.io', namespace: args.namespace, name }))) await world.source.create(request);
     }
     await until(
-      world.clock,
+      context,
       {
         code: 'BACKUP_NOT_DELETED',
         deadlineMs: args.deadlineMs,
         subject: `Backup ${baseName(context, args.name)}`,
         why: 'Velero on the source does not run, or its storage location is read-only.',
-        fix: 'Look at its DeleteBackupRequest on the source, then go back again.',
-        progress: context.progress,
-      },
+        fix: 'Look at its DeleteBackupRequest on the source, then go back again.' },
       async () => {
         const left = await namesOf(world.source, BACKUP, args.namespace, baseName(context, args.name));
         return left.length === 0 ? undefined : `${left.join(', ')} is still there`;
@@ -87,15 +85,13 @@ export const backup: StepKind<BackupArgs, Record<string, never>> = {
     // The target's copy of it goes when the two servers next compare notes with the store.
     return owing(`the copy of ${baseName(context, args.name)} is still listed there.`, () =>
       until(
-        world.clock,
+        context,
         {
           code: 'BACKUP_NOT_DELETED',
           deadlineMs: args.deadlineMs,
           subject: `Backup ${baseName(context, args.name)} on the target`,
           why: 'Velero on the target does not run.',
-          fix: 'Look at Velero on the target, then go back again.',
-          progress: context.progress,
-        },
+          fix: 'Look at Velero on the target, then go back again.' },
         async () => {
           const left = await namesOf(world.target, BACKUP, args.namespace, baseName(context, args.name));
           return left.length === 0 ? undefined : `${left.join(', ')} is still listed`;
@@ -280,15 +276,13 @@ export const restore: StepKind<RestoreArgs, RestoreBefore> = {
     const source = await latest(context.world.source, BACKUP, args.namespace, base);
     const backupName = source?.metadata.name ?? base;
     await until(
-      context.world.clock,
+      context,
       {
         code: 'BACKUP_NOT_SYNCED',
         deadlineMs: args.deadlineMs,
         subject: `Backup ${backupName} on the target`,
         why: 'Velero on the target does not run, or reads another bucket or prefix.',
-        fix: 'Compare the BackupStorageLocations of both sides, then run again.',
-        progress: context.progress,
-      },
+        fix: 'Compare the BackupStorageLocations of both sides, then run again.' },
       async () => ((await context.world.target.get({ kind: BACKUP, namespace: args.namespace, name: backupName })) ? undefined : 'it has not been synced from the store yet'),
     );
     await ensure(context.world.target, RESTORE, args.namespace, base, (name) => ({
@@ -310,15 +304,13 @@ export const restore: StepKind<RestoreArgs, RestoreBefore> = {
     await untilEnded(context.world.target, RESTORE, args, context, 'itemsRestored');
     await allThere(args, context);
     await until(
-      context.world.clock,
+      context,
       {
         code: 'CLAIM_NOT_BOUND',
         deadlineMs: args.deadlineMs,
         subject: 'Claims on the target',
         why: 'The volume was not made, names another claim, or has another class.',
-        fix: 'Compare claim and volume (kubectl describe pvc), then run again.',
-        progress: context.progress,
-      },
+        fix: 'Compare claim and volume (kubectl describe pvc), then run again.' },
       async () => {
         for (const path of args.claims) {
           const claim = await context.world.target.get({ kind: 'PersistentVolumeClaim', ...splitPath(path) });
@@ -350,7 +342,7 @@ async function allThere(args: RestoreArgs, { world }: StepContext): Promise<void
 
 /** Only what carries the label of our restore, then the namespaces that it made, then the restore itself. */
 async function removeRestored(args: RestoreArgs, before: RestoreBefore, context: StepContext): Promise<void> {
-  const { world, progress } = context;
+  const { world } = context;
   const restores = await namesOf(world.target, RESTORE, args.namespace, baseName(context, args.name));
   const ours = async () => {
     const found: { kind: Kind; object: KubeObject }[] = [];
@@ -371,14 +363,13 @@ async function removeRestored(args: RestoreArgs, before: RestoreBefore, context:
   for (const name of args.namespaces.filter((it) => !before.namespaces.includes(it))) await world.target.delete({ kind: 'Namespace', name });
   for (const name of restores) await world.target.delete({ kind: RESTORE, namespace: args.namespace, name });
   await until(
-    world.clock,
+    context,
     {
       code: 'RESTORE_NOT_REMOVED',
       deadlineMs: args.deadlineMs,
       subject: 'What the restore brought',
       why: 'A finalizer waits for its controller: the cloud controller manager for Services, Velero for Restores.',
       fix: 'See which object is left and which controller it waits for, then go back again.',
-      progress,
     },
     async () => {
       const [left] = await ours();

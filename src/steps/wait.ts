@@ -1,28 +1,31 @@
+import { Interrupted } from '../engine.js';
 import { MigrateError } from '../errors.js';
-import type { Clock } from '../ports.js';
+import type { StepContext } from '../step.js';
 import { spell } from '../words.js';
 
 /**
- * Asks until there is nothing left to wait for, with a growing pause.
+ * Asks until there is nothing left to wait for, with a growing pause. It only reads, so Ctrl-C may end it at any turn.
  *
  * @param missing  what is still missing, in words; undefined when all is there. What it throws ends the wait.
  * @throws MigrateError `code`, with what was missing at the deadline
+ * @throws Interrupted
  */
 export async function until(
-  clock: Clock,
-  { code, deadlineMs, subject, why, fix, progress }: { code: string; deadlineMs: number; subject: string; why: string; fix: string; progress?: (note: string) => void },
+  { world, progress, stopping }: StepContext,
+  { code, deadlineMs, subject, why, fix }: { code: string; deadlineMs: number; subject: string; why: string; fix: string },
   missing: () => Promise<string | undefined>,
 ): Promise<void> {
-  const deadline = clock.now() + deadlineMs;
+  const deadline = world.clock.now() + deadlineMs;
   let told: string | undefined;
   for (let pause = 500; ; pause = Math.min(pause * 1.5, 10_000)) {
     const note = await missing();
     if (note === undefined) return;
-    if (clock.now() >= deadline) {
+    if (stopping()) throw new Interrupted();
+    if (world.clock.now() >= deadline) {
       throw new MigrateError(code, { what: `${subject}: ${note}, after ${spell(deadlineMs)}.`, why, fix });
     }
-    if (note !== told) progress?.(note);
+    if (note !== told) progress(note);
     told = note;
-    await clock.sleep(pause);
+    await world.clock.sleep(pause);
   }
 }

@@ -1,0 +1,118 @@
+import { readFileSync } from 'node:fs';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { parse } from 'yaml';
+import type { Engine, RunOutcome } from '../src/engine.js';
+import type { EventBody } from '../src/events.js';
+import { memoryStore, openJournal, type JournalStore } from '../src/journal.js';
+import type { Plan } from '../src/plan.js';
+import { parsePlaybook, type Playbook } from '../src/playbook.js';
+import type { Tap } from '../src/ports.js';
+import { stepKinds } from '../src/steps/index.js';
+import { look } from '../src/cli/acts.js';
+import { openStage, type Stage, type StageOptions } from '../src/cli/stage.js';
+import type { Seed } from '../src/twin/types.js';
+
+/** The shipped playbooks and worlds, as the tests use them. */
+export const ROOT = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '../..');
+
+export function shipped(name: string): { playbook: Playbook; seed: Seed } {
+  const file = path.join(ROOT, 'playbooks', `${name}.yaml`);
+  return {
+    playbook: parsePlaybook(readFileSync(file, 'utf8'), file),
+    seed: parse(readFileSync(file.replace(/\.yaml$/, '.world.yaml'), 'utf8'), { maxAliasCount: -1 }) as Seed,
+  };
+}
+
+/**
+ * The shop with short holds and without the probe: the same steps and the same writes as the shipped playbook, in a tenth of the reads.
+ * Whole migrations run by the hundred here.
+ */
+export function quickShop(): { playbook: Playbook; seed: Seed } {
+  const { playbook, seed } = shipped('shop');
+  if (!playbook.traffic) throw new Error('the shop has traffic');
+  return { playbook: { ...playbook, traffic: { ...playbook.traffic, hold: 3000, gates: [] } }, seed };
+}
+
+export interface Rehearsal {
+  stage: Stage;
+  plan: Plan;
+  engine: Engine;
+  start: unknown;
+}
+
+/** A stage with its plan made, at the moment before the first step. */
+export async function stageFor({ playbook, seed }: { playbook: Playbook; seed: Seed }, options: StageOptions & { store?: JournalStore; emit?: (event: EventBody) => void; plan?: Plan } = {}): Promise<Rehearsal> {
+  const { store = memoryStore(), emit = () => undefined, plan: given, ...rest } = options;
+  const stage = await openStage(playbook, seed, rest);
+  const start = stage.twin.snapshot();
+  const plan = given ?? (await planOn(stage, playbook));
+  return { stage, plan, start, engine: engineOn(stage, store, emit) };
+}
+
+export async function planOn(stage: Stage, playbook: Playbook): Promise<Plan> {
+  const looked = await look(playbook, stage.world);
+  if (looked.planError) throw looked.planError;
+  if (!looked.plan || !looked.report.ready) throw new Error(`not ready: ${JSON.stringify(looked.report.results.filter((it) => it.outcome === 'refuse' || it.outcome === 'unknown'))}`);
+  return looked.plan;
+}
+
+export const engineOn = (stage: Stage, store: JournalStore, emit: (event: EventBody) => void = () => undefined): Engine => ({
+  world: stage.world,
+  journal: openJournal(store, () => stage.world.clock.now()),
+  kinds: stepKinds,
+  emit,
+  stopping: () => false,
+  limit: 8,
+});
+
+/** What a process that was killed can no longer do. */
+export class Crash extends Error {
+  override name = 'Crash';
+}
+
+/**
+ * Kills at the point after the n-th effect. An effect is a line of the journal or a request that changes something; between two of
+ * them nothing happens but reads, so after one and before the next is one point. After it nothing runs: no line, no request.
+ */
+export function crashing(at: number): { tap: Tap; wrap(store: JournalStore): JournalStore; effects(): number; crashed(): boolean; arm(): void } {
+  let effects = 0;
+  let dead = false;
+  let armed = false;
+  const effect = () => {
+    if (!armed) return;
+    effects++;
+    if (effects >= at) dead = true;
+  };
+  return {
+    arm() {
+      armed = true;
+      if (at === 0) dead = true;
+    },
+    tap: async (call, send) => {
+      if (dead) throw new Crash();
+      const reply = await send();
+      // Done, but a process that died meanwhile never hears of it.
+      if (call.writes) effect();
+      if (dead) throw new Crash();
+      return reply;
+    },
+    wrap: (store) => ({
+      read: () => store.read(),
+      append(line) {
+        if (dead) throw new Crash();
+        store.append(line);
+        effect();
+        if (dead) throw new Crash();
+      },
+    }),
+    effects: () => effects,
+    crashed: () => dead,
+  };
+}
+
+/** @throws what stopped it */
+export function mustBeDone(outcome: RunOutcome): void {
+  if (outcome.outcome === 'stopped') throw outcome.error;
+  if (outcome.outcome !== 'done') throw new Error(`the run ended ${outcome.outcome}`);
+}

@@ -22,7 +22,7 @@ export function openApiV2(store: Store, accept: string): Answer {
   if (!accept.includes('protobuf')) {
     return answer({ swagger: '2.0', info: { title: 'Kubernetes', version: store.version }, paths: {}, definitions: {} });
   }
-  return { status: 200, text: emptyDocument(store.version).toString('latin1'), type: 'application/com.github.proto-openapi.spec.v2@v1.0+protobuf' };
+  return { status: 200, text: emptyDocument(store.version).toString('latin1'), type: 'application/com.github.proto-openapi.spec.v2.v1.0+protobuf' };
 }
 
 const apiVersions = (store: Store): string[] => [...new Set(store.kinds.all().map(({ apiVersion }) => apiVersion))];

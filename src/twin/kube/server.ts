@@ -1,7 +1,9 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { createServer } from 'node:http';
-import type { AddressInfo, Socket } from 'node:net';
+import { createServer as createSecureServer } from 'node:https';
+import type { AddressInfo, Server, Socket } from 'node:net';
 import type { ClusterApi, Fault, Faults, Json, TwinClock, TwinObject } from '../types.js';
+import { selfSigned } from './certificate.js';
 import { directApi } from './direct.js';
 import { forbidden, StatusError } from './errors.js';
 import type { Identity, Rule } from './identities.js';
@@ -27,11 +29,15 @@ export interface ApiServerOptions {
   faults?: Faults;
   /** uid of the namespace kube-system */
   uid?: string;
+  /** https with a certificate of its own: kubectl and all of client-go send a token over TLS alone */
+  tls?: boolean;
 }
 
 export interface TwinApiServer {
-  /** `http://127.0.0.1:PORT` */
+  /** `http://127.0.0.1:PORT`, or https */
   url: string;
+  /** PEM of the certificate authority; with `tls` only */
+  ca?: string;
   token: string;
   /** the same state in this process: never faulted, no wire, works while the server is down; objects are frozen */
   api: ClusterApi;
@@ -58,7 +64,7 @@ const WRITES = new Set(['create', 'update', 'patch', 'delete', 'deletecollection
 
 /** Starts one API server on a free port of the loopback interface. */
 export async function startApiServer(options: ApiServerOptions): Promise<TwinApiServer> {
-  const { version, clock, background = clock, name, token, faults, uid } = options;
+  const { version, clock, background = clock, name, token, faults, uid, tls = false } = options;
   const store = new Store({ version, clock, name, ...(uid !== undefined && { uid }) });
   const pages = new Pages(store);
   const desk: Desk = { store, pages, idle: background };
@@ -105,12 +111,15 @@ export async function startApiServer(options: ApiServerOptions): Promise<TwinApi
     write(response, reply);
   };
 
-  const server = createServer({ maxHeaderSize: MAX_HEADER_BYTES, keepAliveTimeout: 0, requestTimeout: 0 }, (incoming, response) => {
+  const onRequest = (incoming: IncomingMessage, response: ServerResponse): void => {
     void serve(incoming, response).catch((error: unknown) => {
       if (isAborted(error)) return;
       throw error;
     });
-  });
+  };
+  const settings = { maxHeaderSize: MAX_HEADER_BYTES, keepAliveTimeout: 0, requestTimeout: 0 };
+  const certificate = tls ? selfSigned(`twin ${name}`) : undefined;
+  const server: Server = certificate ? createSecureServer({ ...settings, ...certificate }, onRequest) : createServer(settings, onRequest);
   server.on('connection', (socket) => {
     if (isDown) socket.destroy();
     sockets.add(socket);
@@ -124,8 +133,9 @@ export async function startApiServer(options: ApiServerOptions): Promise<TwinApi
   };
 
   return {
-    url: `http://${address}`,
+    url: `${tls ? 'https' : 'http'}://${address}`,
     token,
+    ...(certificate && { ca: certificate.cert }),
     api: directApi(store),
     seed: (objects) => store.seed(objects),
     snapshot: () => store.snapshot(),
@@ -152,7 +162,7 @@ export async function startApiServer(options: ApiServerOptions): Promise<TwinApi
   };
 }
 
-function listen(server: ReturnType<typeof createServer>, port: number): Promise<number> {
+function listen(server: Server, port: number): Promise<number> {
   return new Promise((resolve, reject) => {
     server.once('error', reject);
     server.listen(port, '127.0.0.1', () => resolve((server.address() as AddressInfo).port));

@@ -2,7 +2,7 @@ import type { AttachArgs, SharedService, ShiftArgs } from '../args.js';
 import { MigrateError } from '../errors.js';
 import type { Inventory } from '../inventory.js';
 import type { Journal } from '../journal.js';
-import { lbAnnotation, pathOf } from '../objects.js';
+import { lbAnnotation, ownerOf, pathOf, splitPath } from '../objects.js';
 import { digestOf, type Plan } from '../plan.js';
 import type { Playbook } from '../playbook.js';
 import type { Step } from '../step.js';
@@ -35,8 +35,19 @@ export function shiftPlan({ playbook, to, service, stepwise = false }: { playboo
       last = id;
     };
     if (!isMember(it, inventory) && !half.some((step) => step.kind === 'attach')) add(`shift-${number}/attach${suffix}`, 'attach', { service: it });
-    for (const asked of stepwise ? [...traffic.steps.filter((step) => step < to), to] : [to]) {
-      add(`shift-${number}/${asked}${suffix}`, 'shift', { service: it, asked, tolerance: traffic.tolerance, holdMs: asked === to ? 0 : traffic.hold, gates: asked === to ? [] : traffic.gates });
+    const now = shareNow(it, inventory);
+    const onTheWay = traffic.steps.filter((step) => step > Math.min(now, to) && step < Math.max(now, to));
+    if (to < now) onTheWay.reverse();
+    for (const asked of stepwise ? [...onTheWay, to] : [to]) {
+      const rises = asked > now;
+      add(`shift-${number}/${asked}${suffix}`, 'shift', {
+        service: it,
+        asked,
+        tolerance: traffic.tolerance,
+        // On its own a shift is watched briefly; going down is the way out of trouble and waits for nothing.
+        holdMs: !rises ? 0 : asked === to && !stepwise ? Math.min(traffic.hold, traffic.gates.length > 0 ? BRIEF_MS : 0) : traffic.hold,
+        gates: rises ? traffic.gates : [],
+      });
     }
   }
   const { source, target } = inventory;
@@ -47,14 +58,28 @@ export function shiftPlan({ playbook, to, service, stepwise = false }: { playboo
 
 export const asksFor = (step: Step, share: number) => step.kind === 'shift' && (step.args as ShiftArgs).asked === share;
 
+const BRIEF_MS = 30_000;
+
+/** Percent of the target in the first group, as it was seen. */
+function shareNow(service: SharedService, { cloud }: Inventory): number {
+  const groups = cloud?.loadBalancers.find((it) => it.id === service.loadBalancer)?.groups ?? [];
+  const members = groups.find((it) => it.id === service.ports[0]?.group)?.backends ?? [];
+  const all = members.reduce((sum, it) => sum + it.weight, 0);
+  const targets = members.filter((it) => isTargets(it.description, service)).reduce((sum, it) => sum + it.weight, 0);
+  return all === 0 ? 0 : (100 * targets) / all;
+}
+
+function isTargets(description: string, service: SharedService): boolean {
+  const owner = ownerOf(description);
+  const { namespace, name } = splitPath(service.service);
+  return owner?.namespace === namespace && owner.service === name && owner.clusterId !== service.sourceOwner;
+}
+
 /** The target's Service is bound to the group, and members that its controller signed are in it. */
 function isMember(service: SharedService, { target, cloud }: Inventory): boolean {
   const object = (target.objects['Service'] ?? []).find((it) => pathOf(it.metadata) === service.service);
   const bound = object && object['spec']?.type === 'LoadBalancer' && lbAnnotation(object, 'id') === service.loadBalancer;
   if (!bound) return false;
   const groups = cloud?.loadBalancers.find((it) => it.id === service.loadBalancer)?.groups ?? [];
-  const [namespace, name] = service.service.split('/');
-  return service.ports.every(({ group }) =>
-    groups.find((it) => it.id === group)?.backends.some((it) => it.description.includes(`/${name}/${namespace}/`) && !it.description.endsWith(`/${service.sourceOwner}`)),
-  );
+  return service.ports.every(({ group }) => groups.find((it) => it.id === group)?.backends.some((it) => isTargets(it.description, service)));
 }

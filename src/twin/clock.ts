@@ -239,8 +239,14 @@ export function virtualClock(startIso: string): SteeredClock {
   };
 }
 
-/** Time as it passes: for a twin that people and other programs look at, and for controllers attached to real API servers. */
-export function realClock(): SteeredClock {
+/**
+ * Time as it passes: for a twin that people and other programs look at, and for controllers attached to real API servers.
+ *
+ * @param speed  how many of the twin's seconds pass in one of ours; above 1 a copy that takes minutes is done in seconds
+ */
+export function realClock(speed = 1): SteeredClock {
+  const began = Date.now();
+  const timeNow = (): number => began + (Date.now() - began) * speed;
   const timers = new Set<NodeJS.Timeout>();
   let foreground = 0;
   let stopped = false;
@@ -263,7 +269,7 @@ export function realClock(): SteeredClock {
           settle();
         }
       })();
-    }, ms);
+    }, ms / speed);
     timers.add(timeout);
     return {
       cancel() {
@@ -280,17 +286,17 @@ export function realClock(): SteeredClock {
     });
 
   return {
-    now: () => Date.now(),
+    now: timeNow,
     after: (ms, run) => add(ms, run, true),
     sleep,
     park: sleep,
     hold: () => () => {},
     async idle(limitMs = IDLE_LIMIT_MS) {
-      const limit = Date.now() + limitMs;
-      while (foreground > 0 && Date.now() < limit && !stopped) await sleep(20);
+      const limit = timeNow() + limitMs;
+      while (foreground > 0 && timeNow() < limit && !stopped) await sleep(20);
       return foreground === 0;
     },
-    background: { now: () => Date.now(), after: (ms, run) => add(ms, run, false), park: sleep },
+    background: { now: timeNow, after: (ms, run) => add(ms, run, false), park: sleep },
     stop() {
       stopped = true;
       for (const timeout of timers) clearTimeout(timeout);

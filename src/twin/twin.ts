@@ -18,6 +18,8 @@ type Side = (typeof SIDES)[number];
 
 export interface TwinOptions {
   clock: 'virtual' | 'real';
+  /** of the real clock: the twin's seconds in one of ours, 1 when absent */
+  speed?: number;
   /** what requests over the wire meet; controllers and clients of the twin never do */
   faults?: Faults;
   /** draws latencies and ids */
@@ -143,7 +145,7 @@ function kubeconfigOf(clusters: Record<Side, TwinCluster>): string {
  */
 export async function startTwin(seed: Seed, options: TwinOptions): Promise<Twin> {
   const isVirtual = options.clock === 'virtual';
-  const clock = isVirtual ? virtualClock(seed.start ?? DEFAULT_START) : realClock();
+  const clock = isVirtual ? virtualClock(seed.start ?? DEFAULT_START) : realClock(options.speed);
   const seedNumber = options.seedNumber ?? 1;
   const secret = (name: string): string => (isVirtual ? `${name}-${seedNumber}` : `${name}-${randomBytes(16).toString('hex')}`);
   const plans = { source: planOf(seed, 'source'), target: planOf(seed, 'target') };

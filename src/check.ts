@@ -1,4 +1,4 @@
-import type { CloudInventory, ClusterInventory } from './inventory.js';
+import type { CloudInventory, ClusterInventory, ProbeAnswer } from './inventory.js';
 import type { Playbook } from './playbook.js';
 import type { Kind, KubeObject, LoadBalancer, Right, ServedKind, Side } from './ports.js';
 
@@ -44,6 +44,10 @@ export interface SideSight {
   served(): ServedKind[];
   /** whether the server has the kind in any version */
   serves(kind: Kind): boolean;
+  /** what was captured of a kind that a check can do without; undefined when it was not */
+  seen(kind: Kind, namespaces?: readonly string[]): KubeObject[] | undefined;
+  /** whether the kind was read from all namespaces, and not just from those of the move and of the cluster's own parts */
+  whole(kind: Kind): boolean;
   inventory: ClusterInventory;
 }
 
@@ -59,8 +63,12 @@ export interface Sight {
   loadBalancer(id: string): LoadBalancer | undefined;
   /** today, as ISO date: waivers expire */
   today: string;
+  /** when the inventory was taken, ISO 8601 */
+  takenAt: string;
   /** the rights that the plan for this playbook needs, per side */
   needs: Needs;
+  /** what a probe told, when one was run */
+  probes: readonly ProbeAnswer[] | undefined;
 }
 
 export interface Needs {
@@ -72,7 +80,7 @@ export interface Needs {
 export interface CheckText {
   /** what the operator types */
   id: string;
-  group: 'access' | 'apis' | 'labels' | 'load-balancing' | 'storage' | 'cloud' | 'workloads';
+  group: 'access' | 'apis' | 'admission' | 'labels' | 'scheduling' | 'runtime' | 'load-balancing' | 'network' | 'storage' | 'identity' | 'images' | 'cloud' | 'workloads';
   asks: string;
   /** the phase that it guards */
   before: 'data' | 'traffic';
@@ -94,6 +102,10 @@ export interface CheckText {
  */
 export interface Check extends CheckText {
   reads: { source?: Kind[]; target?: Kind[]; cloud?: boolean };
+  /** what helps where it can be read; the check itself says what it does without */
+  also?: { source?: Kind[]; target?: Kind[] };
+  /** those of `reads` and `also` that are wanted from all namespaces; where only some may be read, `whole` says so */
+  everywhere?: { source?: Kind[]; target?: Kind[] };
   /** the sections of the playbook without which the question does not arise */
   when?: ('data' | 'traffic' | 'cloud')[];
   /** the severities that its findings can have, where that is not just its own */

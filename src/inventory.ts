@@ -12,6 +12,19 @@ export interface ClusterInventory {
   /** kinds that were asked for and could not be read: unknown, never empty */
   unseen: { kind: Kind; why: string }[];
   rights: RightAnswer[];
+  /** kinds that were read from all namespaces; others only from those of the move and of the cluster's own parts */
+  everywhere?: Kind[];
+}
+
+/** What something that ran in the target, or was put to it and not kept, has told. */
+export interface ProbeAnswer {
+  /** the question, e.g. `pull` */
+  ask: string;
+  /** what it was asked of, e.g. an image */
+  about: string;
+  answer: 'yes' | 'no' | 'unknown';
+  /** in the words of whoever answered */
+  saw: string;
 }
 
 export interface CloudInventory {
@@ -31,4 +44,6 @@ export interface Inventory {
   target: ClusterInventory;
   /** null: the playbook names no cloud */
   cloud: CloudInventory | null;
+  /** only when a probe was asked for */
+  probes?: ProbeAnswer[];
 }

@@ -41,17 +41,20 @@ const NEVER_READ: ReadonlySet<Kind> = new Set(['Event', 'Event.events.k8s.io', '
 async function lookAt(side: Side, playbook: Playbook, cluster: Cluster, checks: readonly Check[]): Promise<ClusterInventory> {
   const [identity, { kinds: served, failed }] = await Promise.all([cluster.identify(), cluster.served()]);
   const wanted = new Set<Kind>(ALWAYS);
-  for (const check of checks) for (const kind of check.reads[side] ?? []) if (kind !== '*') wanted.add(kind);
+  for (const { reads, also } of checks) for (const kind of [...(reads[side] ?? []), ...(also?.[side] ?? [])]) if (kind !== '*') wanted.add(kind);
+  const wide = new Set(checks.flatMap((it) => it.everywhere?.[side] ?? []));
   const everything = (side === 'source' && playbook.data !== undefined) || checks.some((it) => it.reads[side]?.includes('*'));
   if (everything) for (const kind of listable(served)) wanted.add(kind);
 
   const objects: Record<Kind, KubeObject[]> = {};
   const unseen: ClusterInventory['unseen'] = failed.map(({ groupVersion, why }) => ({ kind: `*.${groupVersion.split('/')[0]}`, why }));
-  const namespaces = movedNamespaces(playbook);
+  const everywhere: Kind[] = [];
   await Promise.all(
     [...wanted].sort().map(async (kind) => {
       try {
-        objects[kind] = await readKind(kind, cluster, served, namespaces);
+        const read = (wide.has(kind) && (await readEverywhere(kind, cluster, served))) || undefined;
+        if (read) everywhere.push(kind);
+        objects[kind] = read ?? (await readKind(kind, cluster, served, playbook));
       } catch (error) {
         if (!(error instanceof MigrateError)) throw error;
         if (error.code === 'KUBE_NOT_SERVED') objects[kind] = [];
@@ -60,7 +63,7 @@ async function lookAt(side: Side, playbook: Playbook, cluster: Cluster, checks: 
     }),
   );
   const sorted = Object.fromEntries(Object.keys(objects).sort().map((kind) => [kind, objects[kind] ?? []]));
-  return { context: playbook[side].context, ...identity, served, objects: sorted, unseen, rights: [] };
+  return { context: playbook[side].context, ...identity, served, objects: sorted, unseen, rights: [], everywhere: everywhere.sort() };
 }
 
 const listable = (served: readonly ServedKind[]): Kind[] =>
@@ -69,15 +72,36 @@ const listable = (served: readonly ServedKind[]): Kind[] =>
     .map((it) => (it.group ? `${it.kind}.${it.group}` : it.kind))
     .filter((kind) => !NEVER_READ.has(kind) && !(NEVER_TRAVELS.has(kind) && kind !== 'Pod' && kind !== 'ReplicaSet.apps' && kind !== 'Job.batch'));
 
-/** Namespaced kinds from the moved namespaces and, for a cluster's own settings, from kube-system. */
-async function readKind(kind: Kind, cluster: Cluster, served: readonly ServedKind[], namespaces: readonly string[]): Promise<KubeObject[]> {
-  const found = served.find((it) => (it.group ? `${it.kind}.${it.group}` : it.kind) === kind);
+/** Of these the cluster's own parts are of interest too: its settings, its controllers, and what they run. */
+const OF_THE_CLUSTER: ReadonlySet<Kind> = new Set(['ConfigMap', 'DaemonSet.apps', 'Deployment.apps', 'Pod', 'Service']);
+
+/** Namespaced kinds from the moved namespaces, those of the cluster's own parts from kube-system, Velero's from its own. */
+async function readKind(kind: Kind, cluster: Cluster, served: readonly ServedKind[], playbook: Playbook): Promise<KubeObject[]> {
+  const found = find(kind, served);
   if (!found) return [];
   if (!found.namespaced) return (await cluster.list(kind)).map(kept);
-  const inside = kind === 'ConfigMap' || kind === 'DaemonSet.apps' || kind === 'Deployment.apps' ? [...namespaces, 'kube-system'] : namespaces;
+  const velero = playbook.data?.velero.namespace;
+  const inside = [...movedNamespaces(playbook)];
+  if (OF_THE_CLUSTER.has(kind)) inside.push('kube-system');
+  if (velero !== undefined && (kind === 'Deployment.apps' || found.group === 'velero.io')) inside.push(velero);
   const lists = await Promise.all([...new Set(inside)].map((namespace) => cluster.list(kind, { namespace })));
-  return lists.flat().map(kept).sort((a, b) => (pathOf(a.metadata) < pathOf(b.metadata) ? -1 : 1));
+  return lists.flat().map(kept).sort(byPath);
 }
+
+/** Undefined when this identity may not: then the namespaces that matter most are asked one by one. */
+async function readEverywhere(kind: Kind, cluster: Cluster, served: readonly ServedKind[]): Promise<KubeObject[] | undefined> {
+  if (!find(kind, served)) return undefined;
+  try {
+    return (await cluster.list(kind)).map(kept).sort(byPath);
+  } catch (error) {
+    if (error instanceof MigrateError && error.code === 'KUBE_FORBIDDEN') return undefined;
+    throw error;
+  }
+}
+
+const find = (kind: Kind, served: readonly ServedKind[]) => served.find((it) => (it.group ? `${it.kind}.${it.group}` : it.kind) === kind);
+
+const byPath = (a: KubeObject, b: KubeObject) => (pathOf(a.metadata) < pathOf(b.metadata) ? -1 : 1);
 
 async function lookAtCloud(playbook: Playbook, world: World, source: ClusterInventory): Promise<CloudInventory> {
   const region = playbook.cloud?.region ?? '';

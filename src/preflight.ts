@@ -180,7 +180,9 @@ export function sightOf({ playbook, inventory, today, needs }: Asked): Sight {
       throw new Unknown(`load balancer ${id}: ${missed?.why ?? 'was not captured'}`);
     },
     today,
+    takenAt: inventory.takenAt,
     needs,
+    probes: inventory.probes,
   };
 }
 
@@ -218,6 +220,15 @@ function sideSight(side: Side, inventory: ClusterInventory): SideSight {
       list(kind).find((it) => it.metadata.name === name && (namespace === undefined || it.metadata.namespace === namespace)),
     served,
     serves,
+    seen(kind, namespaces) {
+      try {
+        return list(kind, namespaces);
+      } catch (error) {
+        if (error instanceof Unknown) return undefined;
+        throw error;
+      }
+    },
+    whole: (kind) => inventory.everywhere?.includes(kind) ?? false,
     inventory,
   };
 }

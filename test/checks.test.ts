@@ -20,7 +20,7 @@ interface Case extends TerseWorld {
 }
 
 const folder = fileURLToPath(new URL('../../checks/', import.meta.url));
-const casesOf = (check: Check) => parse(readFileSync(`${folder}${check.id}.cases.yaml`, 'utf8')) as Case[];
+const casesOf = (check: Check) => parse(readFileSync(`${folder}${check.group}/${check.id}.cases.yaml`, 'utf8')) as Case[];
 
 function outcomeOf(check: Check, one: Case): CheckResult {
   const [result] = askAll([check], worldOf(one, check.reads)).results;
@@ -71,8 +71,8 @@ test('the severities that a check declares are those that its cases show', () =>
 });
 
 test('the list has every check that lies in the folder, once', () => {
-  const files = readdirSync(folder).filter((it) => it.endsWith('.cases.yaml')).map((it) => it.replace('.cases.yaml', ''));
-  assert.deepEqual(checks.map((it) => it.id).sort(), files.sort());
+  const files = readdirSync(folder, { recursive: true, encoding: 'utf8' }).filter((it) => it.endsWith('.cases.yaml')).map((it) => it.replace('.cases.yaml', ''));
+  assert.deepEqual(checks.map((it) => `${it.group}/${it.id}`).sort(), files.sort());
 });
 
 test('every check explains itself in both languages and names its sources', () => {

@@ -1,4 +1,5 @@
 import { stringify } from 'yaml';
+import { discoveryOf } from '../src/api-table.js';
 import type { Needs } from '../src/check.js';
 import type { ClusterInventory, Inventory } from '../src/inventory.js';
 import { parsePlaybook, type Playbook } from '../src/playbook.js';
@@ -73,7 +74,7 @@ export function worldOf(terse: TerseWorld, kinds: { source?: Kind[]; target?: Ki
 
 function sideOf(side: string, terse: TerseSide, kinds: Kind[]): ClusterInventory {
   const version = terse.version ?? '';
-  const served = terse.served ?? [...builtIn(Number(version.split('.')[1]) || 0), ...(terse.alsoServes ?? []).map(customKind)];
+  const served = terse.served ?? [...discoveryOf(Number(version.split('.')[1]) || 0), ...(terse.alsoServes ?? []).map(customKind)];
   const unseen = terse.unseen ?? [];
   const objects: Record<Kind, KubeObject[]> = {};
   const wanted = kinds.flatMap((kind) => (kind === '*' ? served.filter((it) => it.namespaced).map(kindServed) : [kind]));
@@ -89,7 +90,7 @@ function sideOf(side: string, terse: TerseSide, kinds: Kind[]): ClusterInventory
 function objectOf({ is, ...rest }: Terse, served: readonly ServedKind[]): [Kind, KubeObject] {
   const [kind = '', path = ''] = is.split(' ');
   const same = served.filter((it) => (kind.includes('.') ? kindServed(it) === kind : it.kind === kind));
-  const known = same.find((it) => it.preferred) ?? same[0] ?? { group: '', version: 'v1', kind };
+  const known = same.find((it) => it.preferred && it.group !== 'extensions') ?? same[0] ?? { group: '', version: 'v1', kind };
   const [name = '', namespace] = path.split('/').reverse();
   const { spec, status, data, apiVersion, ...others } = rest as Record<string, unknown>;
   const meta: Record<string, unknown> = { name, ...(namespace && { namespace }) };
@@ -129,57 +130,6 @@ function cloudOf(terse: TerseWorld['cloud']): Inventory['cloud'] {
   };
 }
 
-/**
- * Group, version, kind, plural, first and last minor that serves it by default; a minor of 0 is older than any here.
- *
- * @source kubernetes/kubernetes:api/openapi-spec/swagger.json and pkg/controlplane/instance.go, release by release
- */
-const SERVED: [string, string, string, string, number, number?][] = [
-  ['', 'v1', 'ConfigMap', 'configmaps', 0],
-  ['', 'v1', 'Endpoints', 'endpoints', 0],
-  ['', 'v1', 'Event', 'events', 0],
-  ['', 'v1', 'PersistentVolumeClaim', 'persistentvolumeclaims', 0],
-  ['', 'v1', 'Pod', 'pods', 0],
-  ['', 'v1', 'Secret', 'secrets', 0],
-  ['', 'v1', 'Service', 'services', 0],
-  ['', 'v1', 'Namespace', '-namespaces', 0],
-  ['', 'v1', 'Node', '-nodes', 0],
-  ['', 'v1', 'PersistentVolume', '-persistentvolumes', 0],
-  ['apps', 'v1', 'DaemonSet', 'daemonsets', 0],
-  ['apps', 'v1', 'Deployment', 'deployments', 0],
-  ['apps', 'v1', 'ReplicaSet', 'replicasets', 0],
-  ['apps', 'v1', 'StatefulSet', 'statefulsets', 0],
-  ['batch', 'v1', 'Job', 'jobs', 0],
-  ['batch', 'v1', 'CronJob', 'cronjobs', 21],
-  ['batch', 'v1beta1', 'CronJob', 'cronjobs', 0, 24],
-  ['autoscaling', 'v1', 'HorizontalPodAutoscaler', 'horizontalpodautoscalers', 0],
-  ['autoscaling', 'v2', 'HorizontalPodAutoscaler', 'horizontalpodautoscalers', 23],
-  ['autoscaling', 'v2beta2', 'HorizontalPodAutoscaler', 'horizontalpodautoscalers', 12, 25],
-  ['policy', 'v1', 'PodDisruptionBudget', 'poddisruptionbudgets', 21],
-  ['policy', 'v1beta1', 'PodDisruptionBudget', 'poddisruptionbudgets', 0, 24],
-  ['networking.k8s.io', 'v1', 'Ingress', 'ingresses', 19],
-  ['networking.k8s.io', 'v1beta1', 'Ingress', 'ingresses', 14, 21],
-  ['extensions', 'v1beta1', 'Ingress', 'ingresses', 0, 21],
-  ['networking.k8s.io', 'v1', 'NetworkPolicy', 'networkpolicies', 0],
-  ['discovery.k8s.io', 'v1', 'EndpointSlice', 'endpointslices', 21],
-  ['discovery.k8s.io', 'v1beta1', 'EndpointSlice', 'endpointslices', 17, 24],
-  ['coordination.k8s.io', 'v1', 'Lease', 'leases', 14],
-  ['storage.k8s.io', 'v1', 'StorageClass', '-storageclasses', 0],
-];
-
-export function builtIn(minor: number): ServedKind[] {
-  const served = SERVED.filter(([, , , , first, last]) => first <= minor && minor <= (last ?? Infinity));
-  return served.map(([group, version, kind, plural], index) => ({
-    group,
-    version,
-    kind,
-    resource: plural.replace('-', ''),
-    namespaced: !plural.startsWith('-'),
-    verbs: ['create', 'delete', 'get', 'list', 'patch', 'update', 'watch'],
-    preferred: served.findIndex((it) => it[0] === group && it[2] === kind) === index,
-  }));
-}
-
 function customKind(text: string): ServedKind {
   const [name = '', version = 'v1'] = text.split('/');
   const [kind = '', ...group] = name.split('.');
@@ -217,7 +167,7 @@ export function inventoryOf(seed: Seed): Inventory {
 }
 
 function settled({ version, context, objects }: SeedSide): ClusterInventory {
-  const served = builtIn(Number(version.split('.')[1]));
+  const served = discoveryOf(Number(version.split('.')[1]));
   const byKind: Record<Kind, KubeObject[]> = Object.fromEntries(served.map((it) => [kindServed(it), []]));
   for (const it of objects) {
     const group = it.apiVersion.includes('/') ? (it.apiVersion.split('/')[0] ?? '') : '';

@@ -1,10 +1,10 @@
-import type { Check, Finding, Sight } from '../src/check.js';
-import type { KubeObject } from '../src/ports.js';
-import { about, some } from './about.js';
-import { annotation } from './annotations.js';
-import { isRewritten, volumesOfClaims } from './disks.js';
-import { matches, matchesAny, matchesTerm, mayRunOn, requiredTerms, selectorOf, usableNodes } from './nodes.js';
-import { WORKLOADS, workloads, type NodeExpression, type NodeTerm, type PodSpec, type Workload } from './pods.js';
+import type { Check, Finding, Sight } from '../../src/check.js';
+import type { KubeObject } from '../../src/ports.js';
+import { about, some } from '../about.js';
+import { annotation } from '../annotations.js';
+import { isRewritten, volumesOfClaims } from '../disks.js';
+import { matches, matchesAny, matchesTerm, mayRunOn, requiredTerms, selectorOf, usableNodes } from '../nodes.js';
+import { WORKLOADS, workloads, type NodeExpression, type NodeTerm, type PodSpec, type Workload } from '../pods.js';
 
 /**
  * A list of deprecated labels proves little: most of the old ones are still set, and what breaks is values, such as names

@@ -1,7 +1,7 @@
-import { Skipped, Unknown, type Check, type Finding, type Severity, type Sight } from '../src/check.js';
-import type { KubeObject } from '../src/ports.js';
-import { about } from './about.js';
-import { isDisk, volumesOfClaims, type ClaimedVolume } from './disks.js';
+import { Skipped, Unknown, type Check, type Finding, type Severity, type Sight } from '../../src/check.js';
+import type { KubeObject } from '../../src/ports.js';
+import { about } from '../about.js';
+import { isDisk, volumesOfClaims, type ClaimedVolume } from '../disks.js';
 
 /**
  * What can be copied is a cloud disk behind the CSI driver. A share is mounted by both sides and stays one; a directory of a

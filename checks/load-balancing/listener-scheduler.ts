@@ -1,5 +1,5 @@
-import type { Check } from '../src/check.js';
-import { balanced } from './fronts.js';
+import type { Check } from '../../src/check.js';
+import { balanced } from '../fronts.js';
 
 /**
  * Round robin (`rr`) gives every member of a group the same, whatever its weight. The controller sets it on listeners that

@@ -1,7 +1,7 @@
-import { Unknown, type Check, type Finding } from '../src/check.js';
-import type { Right, RightAnswer, Side } from '../src/ports.js';
-import { SIDES } from '../src/ports.js';
-import { some } from './about.js';
+import { Unknown, type Check, type Finding } from '../../src/check.js';
+import type { Right, RightAnswer, Side } from '../../src/ports.js';
+import { SIDES } from '../../src/ports.js';
+import { some } from '../about.js';
 
 /**
  * A right that is missing shows at the first request that needs it, half way through the plan and perhaps on the way back.

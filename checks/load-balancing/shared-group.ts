@@ -1,12 +1,12 @@
-import type { Check, Finding, SideSight, Sight } from '../src/check.js';
-import type { Backend } from '../src/ports.js';
-import { backendModeOf } from '../src/traffic.js';
-import { some } from './about.js';
-import { annotation, signature } from './annotations.js';
-import { cloudConfig } from './config-maps.js';
-import { balanced, type BalancedFront } from './fronts.js';
-import { regionOf, usableNodes } from './nodes.js';
-import { WORKLOADS, selects, workloads } from './pods.js';
+import type { Check, Finding, SideSight, Sight } from '../../src/check.js';
+import type { Backend } from '../../src/ports.js';
+import { backendModeOf } from '../../src/traffic.js';
+import { some } from '../about.js';
+import { annotation, signature } from '../annotations.js';
+import { cloudConfig } from '../config-maps.js';
+import { balanced, type BalancedFront } from '../fronts.js';
+import { regionOf, usableNodes } from '../nodes.js';
+import { WORKLOADS, selects, workloads } from '../pods.js';
 
 /**
  * What one group must be for two controllers to keep their members in it: made by a person, in a load balancer that no

@@ -1,7 +1,7 @@
-import type { Check, Finding, Sight } from '../src/check.js';
-import { about } from './about.js';
-import { fronts, type Front } from './fronts.js';
-import { selects, WORKLOADS, workloads } from './pods.js';
+import type { Check, Finding, Sight } from '../../src/check.js';
+import { about } from '../about.js';
+import { fronts, type Front } from '../fronts.js';
+import { selects, WORKLOADS, workloads } from '../pods.js';
 
 /**
  * Without a readiness probe a pod is ready as soon as its process has started. The controller adds it to the group at once,

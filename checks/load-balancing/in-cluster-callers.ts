@@ -1,9 +1,9 @@
-import { Unknown, type Check, type Finding, type SideSight, type Sight } from '../src/check.js';
-import type { KubeObject } from '../src/ports.js';
-import { about } from './about.js';
-import { annotation } from './annotations.js';
-import { balancerOf, fronts, type Front } from './fronts.js';
-import { containers, WORKLOADS, workloads } from './pods.js';
+import { Unknown, type Check, type Finding, type SideSight, type Sight } from '../../src/check.js';
+import type { KubeObject } from '../../src/ports.js';
+import { about } from '../about.js';
+import { annotation } from '../annotations.js';
+import { balancerOf, fronts, type Front } from '../fronts.js';
+import { containers, WORKLOADS, workloads } from '../pods.js';
 
 /**
  * Every mode of kube-proxy catches what pods and nodes send to an address in `status.loadBalancer.ingress` and hands it to

@@ -1,6 +1,6 @@
-import type { Check, Finding, Sight } from '../src/check.js';
-import type { KubeObject } from '../src/ports.js';
-import { about, some } from './about.js';
+import type { Check, Finding, Sight } from '../../src/check.js';
+import type { KubeObject } from '../../src/ports.js';
+import { about, some } from '../about.js';
 
 /**
  * A claim whose class the target lacks restores without complaint and then stays Pending: the restore can say Completed

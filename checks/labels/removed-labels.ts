@@ -1,8 +1,8 @@
-import type { Check, Finding, Severity, Sight } from '../src/check.js';
-import type { KubeObject } from '../src/ports.js';
-import { about } from './about.js';
-import { requiredTerms } from './nodes.js';
-import { WORKLOADS, workloads, type Workload } from './pods.js';
+import type { Check, Finding, Severity, Sight } from '../../src/check.js';
+import type { KubeObject } from '../../src/ports.js';
+import { about } from '../about.js';
+import { requiredTerms } from '../nodes.js';
+import { WORKLOADS, workloads, type Workload } from '../pods.js';
 
 /**
  * Keys whose meaning ended between the two versions. Nothing refuses them: a pod starts, without the confinement,

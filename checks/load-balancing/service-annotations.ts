@@ -1,7 +1,7 @@
-import type { Check, Finding } from '../src/check.js';
-import { nearest } from '../src/words.js';
-import { annotation, PREFIXES, SUFFIXES } from './annotations.js';
-import { balancerId, fronts, type Front } from './fronts.js';
+import type { Check, Finding } from '../../src/check.js';
+import { nearest } from '../../src/words.js';
+import { annotation, PREFIXES, SUFFIXES } from '../annotations.js';
+import { balancerId, fronts, type Front } from '../fronts.js';
 
 /**
  * The controller never complains of an annotation that it doesn't know, and from v2.12 on not of a bad value either: it

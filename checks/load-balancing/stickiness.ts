@@ -1,5 +1,5 @@
-import type { Check, Finding } from '../src/check.js';
-import { balanced, type BalancedFront } from './fronts.js';
+import type { Check, Finding } from '../../src/check.js';
+import { balanced, type BalancedFront } from '../fronts.js';
 
 /**
  * A weight is the rate at which newcomers are shared out. Clients that are kept on their member come back to where they

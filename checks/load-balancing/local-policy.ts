@@ -1,10 +1,10 @@
-import type { Check, Finding, Sight } from '../src/check.js';
-import { backendModeOf } from '../src/traffic.js';
-import { some } from './about.js';
-import { proxyConfig } from './config-maps.js';
-import { fronts, type Front } from './fronts.js';
-import { usableNodes } from './nodes.js';
-import { selects } from './pods.js';
+import type { Check, Finding, Sight } from '../../src/check.js';
+import { backendModeOf } from '../../src/traffic.js';
+import { some } from '../about.js';
+import { proxyConfig } from '../config-maps.js';
+import { fronts, type Front } from '../fronts.js';
+import { usableNodes } from '../nodes.js';
+import { selects } from '../pods.js';
 
 /**
  * externalTrafficPolicy Local keeps traffic on the node that it reached. What becomes of a call on a node without a pod

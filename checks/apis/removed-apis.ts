@@ -1,10 +1,10 @@
-import { Unknown, type Check, type Finding, type SideSight, type Sight } from '../src/check.js';
-import { CONVERSIONS } from '../src/convert.js';
-import { NEVER_TRAVELS } from '../src/data.js';
-import { kindOf } from '../src/objects.js';
-import type { Kind, KubeObject, ServedKind } from '../src/ports.js';
-import { kindServed } from '../src/preflight.js';
-import { about, some } from './about.js';
+import { Unknown, type Check, type Finding, type SideSight, type Sight } from '../../src/check.js';
+import { CONVERSIONS } from '../../src/convert.js';
+import { NEVER_TRAVELS } from '../../src/data.js';
+import { kindOf } from '../../src/objects.js';
+import type { Kind, KubeObject, ServedKind } from '../../src/ports.js';
+import { kindServed } from '../../src/preflight.js';
+import { about, some } from '../about.js';
 
 /**
  * The question is not whether a version is deprecated but whether there is one that both servers serve: an API server

@@ -1,4 +1,4 @@
-import { Unknown, type Check } from '../src/check.js';
+import { Unknown, type Check } from '../../src/check.js';
 
 /**
  * Two contexts may well be two names of one cluster. The uid of the namespace kube-system is the nearest thing to a

@@ -1,6 +1,6 @@
-import type { Check, Finding, SideSight, Sight } from '../src/check.js';
-import { about, some } from './about.js';
-import { proxyConfig, type ProxyConfig } from './config-maps.js';
+import type { Check, Finding, SideSight, Sight } from '../../src/check.js';
+import { about, some } from '../about.js';
+import { proxyConfig, type ProxyConfig } from '../config-maps.js';
 
 /**
  * Each mode of kube-proxy is a program of its own, with its own corners. What works under one and not under another is

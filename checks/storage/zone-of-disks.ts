@@ -1,10 +1,10 @@
-import { Skipped, type Check, type Finding, type Sight } from '../src/check.js';
-import { zoneOf } from '../src/objects.js';
-import type { KubeObject } from '../src/ports.js';
-import { about, some } from './about.js';
-import { isRewritten, volumesOfClaims } from './disks.js';
-import { mayRunOn, regionOf, usableNodes } from './nodes.js';
-import { WORKLOADS, workloads, type Workload } from './pods.js';
+import { Skipped, type Check, type Finding, type Sight } from '../../src/check.js';
+import { zoneOf } from '../../src/objects.js';
+import type { KubeObject } from '../../src/ports.js';
+import { about, some } from '../about.js';
+import { isRewritten, volumesOfClaims } from '../disks.js';
+import { mayRunOn, regionOf, usableNodes } from '../nodes.js';
+import { WORKLOADS, workloads, type Workload } from '../pods.js';
 
 /**
  * A new disk is made in one zone and can be attached nowhere else. Made in the wrong one it is found out last, by a pod that

@@ -1,5 +1,5 @@
-import type { Check, Finding } from '../src/check.js';
-import { balanced, balancerId, balancerOf, fronts, type BalancedFront } from './fronts.js';
+import type { Check, Finding } from '../../src/check.js';
+import { balanced, balancerId, balancerOf, fronts, type BalancedFront } from '../fronts.js';
 
 /**
  * Weights can be written and read back to the last digit in a group that no listener forwards to. So the way from the

@@ -1,7 +1,7 @@
-import type { Check, Finding } from '../src/check.js';
-import type { KubeObject } from '../src/ports.js';
-import { about } from './about.js';
-import { fronts } from './fronts.js';
+import type { Check, Finding } from '../../src/check.js';
+import type { KubeObject } from '../../src/ports.js';
+import { about } from '../about.js';
+import { fronts } from '../fronts.js';
 
 /**
  * A GitOps controller puts back what differs from its repository: a weight, a replica count, an annotation that a step of

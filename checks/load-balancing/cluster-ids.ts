@@ -1,10 +1,10 @@
-import { Unknown, type Check, type Finding, type SideSight, type Sight } from '../src/check.js';
-import { instanceOf } from '../src/objects.js';
-import type { Backend } from '../src/ports.js';
-import { some } from './about.js';
-import { signature } from './annotations.js';
-import { cloudConfig } from './config-maps.js';
-import { balanced, type BalancedFront } from './fronts.js';
+import { Unknown, type Check, type Finding, type SideSight, type Sight } from '../../src/check.js';
+import { instanceOf } from '../../src/objects.js';
+import type { Backend } from '../../src/ports.js';
+import { some } from '../about.js';
+import { signature } from '../annotations.js';
+import { cloudConfig } from '../config-maps.js';
+import { balanced, type BalancedFront } from '../fronts.js';
 
 /**
  * A controller knows its own members by three words in their description: Service, namespace and cluster id. Where all

@@ -1,6 +1,6 @@
-import type { Check, Finding } from '../src/check.js';
-import type { KubeObject } from '../src/ports.js';
-import { about } from './about.js';
+import type { Check, Finding } from '../../src/check.js';
+import type { KubeObject } from '../../src/ports.js';
+import { about } from '../about.js';
 
 /**
  * A workload that is sick before the move is sick after it, and then the move is blamed. It also hides what the move

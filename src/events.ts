@@ -74,6 +74,8 @@ export interface EndedEvent {
   /** a file that was written */
   output?: string;
   digest?: string;
+  /** rehearsals: with the same number it comes out the same */
+  seed?: number;
   /** rehearsals: how long it took on the twin's clock */
   virtualMs?: number;
   /** rehearsals with --back: the world equals the one at the start */

@@ -1,24 +1,15 @@
 import { isMap, isScalar, isSeq, LineCounter, parseDocument, type Document, type Node } from 'yaml';
 import { z } from 'zod';
 import { MigrateError } from './errors.js';
-import { nearest } from './words.js';
+import { nearest, parseDuration } from './words.js';
 
 /**
  * YAML → Playbook. Every complaint carries line:column and, where a word was mistyped, the word that was probably meant.
  * The schema is strict: an unknown key is an error, for a misspelt `hold` that is silently ignored would be a step without a hold.
  */
 
-const DURATION = /^(?=\d)(?:(\d+)h)?(?:(\d+)m(?!s))?(?:(\d+)s)?(?:(\d+)ms)?$/;
 const NAME = /^[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?$/;
 const SERVICE = /^[a-z0-9][-a-z0-9]*\/[a-z0-9][-a-z0-9]*$/;
-
-/** `1h30m` → 5400000; undefined when it isn't one. */
-export function parseDuration(text: string): number | undefined {
-  const found = DURATION.exec(text);
-  if (!found) return undefined;
-  const [, h, m, s, ms] = found.map((part) => Number(part ?? 0));
-  return (h ?? 0) * 3_600_000 + (m ?? 0) * 60_000 + (s ?? 0) * 1000 + (ms ?? 0);
-}
 
 const duration = z.string().transform((text, context) => {
   const ms = parseDuration(text);

@@ -35,3 +35,13 @@ export function spell(ms: number): string {
 
 /** One decimal, but whole numbers stay whole: 20 → `20`, 4.76 → `4.8` */
 export const points = (share: number) => String(Number(share.toFixed(1)));
+
+const DURATION = /^(?=\d)(?:(\d+)h)?(?:(\d+)m(?!s))?(?:(\d+)s)?(?:(\d+)ms)?$/;
+
+/** `1h30m` → 5400000; undefined when it isn't one. */
+export function parseDuration(text: string): number | undefined {
+  const found = DURATION.exec(text);
+  if (!found) return undefined;
+  const [, h, m, s, ms] = found.map((part) => Number(part ?? 0));
+  return (h ?? 0) * 3_600_000 + (m ?? 0) * 60_000 + (s ?? 0) * 1000 + (ms ?? 0);
+}

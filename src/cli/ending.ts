@@ -1,3 +1,4 @@
+import { catalogue } from './catalogue.js';
 import { MigrateError } from '../errors.js';
 import type { Emit, EndedEvent } from '../events.js';
 import type { Journal } from '../journal.js';
@@ -8,17 +9,11 @@ import { count, points } from '../words.js';
 
 /** How an act ends: what the operator and the shell are told, success or not. */
 
-const USAGE = new Set(['PLAYBOOK_INVALID', 'PLAYBOOK_MISSING', 'PLAN_INVALID', 'KUBECONFIG_INVALID', 'CONTEXT_UNKNOWN', 'USAGE', 'INVENTORY_INVALID', 'WORLD_INVALID', 'CLOUD_ENDPOINT', 'STEP_NOT_DONE']);
-const MOVED = new Set(['PLAN_STALE', 'CLUSTER_CHANGED', 'LOCK_HELD', 'LOCK_LOST', 'LOCK_BROKEN']);
-const WAITING = new Set(['NEEDS_YES', 'GATE_WAITING']);
-
 /** 1 refused, nothing changed; 2 usage or playbook; 3 stopped midway; 4 waiting; 5 the world moved or the lock is held; 70 our bug. */
 export function exitOf(error: unknown, touched: boolean): number {
   if (!(error instanceof MigrateError)) return 70;
-  if (USAGE.has(error.code)) return 2;
-  if (MOVED.has(error.code)) return 5;
-  if (WAITING.has(error.code)) return 4;
-  return touched ? 3 : 1;
+  const exit = catalogue[error.code]?.exit ?? 1;
+  return exit === 1 && touched ? 3 : exit;
 }
 
 const OUTCOME_OF: Record<number, EndedEvent['outcome']> = { 1: 'refused', 2: 'refused', 3: 'stopped', 4: 'waiting', 5: 'refused', 70: 'failed' };
@@ -43,6 +38,7 @@ const bug = (error: unknown) => ({
   what: error instanceof Error ? `${error.name}: ${error.message}` : String(error),
   why: 'This is a fault of migrate itself, not of yours.',
   do: 'Report it with the output of the same command with -v; the journal is sound.',
+  ...(error instanceof Error && error.stack !== undefined && { stack: error.stack }),
 });
 
 export const NOTHING = 'nothing was changed';

@@ -1,0 +1,119 @@
+import { CommanderError, type Command } from 'commander';
+import { MigrateError } from '../errors.js';
+import type { EndedEvent } from '../events.js';
+import { commands, type Host } from './commands.js';
+import { confirmOn } from './confirm.js';
+import type { CliEmit } from './events.js';
+import { tidyEnvironment, type Flags } from './flags.js';
+import { Cut, onInterrupt } from './interrupt.js';
+import { misread } from './misread.js';
+import { screenOn } from './screen.js';
+import { openView } from './views/open.js';
+
+/** From words on a command line to an exit code: parse, draw, run the body, end. */
+
+/** What a command's body gets. */
+export interface Io {
+  emit: CliEmit;
+  stopping(): boolean;
+  confirm(question: string): Promise<boolean>;
+  /** whether there is somebody to ask */
+  interactive: boolean;
+  /** for -v, and for what a person should see at once */
+  note(text: string): void;
+}
+
+export type Body = (io: Io) => Promise<EndedEvent>;
+
+/** How a command wants to be run. */
+export interface Manner {
+  command: string;
+  /** it changes something: Ctrl-C waits for a safe point */
+  writes?: boolean;
+  /** it runs until Ctrl-C, which is then no news */
+  serves?: boolean;
+}
+
+/** Runs the program and ends the process with its exit code. */
+export async function start({ version, root }: { version: string; root: URL }): Promise<void> {
+  process.stdout.on('error', leave);
+  process.stderr.on('error', leave);
+  const code = await main(process.argv.slice(2), { version, shipped: new URL('playbooks/', root) });
+  // Sockets that are kept alive would hold the process; what was written still goes out first.
+  process.stdout.write('', () => process.stderr.write('', () => process.exit(code)));
+}
+
+/** A reader that went away (`| head`) is no error of ours. */
+function leave(error: NodeJS.ErrnoException): void {
+  if (error.code === 'EPIPE') process.exit(0);
+  throw error;
+}
+
+/** @returns the exit code */
+export async function main(argv: readonly string[], place: Pick<Host, 'version' | 'shipped'>): Promise<number> {
+  tidyEnvironment(process.env);
+  let code = 0;
+  const host: Host = {
+    ...place,
+    async perform(manner, flags, body) {
+      code = await perform(manner, flags, body);
+    },
+  };
+  const program = commands(host);
+  try {
+    await program.parseAsync(argv, { from: 'user' });
+    return code;
+  } catch (error) {
+    if (error instanceof CommanderError && error.exitCode === 0) return 0; // --help, --version
+    return perform({ command: typedCommand(argv, program) }, typedFlags(argv), () => Promise.reject(misread(error, argv, program)));
+  }
+}
+
+async function perform({ command, writes = false, serves = false }: Manner, flags: Flags, body: Body): Promise<number> {
+  const { stdin, stdout, stderr, env } = process;
+  const out = screenOn(stdout, env, flags.color);
+  const err = screenOn(stderr, env, flags.color);
+  const view = await openView({ command, format: flags.output.format, out, err, quiet: flags.quiet === true, verbose: flags.verbose === true });
+  const interrupts = onInterrupt(writes || serves, (text) => serves || view.note(text), () => process.exit(130));
+  const emit: CliEmit = ({ at, ...event }) => {
+    if (event.type === 'error' && !flags.verbose) delete event.stack;
+    view.show({ ...event, at: at ?? new Date().toISOString() });
+  };
+  const io: Io = {
+    emit,
+    stopping: interrupts.stopping,
+    interactive: stdin.isTTY && stderr.isTTY,
+    note: (text) => view.note(text),
+    async confirm(question) {
+      if (flags.yes) return true;
+      view.pause();
+      return confirmOn(stdin, stderr, question);
+    },
+  };
+  let ended: EndedEvent;
+  try {
+    ended = await Promise.race([body(io), interrupts.cut]);
+  } catch (error) {
+    ended = await endedByThrow(error, emit);
+  } finally {
+    interrupts.dispose();
+  }
+  emit(ended);
+  view.close();
+  return ended.exit;
+}
+
+async function endedByThrow(error: unknown, emit: CliEmit): Promise<EndedEvent> {
+  if (error instanceof Cut) return { type: 'ended', outcome: 'interrupted', exit: 130, serving: 'nothing was changed' };
+  const { endedBy, NOTHING } = await import('./ending.js');
+  return endedBy(error, emit, { touched: false, now: error instanceof MigrateError ? NOTHING : '' });
+}
+
+/** How usage errors are told, before there are parsed flags. */
+function typedFlags(argv: readonly string[]): Flags {
+  const given = argv.flatMap((it, index) => (it === '-o' || it === '--output' ? (argv[index + 1] ?? '') : (/^(?:-o=?|--output=)(.+)$/.exec(it)?.[1] ?? [])));
+  const json = given.length > 0 ? given.includes('json') : process.env['MIGRATE_OUTPUT'] === 'json';
+  return { output: { format: json ? 'json' : 'text' }, color: !argv.includes('--no-color'), lang: 'en', verbose: argv.includes('-v') || argv.includes('--verbose') };
+}
+
+const typedCommand = (argv: readonly string[], program: Command) => program.commands.find((it) => argv.includes(it.name()))?.name() ?? '';

@@ -1,0 +1,143 @@
+import path from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { SharedService, ShiftArgs } from '../args.js';
+import { MigrateError } from '../errors.js';
+import type { EndedEvent } from '../events.js';
+import type { Entry, Journal, StepRecord } from '../journal.js';
+import { readLock, STALE_MS } from '../lock.js';
+import type { Plan } from '../plan.js';
+import type { World } from '../ports.js';
+import { measured, readGroups } from '../routers/clb.js';
+import { spell } from '../words.js';
+import type { CommonOptions } from './acts.js';
+import { servicesIn } from './ending.js';
+import type { StatusEvent } from './events.js';
+import type { Io } from './program.js';
+import { openSession } from './session.js';
+import { openWorld } from './world.js';
+
+const AGAIN_MS = 2000;
+
+/** 0: nothing runs and nothing is half done; 3: stopped midway; 4: running, or waiting. */
+const EXIT: Record<StatusEvent['state'], number> = { none: 0, moved: 0, completed: 0, stopped: 3, undoing: 3, running: 4 };
+
+/** Where the run stands, from journal and lock, and the share from the load balancer. Takes no lock and writes nothing. */
+export async function status(options: CommonOptions & { watch: boolean }, io: Io): Promise<EndedEvent> {
+  let told = '';
+  for (;;) {
+    const event = await look(options);
+    const { lock: _beats, ...rest } = event;
+    const now = JSON.stringify(rest);
+    if (now !== told) io.emit(event);
+    told = now;
+    if (!options.watch || event.state !== 'running') {
+      const exit = EXIT[event.state];
+      return { type: 'ended', outcome: exit === 0 ? 'done' : exit === 4 ? 'waiting' : 'stopped', exit, next: event.next, ...(event.back !== undefined && { back: event.back }) };
+    }
+    await sleep(AGAIN_MS);
+  }
+}
+
+async function look(options: CommonOptions): Promise<StatusEvent> {
+  const session = openSession(options.playbook.name, { readOnly: true, ...(options.stateDir !== undefined && { stateDir: options.stateDir }) });
+  const { journal } = session;
+  const plan = session.plan();
+  const held = readLock(path.join(session.dir, 'lock.json'));
+  const ageMs = held ? Date.now() - held.beat : 0;
+  const records = journal.records();
+  const state = stateOf(journal, plan, held !== undefined && ageMs <= STALE_MS);
+  const waiting = records.map((it) => waitOf(it, journal.entries())).find((it) => it !== undefined);
+  return {
+    type: 'status',
+    name: options.playbook.name,
+    state,
+    done: records.filter((it) => it.state === 'done').length,
+    steps: plan ? plan.steps.filter((it) => it.phase !== 'complete' || state === 'completed').length : records.length,
+    open: records.filter((it) => it.state !== 'done').map((it) => openStep(it, journal.entries())),
+    debts: journal.debts().flatMap(({ owed }) => owed.map((it) => it.what)),
+    ...(state === 'running' && waiting !== undefined && { waiting }),
+    ...(held && { lock: { owner: held.owner, host: held.host, pid: held.pid, ageMs } }),
+    shares: await sharesNow(options, servicesIn(journal)),
+    next: nextOf(state, journal, held?.owner, ageMs > STALE_MS),
+    ...(records.length > 0 && state !== 'completed' && { back: 'migrate rollback' }),
+  };
+}
+
+function stateOf(journal: Journal, plan: Plan | undefined, alive: boolean): StatusEvent['state'] {
+  const records = journal.records();
+  if (alive) return 'running';
+  if (journal.completed()) return 'completed';
+  if (records.some((it) => it.state === 'undoing') || journal.debts().length > 0) return 'undoing';
+  if (records.length === 0) return 'none';
+  const planned = plan?.steps.filter((it) => it.phase !== 'complete') ?? [];
+  const left = planned.some((it) => journal.record(it.id)?.state !== 'done');
+  return left || records.some((it) => it.state !== 'done') ? 'stopped' : 'moved';
+}
+
+function nextOf(state: StatusEvent['state'], journal: Journal, owner: string | undefined, stale: boolean): string {
+  const takeOver = owner !== undefined && stale ? ` --take-over ${owner}` : '';
+  switch (state) {
+    case 'none':
+      return 'migrate plan -o plan.json, then migrate run plan.json';
+    case 'running':
+      return 'migrate status --watch';
+    case 'stopped':
+      return `migrate run${takeOver} goes on`;
+    case 'undoing':
+      return `migrate rollback${takeOver}${journal.records().length === 0 ? ' once more, for what is owed' : ' goes on'}`;
+    case 'moved':
+      return journal.opened()?.command === 'shift' ? 'migrate shift --to N' : 'hold as long as you like, then migrate complete';
+    case 'completed':
+      return 'nothing: the move is complete';
+    default:
+      return state satisfies never;
+  }
+}
+
+const lastOf = (entries: readonly Entry[], step: string) => entries.findLast((it) => ('step' in it ? (typeof it.step === 'string' ? it.step : it.step.id) : '') === step);
+
+function openStep({ step, state, failure }: StepRecord, entries: readonly Entry[]): StatusEvent['open'][number] {
+  return { step: step.id, state, since: lastOf(entries, step.id)?.at ?? '', ...(failure && { failure }) };
+}
+
+/** What a step that is under way waits for. */
+function waitOf({ step, state }: StepRecord, entries: readonly Entry[]): string | undefined {
+  if (state === 'begun') return `${step.id}: for the world to show what was written`;
+  if (state !== 'verified' || step.kind !== 'shift') return undefined;
+  const { holdMs, gates } = step.args as ShiftArgs;
+  const since = Date.parse(entries.findLast((it) => it.type === 'verified' && it.step === step.id)?.at ?? '');
+  const watched = gates.length === 0 ? '' : `, watching ${gates.map((it) => it.probe).join(', ')}`;
+  return `${step.id}: held ${spell(Math.min(holdMs, Math.max(0, Date.now() - since)))} of ${spell(holdMs)}${watched}`;
+}
+
+async function sharesNow(options: CommonOptions, services: readonly SharedService[]): Promise<StatusEvent['shares']> {
+  if (services.length === 0) return [];
+  const groupOf = (it: SharedService) => it.ports[0]?.group ?? '';
+  const unread = (why: string) => services.map((it) => ({ service: it.service, group: groupOf(it), target: null, why }));
+  let world: World;
+  try {
+    world = await openWorld(options.playbook, {
+      patienceMs: AGAIN_MS,
+      ...(options.kubeconfig !== undefined && { kubeconfig: options.kubeconfig }),
+      ...(options.timeoutMs !== undefined && { timeoutMs: options.timeoutMs }),
+    });
+  } catch (error) {
+    if (error instanceof MigrateError) return unread(error.what);
+    throw error;
+  }
+  const lists = await Promise.all(
+    services.map(async (service) => {
+      try {
+        const groups = await readGroups(service, world);
+        return groups.map((it) => {
+          const share = measured(it);
+          return { service: service.service, group: it.group, target: Number.isNaN(share) ? null : share, ...(Number.isNaN(share) && { why: 'every weight is 0: NOBODY serves' }) };
+        });
+      } catch (error) {
+        if (!(error instanceof MigrateError)) throw error;
+        return [{ service: service.service, group: groupOf(service), target: null, why: error.what }];
+      }
+    }),
+  );
+  return lists.flat();
+}

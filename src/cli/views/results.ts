@@ -1,0 +1,147 @@
+import type { CheckText } from '../../check.js';
+import { count, points, spell } from '../../words.js';
+import type { DoctorEvent, ExplainableEvent, ExplainedEvent, Shown, StatusEvent, TwinEvent, ValidEvent } from '../events.js';
+import type { Screen } from '../screen.js';
+import { padEnd } from '../width.js';
+import { planLines } from './plan.js';
+import { countsText, preflightLines } from './preflight.js';
+import { bar } from './tasks.js';
+import { endedLines, errorLines, join, labelled } from './text.js';
+
+/** What a command came to, for people: stdout but for errors. `undefined` for events that are progress. */
+export interface Told {
+  on: 'out' | 'err';
+  text: string;
+}
+
+export interface Telling {
+  command: string;
+  out: Screen;
+  err: Screen;
+  verbose: boolean;
+  quiet: boolean;
+  /** the checks' texts, for what to do; loaded with the report */
+  hints: ReadonlyMap<string, CheckText>;
+  /** the playbook's name, once it is known */
+  name: string;
+}
+
+export function tell(event: Shown, { command, out, err, verbose, quiet, hints, name }: Telling): Told | undefined {
+  const result = (lines: string[]): Told => ({ on: 'out', text: join(lines) });
+  switch (event.type) {
+    case 'preflight':
+      if (command === 'preflight') return result(preflightLines(name, event, hints, out));
+      if (!event.report.ready) return { on: 'err', text: join(preflightLines(name, event, hints, err)) };
+      return quiet ? undefined : { on: 'err', text: `preflight: ${countsText(event.report)}\n` };
+    case 'plan':
+      return result(planLines(event, out));
+    case 'valid':
+      return result(validLines(event, out));
+    case 'explained':
+      return result(explainedLines(event, out));
+    case 'explainable':
+      return result(explainableLines(event, out));
+    case 'status':
+      return result(statusLines(event, out));
+    case 'doctor':
+      return result(doctorLines(event, out));
+    case 'twin':
+      return result(twinLines(event, out));
+    case 'written':
+      return result([`${out.paint('green', '✔')} ${event.what}: ${event.file}`]);
+    case 'error':
+      return { on: 'err', text: join(errorLines(event, err, verbose)) };
+    case 'ended':
+      return ended(event, command, name, out);
+    default:
+      return undefined;
+  }
+}
+
+/** Commands whose result says all there is to say end in silence, but for what comes next. */
+const TELLING = new Set(['explain', 'completion', 'validate', 'status', 'doctor', 'twin', 'init', 'help']);
+
+function ended(event: Extract<Shown, { type: 'ended' }>, command: string, name: string, out: Screen): Told | undefined {
+  if (event.outcome === 'done' && TELLING.has(command)) return event.next === undefined || event.next === '' ? undefined : { on: 'out', text: `${out.paint('dim', 'next')}  ${event.next}\n` };
+  if (command === 'preflight' && (event.outcome === 'done' || event.outcome === 'refused')) return { on: 'out', text: `${out.paint('dim', 'next')}  ${event.next ?? ''}\n` };
+  if (event.exit === 2) return undefined; // the error has said what to do
+  return { on: 'out', text: join(endedLines(name, command, event, out)) };
+}
+
+function validLines({ file, source, target, namespaces, services, steps }: ValidEvent, screen: Screen): string[] {
+  const parts = [namespaces.length > 0 && `data of ${namespaces.join(', ')}`, services.length > 0 && `traffic of ${services.join(', ')} by ${steps.map(points).join(', ')} %`].filter(Boolean);
+  return [`${screen.paint('green', '✔')} ${file}: ${source} → ${target}; ${parts.join('; ')}`];
+}
+
+const WORDS = {
+  en: { asks: 'asks', outcome: 'comes to', why: 'why', how: 'found by', do: 'do', sources: 'source' },
+  zh: { asks: '问题', outcome: '结果', why: '原因', how: '依据', do: '处理', sources: '出处' },
+};
+
+function explainedLines(event: ExplainedEvent, screen: Screen): string[] {
+  const words = WORDS[event.lang];
+  const say = (label: string, text: string | undefined) =>
+    text === undefined || text === '' ? [] : labelled(label, text, screen, 2, 9).map((line, index) => (index === 0 ? line.replace(label, screen.paint('dim', label)) : line));
+  return [
+    screen.paint('bold', event.code),
+    ...say(words.asks, event.asks),
+    ...say(words.outcome, event.outcome),
+    ...say(words.why, event.why),
+    ...say(words.how, event.how),
+    ...say(words.do, event.do),
+    ...say(words.sources, event.sources.join('\n')),
+  ];
+}
+
+function explainableLines({ checks, errors }: ExplainableEvent, screen: Screen): string[] {
+  const { paint } = screen;
+  const row = (code: string, text: string, room: number) => labelled(code, text, screen, 2, room).map((line, index) => (index === 0 ? line.replace(code, paint('bold', code)) : line));
+  return ['Checks', ...checks.flatMap((it) => row(it.code, it.asks, 22)), '', 'Errors', ...errors.flatMap((it) => row(it.code, it.means, 22))];
+}
+
+const STATE: Record<StatusEvent['state'], string> = {
+  none: 'no run yet',
+  running: 'running',
+  stopped: 'stopped midway',
+  undoing: 'a roll-back is not finished',
+  moved: 'all steps are done; the source still stands by',
+  completed: 'complete',
+};
+
+function statusLines(event: StatusEvent, screen: Screen): string[] {
+  const { paint } = screen;
+  const lines = [`${paint('bold', event.name)}   ${STATE[event.state]}   ${paint('dim', `${event.done} of ${count(event.steps, 'step')} done`)}`];
+  for (const { service, group, target, why } of event.shares) {
+    lines.push(target === null ? `${service}  share unknown: ${why ?? ''}` : `${padEnd(service, 20)} ${bar(target, screen)} on the target  ${paint('dim', group)}`);
+  }
+  for (const it of event.open) {
+    lines.push(`${it.failure ? paint('red', '✖') : paint('cyan', '…')} ${padEnd(it.step, 20)} ${it.state} since ${it.since.slice(0, 19)}Z${it.failure ? `: ${it.failure.code} ${it.failure.what}` : ''}`);
+  }
+  for (const debt of event.debts) lines.push(...labelled('owed', debt, screen, 0));
+  if (event.waiting !== undefined) lines.push(...labelled('waits', event.waiting, screen, 0));
+  if (event.lock) lines.push(`lock   ${event.lock.owner}, process ${event.lock.pid} on ${event.lock.host}, last sign of life ${spell(event.lock.ageMs)} ago`);
+  if (event.back !== undefined) lines.push(`back   ${event.back}`);
+  return lines;
+}
+
+const LOOKED = { 'as recorded': ['✔', 'green'], differs: ['✖', 'red'], 'half done': ['‼', 'yellow'], unknown: ['?', 'red'] } as const;
+
+function doctorLines(event: DoctorEvent, screen: Screen): string[] {
+  const { paint } = screen;
+  const lines = [`${paint('bold', event.name)}   ${event.looked.length === 0 ? 'the journal has no step to compare' : `${count(event.looked.length, 'step')} of the journal compared with the world`}`];
+  for (const it of event.looked) {
+    const [mark, colour] = LOOKED[it.world];
+    lines.push(`${paint(colour, mark)} ${padEnd(it.step, 22)} ${padEnd(it.journal, 9)} ${it.world}`);
+    if (it.why !== undefined) lines.push(...labelled('', it.why, screen, 2, 21));
+  }
+  for (const debt of event.debts) lines.push(...labelled('owed', debt, screen, 0));
+  lines.push(event.sound ? paint('green', 'Journal and world agree.') : paint('yellow', 'Journal and world do not agree.'));
+  return lines;
+}
+
+function twinLines({ kubeconfig, contexts, environment }: TwinEvent, screen: Screen): string[] {
+  return [
+    ...Object.entries(environment).map(([name, value]) => `export ${name}=${value}`),
+    screen.paint('dim', `# contexts ${contexts.source} and ${contexts.target} in ${kubeconfig}; Ctrl-C ends the twin`),
+  ];
+}

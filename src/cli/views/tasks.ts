@@ -1,0 +1,179 @@
+import type { Shown } from '../events.js';
+import type { Screen } from '../screen.js';
+import { fit, padEnd, widthOf } from '../width.js';
+import { points, spell } from '../../words.js';
+import { shareText, sideText } from './text.js';
+import type { View } from './view.js';
+
+/**
+ * For a terminal: what is done scrolls by and stays, one line a step; under it what is under way is drawn again and again: steps, share
+ * bars, gates, the hold. It only draws: nothing here decides or waits.
+ */
+export function tasksView(screen: Screen, now: () => number): View {
+  const { paint } = screen;
+  const open = new Map<string, Open>();
+  let drawn = 0;
+  let frame = 0;
+  let steps = 0;
+  let done = 0;
+  let timer: NodeJS.Timeout | undefined;
+  let due: NodeJS.Timeout | undefined;
+  let lastDraw = 0;
+
+  const draw = () => {
+    lastDraw = now();
+    const lines = [...open.values()].flatMap((it) => linesOf(it, screen, frame)).slice(0, 20);
+    if (open.size > 0) lines.push(footer(steps, done, [...open.values()].some((it) => it.hold), screen));
+    const width = Math.max(20, screen.columns() - 1);
+    screen.write(erase(drawn) + lines.map((it) => `${clip(it, width)}\n`).join(''));
+    drawn = lines.length;
+  };
+  const soon = () => {
+    // Events come by the hundred in a rehearsal; a terminal needs a dozen pictures a second.
+    due ??= setTimeout(() => {
+      due = undefined;
+      draw();
+    }, Math.max(0, 70 - (now() - lastDraw)));
+  };
+  const keep = (line: string) => {
+    screen.write(erase(drawn));
+    drawn = 0;
+    screen.write(`${line}\n`);
+    soon();
+  };
+  const start = () => {
+    if (timer) return;
+    screen.write('\u001b[?25l');
+    timer = setInterval(() => {
+      frame++;
+      draw();
+    }, 120);
+    timer.unref();
+  };
+
+  return {
+    show(event) {
+      if (event.type === 'started') {
+        steps = event.steps;
+        start();
+        keep(`${paint('bold', `${event.command} ${event.name}`)}   ${event.source} ${paint('dim', '→')} ${event.target}   ${paint('dim', `${event.resumed ? 'goes on, ' : ''}${event.steps} steps`)}\n`);
+        return;
+      }
+      if (event.type === 'warning') return keep(`${paint('yellow', '‼')} ${event.what}${event.fix === undefined ? '' : ` ${paint('dim', event.fix)}`}`);
+      if (!('step' in event)) return;
+      const id = event.step;
+      const task = open.get(id) ?? { id, title: id, began: event.at, gates: new Map<string, Gate>() };
+      if (!keepsUp(task, event)) return;
+      open.set(id, task);
+      if (event.type === 'step' && ENDED.has(event.state)) {
+        open.delete(id);
+        done++;
+        keep(ending(task, event, screen));
+        return;
+      }
+      start();
+      soon();
+    },
+    note: (text) => keep(paint('dim', text)),
+    close() {
+      clearInterval(timer);
+      clearTimeout(due);
+      due = undefined;
+      if (open.size > 0) draw();
+      screen.write('\u001b[?25h');
+    },
+  };
+}
+
+interface Gate {
+  state: 'pass' | 'fail' | 'wait';
+  why: string;
+}
+
+interface Open {
+  id: string;
+  title: string;
+  began: string;
+  undoing?: boolean;
+  note?: string;
+  share?: Extract<Shown, { type: 'share' }>;
+  hold?: Extract<Shown, { type: 'hold' }>;
+  gates: Map<string, Gate>;
+}
+
+const ENDED: ReadonlySet<string> = new Set(['done', 'failed', 'undone', 'skipped']);
+const FRAMES = ['⠋', '⠙', '⠹', '⠸', '⠼', '⠴', '⠦', '⠧', '⠇', '⠏'];
+
+const erase = (lines: number) => (lines === 0 ? '' : `\u001b[${lines}A\r\u001b[J`);
+
+/** False for what says nothing of a step. */
+function keepsUp(task: Open, event: Shown): boolean {
+  switch (event.type) {
+    case 'step':
+      task.title = event.title;
+      if (event.state === 'undoing') task.undoing = true;
+      if (event.note === undefined) delete task.note;
+      else task.note = event.note;
+      return true;
+    case 'share':
+      task.share = event;
+      return true;
+    case 'hold':
+      task.hold = event;
+      return true;
+    case 'gate':
+      task.gates.set(event.gate, event);
+      return true;
+    default:
+      return false;
+  }
+}
+
+function linesOf(task: Open, screen: Screen, frame: number): string[] {
+  const { paint } = screen;
+  const lines = [`${paint('cyan', FRAMES[frame % FRAMES.length] ?? '')} ${padEnd(task.id, 20)} ${task.undoing ? 'undo: ' : ''}${task.title}${task.note === undefined ? '' : paint('dim', `  ${task.note}`)}`];
+  if (task.share) lines.push(`  ${bar(task.share.measured, screen)}  ${shareText(task.share)}`, paint('dim', `  source ${sideText(task.share.source)} · target ${sideText(task.share.target)}`));
+  if (task.gates.size > 0) lines.push(`  gates    ${[...task.gates].map(([name, gate]) => gateText(name, gate, screen)).join('   ')}`);
+  if (task.hold && task.hold.holdMs > 0) lines.push(`  holding  ${spell(task.hold.elapsedMs)} of ${spell(task.hold.holdMs)}`);
+  return lines;
+}
+
+const GATE = { pass: ['✔', 'green'], fail: ['✖', 'red'], wait: ['…', 'yellow'] } as const;
+
+function gateText(name: string, { state, why }: Gate, { paint }: Screen): string {
+  const [mark, colour] = GATE[state];
+  return `${paint(colour, mark)} ${name} ${why}`;
+}
+
+/** `▕████░░░░▏ 20 %`: the target's share */
+export function bar(share: number, { columns, paint }: Pick<Screen, 'columns' | 'paint'>): string {
+  const cells = Math.min(30, Math.max(10, columns() - 70));
+  // Never empty while somebody is served there, never full while somebody is not.
+  const filled = share <= 0 ? 0 : share >= 100 ? cells : Math.min(cells - 1, Math.max(1, Math.round((share / 100) * cells)));
+  return `▕${paint('green', '█'.repeat(filled))}${paint('dim', '░'.repeat(cells - filled))}▏ ${points(share)} %`;
+}
+
+function footer(steps: number, done: number, holds: boolean, { paint }: Screen): string {
+  return paint('dim', `  ${done} of ${steps} steps${holds ? '; Ctrl-C stops after this hold' : '; Ctrl-C stops at the next safe point'}; migrate rollback goes back`);
+}
+
+const MARK = { done: ['✔', 'green'], undone: ['↩', 'green'], failed: ['✖', 'red'], skipped: ['○', 'yellow'] } as const;
+
+function ending(task: Open, event: Extract<Shown, { type: 'step' }>, screen: Screen): string {
+  const { paint } = screen;
+  const [mark, colour] = MARK[event.state as keyof typeof MARK] ?? MARK.done;
+  const took = Date.parse(event.at) - Date.parse(task.began);
+  const figures = task.share && event.state === 'done' ? `${bar(task.share.measured, { ...screen, columns: () => 80 })}  ${shareText(task.share)}` : (event.note ?? '');
+  const head = `${paint(colour, mark)} ${padEnd(task.id, 20)} ${event.state === 'undone' ? 'undone: ' : event.state === 'failed' ? 'failed: ' : ''}${event.title}`;
+  const time = paint('dim', took >= 1000 ? spell(took) : '');
+  const room = screen.columns() - widthOf(head) - widthOf(time) - 2;
+  const first = time === '' ? head : `${head}${' '.repeat(Math.max(2, room))}${time}`;
+  return figures === '' ? first : `${first}\n  ${' '.repeat(21)}${paint('dim', figures)}`;
+}
+
+/** Cuts a painted line: colours are closed behind the cut. */
+function clip(line: string, width: number): string {
+  if (widthOf(line) <= width) return line;
+  // oxlint-disable-next-line no-control-regex
+  return fit(line.replace(/\u001b\[[0-9;]*m/g, ''), width);
+}

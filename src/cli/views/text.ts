@@ -1,0 +1,76 @@
+import type { EndedEvent, EventBody, ShareEvent } from '../../events.js';
+import { count, points, spell } from '../../words.js';
+import type { Screen } from '../screen.js';
+import { padEnd, widthOf, wrap } from '../width.js';
+
+/** Texts that several views say in the same words. */
+
+export type ErrorEvent = Extract<EventBody, { type: 'error' }>;
+
+/** `asked 20 %, reachable 20.4 %, measured 20.4 %` */
+export const shareText = ({ asked, reachable, measured, clients }: Pick<ShareEvent, 'asked' | 'reachable' | 'measured' | 'clients'>) =>
+  [`asked ${points(asked)} %`, `reachable ${points(reachable)} %`, `measured ${points(measured)} %`, ...(clients === undefined ? [] : [`clients saw ${points(clients)} %`])].join(', ');
+
+/** `12 members 240` */
+export const sideText = ({ members, weight }: ShareEvent['source']) => `${count(members, 'member')}, weight ${weight}`;
+
+export const thousands = (n: number) => String(n).replace(/\B(?=(\d{3})+$)/g, ',');
+
+/** A name and what it stands for, the latter wrapped under itself. */
+export function labelled(label: string, text: string, { columns }: Pick<Screen, 'columns'>, indent = 2, room = 6): string[] {
+  const head = ' '.repeat(indent) + padEnd(label, room) + ' ';
+  const width = Math.max(20, columns() - widthOf(head));
+  return text.split('\n').flatMap((part) => wrap(part, width)).map((line, index) => (index === 0 ? head : ' '.repeat(widthOf(head))) + line);
+}
+
+/** What, why, what to do, and where it stands now. */
+export function errorLines({ code, what, why, do: fix, now, stack }: ErrorEvent, screen: Screen, verbose = false): string[] {
+  const { paint } = screen;
+  const [first = '', ...more] = what.split('\n');
+  const lines = [`${paint('red', '✖')} ${paint('bold', code)}  ${first}`, ...more.map((it) => `  ${it}`)];
+  for (const [label, text] of [['why', why], ['do', fix], ['now', now]] as const) {
+    if (text !== '') lines.push(...labelled(label, text, screen).map((line) => dimHead(line, label, screen)));
+  }
+  if (verbose && stack !== undefined) lines.push(...stack.split('\n').map((it) => paint('dim', `  ${it}`)));
+  return lines;
+}
+
+const dimHead = (line: string, label: string, { paint }: Screen) => line.replace(label, paint('dim', label));
+
+const ENDED: Record<EndedEvent['outcome'], [mark: string, colour: 'green' | 'yellow' | 'red', word: string]> = {
+  done: ['✔', 'green', 'done'],
+  refused: ['✖', 'red', 'refused'],
+  stopped: ['✖', 'red', 'stopped midway'],
+  waiting: ['…', 'yellow', 'waiting'],
+  interrupted: ['◼', 'yellow', 'interrupted at a safe point'],
+  failed: ['✖', 'red', 'failed'],
+};
+
+/** The last lines: what came of it in figures, the share, who serves, what comes next, and how to go back. */
+export function endedLines(name: string, command: string, event: EndedEvent, screen: Screen): string[] {
+  const { paint } = screen;
+  const [mark, colour, word] = ENDED[event.outcome];
+  const { requests, share, tookMs, calls } = event;
+  const figures = [
+    requests && `requests ${thousands(requests.sent)}`,
+    requests && `failed ${thousands(requests.failed)}`,
+    requests && `longest pause ${spell(requests.longestPauseMs)}`,
+    requests && `source ${thousands(requests.source)}`,
+    requests && `target ${thousands(requests.target)}`,
+  ].filter(Boolean);
+  const took = [tookMs !== undefined && `in ${spell(tookMs)}`, calls && `${count(calls.reads, 'read')}, ${count(calls.writes, 'write')}`].filter(Boolean);
+  const lines = [`${paint(colour, mark)} ${paint('bold', `${command}${name === '' ? '' : ` ${name}`}: ${word}`)}${took.length > 0 ? `  ${paint('dim', took.join(' · '))}` : ''}`];
+  const say = (label: string, text: string | undefined) => {
+    if (text) lines.push(...labelled(label, text, screen).map((line) => dimHead(line, label, screen)));
+  };
+  say('asked', figures.length > 0 ? figures.join(' · ') : undefined);
+  if (share) say('share', shareText(share));
+  // An error has said it already.
+  if (event.outcome === 'done' || event.outcome === 'interrupted') say('now', event.serving);
+  say('next', event.next);
+  say('back', event.back);
+  return lines;
+}
+
+/** Where a run of lines says no more than the one before it. */
+export const join = (lines: readonly string[]) => `${lines.join('\n')}\n`;

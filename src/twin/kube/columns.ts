@@ -61,7 +61,7 @@ const pods = [
   NAME,
   text('Ready', readyContainers),
   text('Status', podStatus),
-  text('Restarts', (pod, moment) => String(restarts(pod, moment))),
+  text('Restarts', restarts),
   AGE,
   wide(text('IP', (pod) => or(pod['status']?.podIP, NONE))),
   wide(text('Node', (pod) => or(pod['spec']?.nodeName, NONE))),
@@ -82,8 +82,8 @@ const readyOf: Cell = (object) => `${object['status']?.readyReplicas ?? 0}/${obj
 const deployments = [
   NAME,
   text('Ready', readyOf),
-  text('Up-to-date', (it) => String(it['status']?.updatedReplicas ?? 0)),
-  text('Available', (it) => String(it['status']?.availableReplicas ?? 0)),
+  text('Up-to-date', (it) => it['status']?.updatedReplicas ?? 0),
+  text('Available', (it) => it['status']?.availableReplicas ?? 0),
   AGE,
   ...WORKLOAD,
 ];
@@ -125,7 +125,7 @@ const jobs = [
 const cronJobs = [
   NAME,
   text('Schedule', (it) => it['spec']?.schedule),
-  text('Suspend', (it) => (it['spec']?.suspend ? 'True' : 'False')),
+  { name: 'Suspend', type: 'boolean', cell: (it: TwinObject) => (it['spec']?.suspend ? 'True' : 'False') },
   count('Active', (it) => it['status']?.active?.length ?? 0),
   text('Last Schedule', (it, moment) => (it['status']?.lastScheduleTime ? ageAt(it['status'].lastScheduleTime, moment) : NONE)),
   AGE,
@@ -133,12 +133,18 @@ const cronJobs = [
   wide(text('Images', (it) => containers(it['spec']?.jobTemplate?.spec?.template).map(({ image }) => image).join(','))),
 ];
 
+const targets: Cell = ({ spec }: Json) =>
+  (spec?.metrics ?? [])
+    .map(({ resource }: Json) => (resource ? `${resource.name}: <unknown>/${resource.target?.averageUtilization ?? '<auto>'}%` : '<unknown>'))
+    .join(', ') || NONE;
+
 const autoscalers = [
   NAME,
   text('Reference', (it) => `${it['spec']?.scaleTargetRef?.kind}/${it['spec']?.scaleTargetRef?.name}`),
+  text('Targets', targets),
   text('MinPods', (it) => String(it['spec']?.minReplicas ?? '<unset>')),
-  count('MaxPods', (it) => it['spec']?.maxReplicas),
-  count('Replicas', (it) => it['status']?.currentReplicas ?? 0),
+  text('MaxPods', (it) => it['spec']?.maxReplicas),
+  text('Replicas', (it) => it['status']?.currentReplicas ?? 0),
   AGE,
 ];
 
@@ -284,23 +290,23 @@ const storageClasses = [
 // The rest
 
 const keysOf = (map: Json): number => Object.keys(map ?? {}).length;
-const configMaps = [NAME, text('Data', (it) => String(keysOf(it['data']) + keysOf(it['binaryData']))), AGE];
-const secrets = [NAME, text('Type', (it) => it['type']), count('Data', (it) => keysOf(it['data'])), AGE];
-const serviceAccounts = [NAME, count('Secrets', (it) => it['secrets']?.length ?? 0), AGE];
+const configMaps = [NAME, text('Data', (it) => keysOf(it['data']) + keysOf(it['binaryData'])), AGE];
+const secrets = [NAME, text('Type', (it) => it['type']), text('Data', (it) => keysOf(it['data'])), AGE];
+const serviceAccounts = [NAME, text('Secrets', (it) => it['secrets']?.length ?? 0), AGE];
 
 const lastSeen: Cell = (it, moment) => ageAt(it['lastTimestamp'] ?? it['eventTime'] ?? it['firstTimestamp'], moment);
 const eventObject: Cell = ({ involvedObject: it }: Json) => `${String(it?.kind ?? '').toLowerCase()}/${it?.name}`;
 
 const events = [
   text('Last Seen', lastSeen),
-  text('Type', (it) => it['type']),
+  text('Type', (it) => it['type'] ?? ''),
   text('Reason', (it) => it['reason']),
   text('Object', eventObject),
   wide(text('Subobject', (it) => it['involvedObject']?.fieldPath ?? '')),
   wide(text('Source', ({ source }: Json) => [source?.component, source?.host].filter(Boolean).join(', '))),
   text('Message', (it) => String(it['message'] ?? '').trim()),
   wide(text('First Seen', (it, moment) => ageAt(it['firstTimestamp'] ?? it['eventTime'], moment))),
-  wide(text('Count', (it) => String(it['count'] ?? 1))),
+  wide(text('Count', (it) => it['count'] ?? 1)),
   wide(NAME),
 ];
 

@@ -4,7 +4,7 @@ import { invalidValue, notSupported, required } from './errors.js';
 import { cloneJson } from './json.js';
 import type { StoredKind } from './kinds.js';
 import { ALL_VERBS, apiVersionOf, makeServed } from './kinds.js';
-import type { Rules } from './rules.js';
+import type { Rules } from './rule.js';
 import { shapeOfSchema } from './shapes.js';
 import type { Change, Store } from './store.js';
 

@@ -34,7 +34,7 @@ export class StatusError extends Error implements ApiError {
       metadata: this.listMeta,
       status: 'Failure',
       message: this.message,
-      reason: this.reason,
+      ...(this.reason && { reason: this.reason }),
       ...(this.details && { details: this.details }),
       code: this.status,
     };
@@ -94,9 +94,8 @@ export function internalError(message: string): StatusError {
   return new StatusError(500, 'InternalError', message);
 }
 
-export function methodNotAllowed(subject: Subject, verb: string): StatusError {
-  const message = `${verb} is not supported on resources of kind "${qualified(subject.group, subject.resource)}"`;
-  return new StatusError(405, 'MethodNotAllowed', message, about(subject, ''));
+export function methodNotAllowed(): StatusError {
+  return new StatusError(405, 'MethodNotAllowed', 'the server does not allow this method on the requested resource', {});
 }
 
 export function expired(message: string, listMeta?: Json): StatusError {
@@ -152,7 +151,7 @@ export function invalid(subject: Subject, name: string, faults: Fault[]): Status
   const list = lines.length === 1 ? lines[0] : `[${lines.join(', ')}]`;
   const message = `${qualified(subject.group, subject.kind)} ${JSON.stringify(name)} is invalid: ${list}`;
   return new StatusError(422, 'Invalid', message, {
-    name,
+    ...(name && { name }),
     ...(subject.group && { group: subject.group }),
     kind: subject.kind,
     causes: faults.map(({ reason, message: text, field }) => ({ reason, message: text, field })),

@@ -146,7 +146,11 @@ function storedKind(row: KindRow): StoredKind {
   };
 }
 
-const verbsOf = (row: KindRow): string[] => (row.createOnly ? ['create'] : row.readOnly ? ['get', 'list'] : ALL_VERBS);
+function verbsOf(row: KindRow): string[] {
+  if (row.createOnly) return ['create'];
+  if (row.readOnly) return ['get', 'list'];
+  return row.resource === 'namespaces' ? ALL_VERBS.filter((verb) => verb !== 'deletecollection') : ALL_VERBS;
+}
 
 /** Everything that one API server serves at a time; kinds of custom resources come and go. */
 export class Kinds {

@@ -41,7 +41,7 @@ function decode(text: string): Token {
   } catch {
     // answered below
   }
-  throw badRequest('continue key is not valid: encoding/json');
+  throw badRequest('invalid continue token: continue key is not valid: it is not one that this server gave');
 }
 
 const placeOf = ({ metadata }: TwinObject): string => `${metadata.namespace ?? ''}/${metadata.name}`;

@@ -20,11 +20,12 @@ interface Operation {
   value?: Json;
 }
 
-const unprocessable = (message: string): StatusError => new StatusError(422, 'Invalid', message);
+const unprocessable = (): StatusError =>
+  new StatusError(422, 'Invalid', 'the server rejected our request due to an error in our request', {});
 
 const pointer = (path: string): string[] => {
   if (path === '') return [];
-  if (!path.startsWith('/')) throw unprocessable(`the server rejected our request due to an error in our request`);
+  if (!path.startsWith('/')) throw unprocessable();
   return path
     .slice(1)
     .split('/')
@@ -48,7 +49,7 @@ function operate(document: Json, { op, path, from, value }: Operation): Json {
     case 'remove':
       return take(document, pointer(path)).rest;
     case 'test':
-      if (!sameJson(look(document, pointer(path)), value)) throw unprocessable(`testing path ${path} value failed`);
+      if (!sameJson(look(document, pointer(path)), value)) throw unprocessable();
       return document;
     case 'copy':
       return put(document, pointer(path), cloneJson(look(document, pointer(from ?? ''))), 'add');
@@ -57,19 +58,16 @@ function operate(document: Json, { op, path, from, value }: Operation): Json {
       return put(rest, pointer(path), taken, 'add');
     }
     default:
-      throw badRequest(`Unexpected kind: ${op}`);
+      throw unprocessable();
   }
 }
-
-const missing = (path: string[]): StatusError =>
-  unprocessable(`the path /${path.join('/')} does not exist: missing value`);
 
 function look(document: Json, path: string[]): Json {
   let here = document;
   for (const part of path) {
     if (Array.isArray(here)) here = here[Number(part)];
     else here = isMap(here) && Object.hasOwn(here, part) ? here[part] : undefined;
-    if (here === undefined) throw missing(path);
+    if (here === undefined) throw unprocessable();
   }
   return here;
 }
@@ -81,12 +79,12 @@ function put(document: Json, path: string[], value: Json, how: 'add' | 'replace'
   if (Array.isArray(parent)) {
     const index = last === '-' ? parent.length : Number(last);
     const limit = how === 'add' ? parent.length : parent.length - 1;
-    if (!Number.isInteger(index) || index < 0 || index > limit) throw missing(path);
+    if (!Number.isInteger(index) || index < 0 || index > limit) throw unprocessable();
     parent.splice(index, how === 'add' ? 0 : 1, value);
   } else if (isMap(parent)) {
-    if (how === 'replace' && !Object.hasOwn(parent, last)) throw missing(path);
+    if (how === 'replace' && !Object.hasOwn(parent, last)) throw unprocessable();
     parent[last] = value;
-  } else throw missing(path);
+  } else throw unprocessable();
   return document;
 }
 

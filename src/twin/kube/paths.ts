@@ -1,15 +1,15 @@
 import type { Json } from '../types.js';
 import { aggregated, coreVersions, group, groupList, resourceList, versionInfo } from './discovery.js';
+import { noSuchPath } from './errors.js';
 import { apiVersionOf } from './kinds.js';
 import { openApiV2, openApiV3, openApiV3Document } from './openapi.js';
 import type { Store } from './store.js';
 import type { Answer, WireRequest } from './wire.js';
-import { answer } from './wire.js';
+import { answer, answerError, NOT_THERE } from './wire.js';
 
-const NOT_THERE: Answer = { status: 404, text: '404 page not found\n', type: 'text/plain; charset=utf-8' };
 const OK: Answer = { status: 200, text: 'ok', type: 'text/plain; charset=utf-8' };
 
-const found = (body: Json): Answer => (body === undefined ? NOT_THERE : answer(body));
+const found = (body: Json): Answer => (body === undefined ? NOT_THERE : answer(body, body.code));
 
 /** Everything that isn't the URL of a resource: version, health, discovery, schemas. */
 export function handlePlainPath(store: Store, request: WireRequest, address: string): Answer {
@@ -25,11 +25,12 @@ export function handlePlainPath(store: Store, request: WireRequest, address: str
       return OK;
     case 'api':
       if (second === undefined) return discovery(store, request, [{ group: '', versions: ['v1'] }], coreVersions(address));
-      return third === undefined && second === 'v1' ? found(resourceList(store, 'v1')) : NOT_THERE;
+      return third === undefined && second === 'v1' ? found(resourceList(store, 'v1')) : answerError(noSuchPath());
     case 'apis':
       if (second === undefined) return discovery(store, request, store.kinds.groups(), groupList(store));
       if (third === undefined) return found(group(store, second));
-      return rest.length === 0 ? found(resourceList(store, apiVersionOf(second, third))) : NOT_THERE;
+      if (group(store, second) === undefined) return NOT_THERE;
+      return found(resourceList(store, apiVersionOf(second, third)) ?? noSuchPath().body());
     case 'openapi':
       if (second === 'v2' && third === undefined) return openApiV2(store, request.headers.accept ?? '');
       if (second === 'v3') return third === undefined ? answer(openApiV3(store)) : found(openApiV3Document(store, [third, ...rest].join('/')));

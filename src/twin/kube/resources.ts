@@ -1,5 +1,5 @@
 import type { Json, TwinClock, TwinObject } from '../types.js';
-import { badRequest, methodNotAllowed, noSuchPath, StatusError, unsupportedMedia } from './errors.js';
+import { badRequest, forbiddenValue, invalid, invalidValue, methodNotAllowed, noSuchPath, notSupported, required, StatusError, unsupportedMedia } from './errors.js';
 import { cloneJson, isMap } from './json.js';
 import type { Served } from './kinds.js';
 import { applyManifest } from './apply.js';
@@ -32,7 +32,7 @@ export function handle(desk: Desk, target: Target, request: WireRequest): Answer
   const { served, subresource, verb, name } = target;
   if (subresource !== undefined && subresource !== 'status') return handlePart(desk, target, request);
   if (served.createOnly) return answer(review(desk.store, target, request), 201);
-  if (!served.verbs.includes(verb)) throw methodNotAllowed(served, verb);
+  if (!served.verbs.includes(verb)) throw methodNotAllowed();
   switch (verb) {
     case 'list':
       return list(desk, target, request);
@@ -41,7 +41,7 @@ export function handle(desk: Desk, target: Target, request: WireRequest): Answer
     case 'get':
       return show(desk.store, served, request, desk.store.get(served, target.namespace, name!));
     case 'create':
-      if (name !== undefined) throw methodNotAllowed(served, verb);
+      if (name !== undefined) throw methodNotAllowed();
       return create(desk, target, request);
     case 'update':
       return update(desk, target, request);
@@ -52,7 +52,7 @@ export function handle(desk: Desk, target: Target, request: WireRequest): Answer
     case 'deletecollection':
       return removeAll(desk, target, request);
     default:
-      throw methodNotAllowed(served, verb);
+      throw methodNotAllowed();
   }
 }
 
@@ -61,7 +61,7 @@ function handlePart(desk: Desk, target: Target, request: WireRequest): Answer {
   if (subresource === 'scale') return handleScale(desk, target, request);
   if (subresource === 'finalize' || subresource === 'approval') return update(desk, target, request);
   if (subresource === 'log') return { status: 200, text: '', type: 'text/plain' };
-  if (request.method !== 'POST') throw methodNotAllowed(target.served, target.verb);
+  if (request.method !== 'POST') throw methodNotAllowed();
   const options = writeOptions(target, request);
   if (subresource === 'eviction') return answer(evict(desk.store, target, readObject(request), options), 201);
   if (subresource === 'binding') return answer(bind(desk.store, target, readObject(request), options), 201);
@@ -92,7 +92,8 @@ function readRevision(query: URLSearchParams): number | undefined {
   if (text === null || text === '' || text === '0') return undefined;
   const revision = Number(text);
   if (!Number.isInteger(revision) || revision < 0) {
-    throw new StatusError(400, 'BadRequest', `Invalid value: "${text}": strconv.ParseUint: parsing "${text}": invalid syntax`);
+    const detail = `strconv.ParseUint: parsing ${JSON.stringify(text)}: invalid syntax`;
+    throw new StatusError(500, '', `resourceVersion: Invalid value: ${JSON.stringify(text)}: ${detail}`);
   }
   return revision;
 }
@@ -119,9 +120,13 @@ function list({ store, pages }: Desk, { served, namespace }: Target, request: Wi
   };
   const view = showAs(store, served, request);
   if (view) return answer(view.many(page.items, metadata));
-  const items = page.items.map(served.stored.custom ? textOf : itemTextOf).join(',');
+  return answerList(served, page.items, metadata);
+}
+
+function answerList(served: Served, items: TwinObject[], metadata: Json): Answer {
+  const texts = items.map(served.stored.custom ? textOf : itemTextOf).join(',');
   const head = JSON.stringify({ kind: served.listKind, apiVersion: served.apiVersion, metadata });
-  return { status: 200, text: `${head.slice(0, -1)},"items":[${items}]}` };
+  return { status: 200, text: `${head.slice(0, -1)},"items":[${texts}]}` };
 }
 
 /** The first release whose servers send what there is, and then a mark, when a watch asks for it (KEP-3157). */
@@ -140,11 +145,8 @@ function checkInitialEvents(store: Store, query: URLSearchParams): boolean {
   return wanted === 'true' || wanted === '1';
 }
 
-const invalidOptions = (field: string, detail: string): StatusError => {
-  const message = `ListOptions.meta.k8s.io "" is invalid: ${field}: Forbidden: ${detail}`;
-  const causes = [{ reason: 'FieldValueForbidden', message: `Forbidden: ${detail}`, field }];
-  return new StatusError(422, 'Invalid', message, { group: 'meta.k8s.io', kind: 'ListOptions', causes });
-};
+const invalidOptions = (field: string, detail: string): StatusError =>
+  invalid({ group: 'meta.k8s.io', resource: 'ListOptions', kind: 'ListOptions' }, '', [forbiddenValue(field, detail)]);
 
 function watch({ store, idle }: Desk, { served, namespace, name }: Target, request: WireRequest): Answer {
   const { query } = request;
@@ -173,16 +175,18 @@ function watch({ store, idle }: Desk, { served, namespace, name }: Target, reque
 
 // Writing
 
-function isDry(query: URLSearchParams): boolean {
+function isDry(query: URLSearchParams, verb: string): boolean {
   const values = query.getAll('dryRun').filter((value) => value !== '');
-  for (const value of values) {
-    if (value !== 'All') throw invalidDryRun(value);
-  }
+  if (values.some((value) => value !== 'All')) throw invalid(optionsOf(verb), '', [notSupported('dryRun', values, ['All'])]);
   return values.length > 0;
 }
 
-const invalidDryRun = (value: string): StatusError =>
-  new StatusError(422, 'Invalid', `Options.meta.k8s.io "" is invalid: dryRun: Unsupported value: ["${value}"]: supported values: "All"`);
+const OPTIONS: Record<string, string> = { create: 'CreateOptions', update: 'UpdateOptions', patch: 'PatchOptions' };
+
+const optionsOf = (verb: string): { group: string; resource: string; kind: string } => {
+  const kind = OPTIONS[verb] ?? 'DeleteOptions';
+  return { group: 'meta.k8s.io', resource: kind, kind };
+};
 
 /** Who writes: the name that the client gives itself, or the first part of its User-Agent. */
 function managerOf({ query, headers }: WireRequest): string {
@@ -191,9 +195,9 @@ function managerOf({ query, headers }: WireRequest): string {
   return (headers['user-agent'] ?? 'unknown').split('/')[0]!.slice(0, 128) || 'unknown';
 }
 
-function writeOptions({ subresource }: Target, request: WireRequest): WriteOptions {
+function writeOptions({ subresource, verb }: Target, request: WireRequest): WriteOptions {
   return {
-    dryRun: isDry(request.query),
+    dryRun: isDry(request.query, verb),
     ...(subresource !== undefined && { subresource }),
     writer: { manager: managerOf(request), ...(subresource !== undefined && { subresource }) },
   };
@@ -203,12 +207,12 @@ function writeOptions({ subresource }: Target, request: WireRequest): WriteOptio
 function checkBody({ served, namespace, name }: Target, object: TwinObject): void {
   const { apiVersion, kind, metadata } = object;
   if (served.stored.custom && (!apiVersion || !kind)) throw badRequest('Object \'Kind\' is missing in the body');
-  if ((kind && kind !== served.kind) || (apiVersion && apiVersion !== served.apiVersion)) {
-    const [group = '', version = ''] = String(apiVersion).includes('/') ? String(apiVersion).split('/') : ['', apiVersion];
-    if (apiVersion && apiVersion !== served.apiVersion && kind === served.kind) {
-      throw badRequest(`the API version in the data (${apiVersion}) does not match the expected API version (${served.apiVersion})`);
-    }
-    throw badRequest(`${kind} in version "${version}" cannot be handled as a ${served.kind}: no kind "${kind}" is registered for version "${group === '' ? version : `${group}/${version}`}"`);
+  if (apiVersion && apiVersion !== served.apiVersion) {
+    const version = String(apiVersion).split('/').at(-1);
+    throw badRequest(`${kind} in version "${version}" cannot be handled as a ${served.kind}: no kind "${kind}" is registered for version "${apiVersion}"`);
+  }
+  if (kind && kind !== served.kind) {
+    throw badRequest(`${kind} in version "${served.version}" cannot be handled as a ${served.kind}: converting (${served.version}.${kind}) to (core.${served.kind}): unknown conversion`);
   }
   if (!isMap(metadata)) throw badRequest('metadata is not an object');
   if (served.namespaced && metadata.namespace && metadata.namespace !== namespace) {
@@ -243,18 +247,25 @@ const CREATED_BY_UPDATE = new Set([
 
 function update({ store }: Desk, target: Target, request: WireRequest): Answer {
   const { served, namespace, name, subresource } = target;
-  if (name === undefined) throw methodNotAllowed(served, 'update');
+  if (name === undefined) throw methodNotAllowed();
   const object = readObject(request);
   checkBody(target, object);
   object.metadata.name = name;
   if (namespace !== undefined) object.metadata.namespace = namespace;
   const options = writeOptions(target, request);
+  const isService = served.stored.key === '/services';
   if (subresource === undefined && CREATED_BY_UPDATE.has(served.stored.key) && !store.find(served, namespace, name)) {
     return show(store, served, request, store.create(served, object, options), 201);
   }
   if (served.stored.custom && !object.metadata.resourceVersion) throw missingRevision(served, name);
+  if (isService && store.minor < BLIND_SERVICE_UPDATE_MINOR && !object.metadata.resourceVersion) {
+    throw invalid(served, name, [invalidValue('metadata.resourceVersion', '', 'must be specified for an update')]);
+  }
   return show(store, served, request, store.replace(served, namespace, name, () => object, options));
 }
+
+/** The first release whose Services are overwritten without a version. */
+const BLIND_SERVICE_UPDATE_MINOR = 23;
 
 /** Custom resources, unlike most built-in kinds, are never overwritten blindly. */
 const missingRevision = (served: Served, name: string): StatusError => {
@@ -283,28 +294,21 @@ function patcher(served: Served, request: WireRequest): (current: TwinObject) =>
 
 function patch({ store }: Desk, target: Target, request: WireRequest): Answer {
   const { served, namespace, name } = target;
-  if (name === undefined) throw methodNotAllowed(served, 'patch');
+  if (name === undefined) throw methodNotAllowed();
   const options = writeOptions(target, request);
   if (mediaType(request.headers) === APPLY_PATCH) {
     const manager = request.query.get('fieldManager');
-    if (!manager) throw invalidPatchOptions('fieldManager', 'Required value: is required for apply patch');
+    if (!manager) throw invalid(optionsOf('patch'), '', [required('fieldManager', 'is required for apply patch')]);
     const manifest = readApply(target, request);
     const force = isTrue(request.query, 'force');
     const { object, created } = applyManifest(store, target, manifest, { ...options, manager, force });
     return show(store, served, request, object, created ? 201 : 200);
   }
-  if (isTrue(request.query, 'force')) throw invalidPatchOptions('force', 'Forbidden: may not be specified for non-apply patch');
+  if (isTrue(request.query, 'force')) throw invalid(optionsOf('patch'), '', [forbiddenValue('force', 'may not be specified for non-apply patch')]);
   const change = patcher(served, request);
   const object = store.replace(served, namespace, name, (current) => checkedPatch(target, current, change(current)), options);
   return show(store, served, request, object);
 }
-
-const invalidPatchOptions = (field: string, text: string): StatusError =>
-  new StatusError(422, 'Invalid', `PatchOptions.meta.k8s.io "" is invalid: ${field}: ${text}`, {
-    group: 'meta.k8s.io',
-    kind: 'PatchOptions',
-    causes: [{ reason: text.startsWith('Req') ? 'FieldValueRequired' : 'FieldValueForbidden', message: text, field }],
-  });
 
 /** Names what a patch may not change; its result must still be the same object. */
 function checkedPatch(target: Target, current: TwinObject, patched: Json): TwinObject {
@@ -331,12 +335,12 @@ function deleteOptions(request: WireRequest): DeleteOptions {
   const propagation = body.propagationPolicy ?? query.get('propagationPolicy') ?? undefined;
   const orphan = body.orphanDependents ?? (query.has('orphanDependents') ? isTrue(query, 'orphanDependents') : undefined);
   if (propagation !== undefined && !['Foreground', 'Background', 'Orphan'].includes(propagation)) {
-    throw new StatusError(422, 'Invalid', `DeleteOptions.meta.k8s.io "" is invalid: propagationPolicy: Unsupported value: "${propagation}": supported values: "Foreground", "Background", "Orphan", "nil"`);
+    throw invalid(optionsOf('delete'), '', [notSupported('propagationPolicy', propagation, ['Foreground', 'Background', 'Orphan', 'nil'])]);
   }
   const { uid, resourceVersion } = body.preconditions ?? {};
   const grace = body.gracePeriodSeconds ?? query.get('gracePeriodSeconds') ?? undefined;
   return {
-    dryRun: isDry(query) || (body.dryRun ?? []).includes('All'),
+    dryRun: isDry(query, 'delete') || (body.dryRun ?? []).includes('All'),
     ...(grace !== undefined && { gracePeriodSeconds: Number(grace) }),
     ...(uid !== undefined && { uid }),
     ...(resourceVersion !== undefined && { resourceVersion }),
@@ -379,7 +383,7 @@ function removeAll({ store }: Desk, { served, namespace }: Target, request: Wire
   const match = matchOf(served, request.query);
   const chosen = store.list(served, namespace).filter((object) => !match || match(object));
   const items = chosen.map(({ metadata }) => store.delete(served, metadata.namespace, metadata.name, options).object);
-  return answer({ kind: served.listKind, apiVersion: served.apiVersion, metadata: { resourceVersion: String(store.revision) }, items });
+  return answerList(served, items, { resourceVersion: String(store.revision) });
 }
 
 // Scale

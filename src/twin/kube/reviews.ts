@@ -33,7 +33,7 @@ function accessOf({ identity }: WireRequest, spec: Json): Json {
   if (!wanted) return { allowed: true, reason: '' };
   const { verb = '*', group = '', resource = '*', subresource, namespace } = wanted;
   const right = { verb, group, resource, subresource: subresource || undefined, namespace };
-  if (isAllowed(identity, right) || isOpenToAll(right)) return { allowed: true, reason: `the rules of ${identity.user} allow it` };
+  if (isAllowed(identity, right) || isOpenToAll(right)) return { allowed: true };
   return { allowed: false };
 }
 

@@ -1,4 +1,4 @@
-import { badRequest, noSuchPath } from './errors.js';
+import { methodNotAllowed, noSuchPath } from './errors.js';
 import type { Served } from './kinds.js';
 import type { Store } from './store.js';
 
@@ -53,16 +53,22 @@ export function verbOf(method: string, name: string | undefined, isWatch: boolea
   }
 }
 
-/** @throws StatusError 404 when this server doesn't serve the path, 400 when it lacks what the kind needs */
+/** Nobody answers for the group: the reply is plain text. */
+export class NoSuchGroup extends Error {}
+
+/** @throws StatusError 404 when this server doesn't serve the path, 405 when the kind needs a namespace; NoSuchGroup */
 export function targetOf(store: Store, parts: Parts, verb: string): Target {
   const served = store.kinds.get(`${parts.apiVersion}/${parts.resource}`);
-  if (!served) throw noSuchPath();
+  if (!served) {
+    const isKnown = parts.group === '' || store.kinds.groups().some((it) => it.group === parts.group);
+    throw isKnown ? noSuchPath() : new NoSuchGroup();
+  }
   const { namespace, name, subresource } = parts;
   if (subresource !== undefined && !served.subresources.has(subresource)) throw noSuchPath();
   if (!served.namespaced && namespace !== undefined) throw noSuchPath();
   if (served.namespaced && namespace === undefined) {
     if (name !== undefined) throw noSuchPath();
-    if (verb === 'create' && !served.createOnly) throw badRequest('an empty namespace may not be set during creation');
+    if (!['list', 'watch'].includes(verb)) throw methodNotAllowed();
   }
   return { served, namespace, name, subresource, verb };
 }

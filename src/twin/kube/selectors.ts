@@ -41,7 +41,7 @@ function labelTerm(term: string): (labels: Labels) => boolean {
     return operator === '!=' ? (labels) => labels[key] !== value : (labels) => labels[key] === value;
   }
   const exists = EXISTS_TERM.exec(term);
-  if (!exists) throw badRequest(`unable to parse requirement: found '${term}'`);
+  if (!exists) throw badRequest(`unable to parse requirement: found '${term.split(/\s+/).at(-1)}' expected: '('`);
   const [, not, key = ''] = exists;
   return (labels) => Object.hasOwn(labels, key) !== (not === '!');
 }
@@ -123,6 +123,6 @@ function parseField(served: Served, allowed: string[], term: string): { field: s
 }
 
 function fieldRefusal(served: Served, field: string): string {
-  if (served.stored.custom) return `field label not supported: ${field}`;
-  return `Unable to find "${served.path}" that match label selector "", field selector "${field}": field label not supported: ${field}`;
+  if (FIELDS[served.stored.key] || served.stored.custom) return `field label not supported: ${field}`;
+  return `${JSON.stringify(field)} is not a known field selector: only "metadata.name", "metadata.namespace"`;
 }

@@ -2,8 +2,14 @@ import type { Json, TwinObject } from '../types.js';
 import type { Fault } from './errors.js';
 import { invalid, invalidValue, notSupported, required } from './errors.js';
 import { isMap } from './json.js';
-import type { Rules } from './rules.js';
+import { LABEL_TEXT } from './meta.js';
+import type { Rules } from './rule.js';
 import type { Store } from './store.js';
+
+/** The first release whose load balancers may have ports of several protocols (KEP-1435). */
+const MIXED_PROTOCOLS_MINOR = 24;
+/** The first release that notes how a load balancer delivers (KEP-1860). */
+const IP_MODE_MINOR = 30;
 
 /** What a server gets by --service-cluster-ip-range and --service-node-port-range. */
 const CLUSTER_PREFIX = '10.96';
@@ -76,7 +82,7 @@ function allocatePorts(object: TwinObject, before: TwinObject | undefined, store
   const { spec } = object as Json;
   if (!usesNodePorts(spec)) {
     const kept = new Set((before?.['spec'].ports ?? []).map((port: Json) => port.nodePort));
-    for (const port of spec.ports ?? []) if (spec.type === 'ClusterIP' && kept.has(port.nodePort)) delete port.nodePort;
+    for (const port of spec.ports ?? []) if (kept.has(port.nodePort)) delete port.nodePort;
     if (spec.type !== 'LoadBalancer') delete spec.healthCheckNodePort;
     if (!(spec.ports ?? []).some((port: Json) => port.nodePort)) return;
   }
@@ -111,6 +117,8 @@ function allocatePorts(object: TwinObject, before: TwinObject | undefined, store
 const portTaken = (object: TwinObject, index: number, port: number, detail: string): Error =>
   invalid(SERVICE, object.metadata.name, [invalidValue(`spec.ports[${index}].nodePort`, port, detail)]);
 
+const PORT_NAME = /^[a-z0-9]([-a-z0-9]*[a-z0-9])?$/;
+
 function checkPorts(spec: Json): Fault[] {
   const ports = spec.ports ?? [];
   if (ports.length === 0 && spec.clusterIP !== NO_ADDRESS && spec.type !== 'ExternalName') return [required('spec.ports')];
@@ -119,8 +127,12 @@ function checkPorts(spec: Json): Fault[] {
     const path = `spec.ports[${index}]`;
     const faults: Fault[] = [];
     if (!port.name && ports.length > 1) faults.push(required(`${path}.name`));
+    if (port.name && !PORT_NAME.test(port.name)) faults.push(invalidValue(`${path}.name`, port.name, LABEL_TEXT));
     if (!Number.isInteger(port.port) || port.port < 1 || port.port > 65_535) {
       faults.push(invalidValue(`${path}.port`, port.port ?? 0, 'must be between 1 and 65535, inclusive'));
+    }
+    if (typeof port.targetPort === 'number' && (port.targetPort < 1 || port.targetPort > 65_535)) {
+      faults.push(invalidValue(`${path}.targetPort`, port.targetPort, 'must be between 1 and 65535, inclusive'));
     }
     const key = `${port.port}/${port.protocol}`;
     if (seen.has(key)) {
@@ -159,14 +171,16 @@ export const serviceRules: Rules = {
     if (spec.sessionAffinity === 'ClientIP') spec.sessionAffinityConfig ??= { clientIP: { timeoutSeconds: 10_800 } };
     for (const port of spec.ports ?? []) {
       port.protocol ??= 'TCP';
-      port.targetPort ??= port.port;
-      if (port.targetPort === 0 || port.targetPort === '') port.targetPort = port.port;
+      port.targetPort ||= port.port;
     }
     if (spec.type === 'NodePort' || spec.type === 'LoadBalancer') spec.externalTrafficPolicy ??= 'Cluster';
     if (spec.type === 'ClusterIP') delete spec.externalTrafficPolicy;
     if (spec.type === 'LoadBalancer' && store.minor >= 22) spec.allocateLoadBalancerNodePorts ??= true;
     if (spec.type !== 'LoadBalancer') delete spec.allocateLoadBalancerNodePorts;
-    if (spec.type === 'ExternalName') return;
+    if (spec.type === 'ExternalName') {
+      for (const field of ['externalTrafficPolicy', 'internalTrafficPolicy', 'ipFamilies', 'ipFamilyPolicy']) delete spec[field];
+      return;
+    }
     if (store.minor >= 22) spec.internalTrafficPolicy ??= 'Cluster';
     if (store.minor >= 23) {
       spec.ipFamilies ??= ['IPv4'];
@@ -174,9 +188,18 @@ export const serviceRules: Rules = {
     }
   },
 
-  check(object, before) {
+  status(object, store) {
+    if (store.minor < IP_MODE_MINOR) return;
+    for (const address of object['status']?.loadBalancer?.ingress ?? []) if (address.ip) address.ipMode ??= 'VIP';
+  },
+
+  check(object, before, store) {
     const spec = object['spec'];
     const faults = checkPorts(spec);
+    const protocols = new Set((spec.ports ?? []).map((port: Json) => port.protocol));
+    if (spec.type === 'LoadBalancer' && protocols.size > 1 && store.minor < MIXED_PROTOCOLS_MINOR) {
+      faults.push(invalidValue('spec.ports', spec.ports, "may not contain a mix of protocols when 'type' is 'LoadBalancer'"));
+    }
     if (!TYPES.includes(spec.type)) faults.push(notSupported('spec.type', spec.type, TYPES));
     const old = before?.['spec'];
     const keeps = old && old.type !== 'ExternalName' && spec.type !== 'ExternalName';

@@ -1,5 +1,6 @@
 import { seededRandom } from '../random.js';
 import type { Json, TwinClock, TwinObject, WatchEvent } from '../types.js';
+import { checkTypes } from './decode.js';
 import { defineCustomKinds } from './definitions.js';
 import {
   alreadyExists,
@@ -7,7 +8,6 @@ import {
   conflict,
   expired,
   forbidden,
-  internalError,
   invalid,
   MODIFIED,
   notFound,
@@ -21,7 +21,8 @@ import type { Writer } from './managed.js';
 import { recordUpdate } from './managed.js';
 import { bootstrap, runNamespaces } from './namespaces.js';
 import { protectVolumes } from './protection.js';
-import { checkMeta, rulesFor } from './rules.js';
+import { checkMeta } from './meta.js';
+import { rulesFor } from './rules.js';
 import { Shelf } from './shelf.js';
 
 /** One change, in stored form. */
@@ -170,7 +171,7 @@ export class Store {
   create(served: Served, given: TwinObject, options: WriteOptions = {}): TwinObject {
     const kind = served.stored;
     const object = ownCopy(served, given);
-    if (object.metadata.resourceVersion) throw internalError('resourceVersion should not be set on objects to be created');
+    if (object.metadata.resourceVersion) throw new StatusError(500, '', 'resourceVersion should not be set on objects to be created');
     if (!kind.namespaced) delete object.metadata.namespace;
     this.#nameNew(served, object);
     const { namespace, name } = object.metadata;
@@ -212,6 +213,7 @@ export class Store {
     keepServerFields(object, before);
     keepOtherParts(kind, object, before, options.subresource);
     if (options.subresource === undefined || options.subresource === 'scale') this.#follow(kind, object, before);
+    else if (options.subresource === 'status') rulesFor(kind).status?.(object, this);
     this.#check(served, object, before);
     if (this.#isChanged(kind, object, before)) object.metadata.generation = (before.metadata.generation ?? 0) + 1;
     if (!options.ownersKept) this.#record(served, before, object, options);
@@ -381,7 +383,7 @@ export class Store {
   }
 
   #isChanged(kind: StoredKind, object: TwinObject, before: TwinObject): boolean {
-    if (kind.generation === 'none') return false;
+    if (kind.generation === 'none' || before.metadata.generation === undefined) return false;
     if (kind.generation === 'spec') return !sameJson(object['spec'] ?? object['template'], before['spec'] ?? before['template']);
     const { metadata: _new, status: newStatus, ...now } = object;
     const { metadata: _old, status: oldStatus, ...then } = before;
@@ -419,6 +421,7 @@ export class Store {
 
 /** A stored form that may be changed: kind and apiVersion are those of the URL, and come first. */
 function ownCopy(served: Served, given: TwinObject): TwinObject {
+  checkTypes(served, given);
   const { apiVersion: _version, kind: _kind, metadata, ...rest } = given;
   const copy = { apiVersion: served.apiVersion, kind: served.kind, metadata: cloneJson({ ...metadata }), ...cloneJson(rest) };
   return served.toStored(copy);

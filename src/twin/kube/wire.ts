@@ -2,6 +2,7 @@ import type { IncomingHttpHeaders, ServerResponse } from 'node:http';
 import { parse } from 'yaml';
 import type { Json, TwinObject } from '../types.js';
 import { badRequest, internalError, StatusError, unsupportedMedia } from './errors.js';
+import { NoSuchGroup } from './route.js';
 import type { Identity } from './identities.js';
 
 /** One request, read to its end. */
@@ -47,8 +48,11 @@ export const answer = (body: Json, status = 200): Answer => ({ status, text: JSO
 
 export const answerObject = (object: TwinObject, status = 200): Answer => ({ status, text: textOf(object) });
 
+export const NOT_THERE: Answer = { status: 404, text: '404 page not found\n', type: 'text/plain; charset=utf-8' };
+
 /** A refusal as it is; anything else is our own mistake and says so, with status 500. */
 export function answerError(error: unknown): Answer {
+  if (error instanceof NoSuchGroup) return NOT_THERE;
   const status = error instanceof StatusError ? error : internalError(`the twin failed: ${(error as Error).stack}`);
   return answer(status.body(), status.status);
 }
@@ -60,8 +64,8 @@ export const mediaType = (headers: IncomingHttpHeaders): string =>
 export function readBody({ body, headers }: WireRequest): Json {
   const type = mediaType(headers);
   const text = body.toString();
-  if (type.endsWith('protobuf') || type.endsWith('cbor')) {
-    throw unsupportedMedia(`the body of the request was in an unknown format - accepted media types include: application/json, application/yaml`);
+  if (!type.includes('json') && !type.includes('yaml')) {
+    throw unsupportedMedia('the body of the request was in an unknown format - accepted media types include: application/json, application/yaml');
   }
   try {
     return type.includes('yaml') ? parse(text) : JSON.parse(text);

@@ -39,6 +39,17 @@ export function commands(host: Host): Command {
   const perform = (manner: Manner, flags: Flags, body: Body) => host.perform(manner, flags, body);
   const shippedFolder = () => decodeURIComponent(host.shipped.pathname);
 
+  add('init', LOOK, 'look at two contexts, ask what it can not see, write a commented playbook', screenFlags, worldFlags)
+    .addOption(new Option('--source <context>', 'context of the cluster to leave').env('MIGRATE_SOURCE'))
+    .addOption(new Option('--target <context>', 'context of the cluster to go to').env('MIGRATE_TARGET'))
+    .addOption(new Option('--name <name>', "the playbook's name (default: the first namespace)"))
+    .addOption(new Option('--namespaces <list>', 'namespaces to bring, with commas between them'))
+    .addOption(new Option('--service <namespace/name>', 'a service whose traffic moves'))
+    .addOption(new Option('--region <region>', "the cloud's region, e.g. cn-hangzhou"))
+    .addOption(new Option('--file <file>', 'what to write').default('migrate.yaml'))
+    .addOption(new Option('--force', 'overwrite a file that is there'))
+    .action((flags) => perform({ command: 'init' }, flags, async (io) => (await import('./init.js')).init(flags, io)));
+
   add('validate', LOOK, 'check a playbook; every complaint with line:column', playbookFlag, screenFlags)
     .argument('[playbook]', 'file or name')
     .action((typed, flags) => perform({ command: 'validate' }, flags, async (io) => (await import('./validate.js')).validate(findPlaybook(typed ?? flags.playbook, shippedFolder()), io)));
@@ -181,7 +192,7 @@ async function readPlan(file: string) {
 
 function help(program: Command): void {
   const of = (name: string) => program.commands.find((it) => it.name() === name) ?? program;
-  //INIT examples(of('init'), ['asks for what it can not see', 'migrate init --source ack-120 --target ack-136'], ['no questions', 'migrate init --source ack-120 --target ack-136 --namespaces shop,pay --service shop/web --file shop.yaml']);
+  examples(of('init'), ['asks for what it can not see', 'migrate init --source ack-120 --target ack-136'], ['no questions', 'migrate init --source ack-120 --target ack-136 --namespaces shop,pay --service shop/web --file shop.yaml']);
   examples(of('validate'), ['all complaints at once', 'migrate validate playbooks/shop.yaml']);
   examples(of('inventory'), ['one file to plan, check and rehearse with, offline', 'migrate inventory -o shop.inventory.json']);
   examples(of('preflight'), ['both clusters, read only', 'migrate preflight'], ['for a code scanning page', 'migrate preflight -o sarif > preflight.sarif'], ['to paste into a ticket', 'migrate preflight -o markdown']);

@@ -2,7 +2,7 @@ import { CommanderError, type Command } from 'commander';
 import { MigrateError } from '../errors.js';
 import type { EndedEvent } from '../events.js';
 import { commands, type Host } from './commands.js';
-import { confirmOn } from './confirm.js';
+import { ask, confirmOn } from './confirm.js';
 import type { CliEmit } from './events.js';
 import { tidyEnvironment, type Flags } from './flags.js';
 import { Cut, onInterrupt } from './interrupt.js';
@@ -17,6 +17,7 @@ export interface Io {
   emit: CliEmit;
   stopping(): boolean;
   confirm(question: string): Promise<boolean>;
+  ask(question: string): Promise<string>;
   /** whether there is somebody to ask */
   interactive: boolean;
   /** for -v, and for what a person should see at once */
@@ -82,6 +83,10 @@ async function perform({ command, writes = false, serves = false }: Manner, flag
   const io: Io = {
     emit,
     stopping: interrupts.stopping,
+    ask(question) {
+      view.pause();
+      return ask(stdin, stderr, question);
+    },
     interactive: stdin.isTTY && stderr.isTTY,
     note: (text) => view.note(text),
     async confirm(question) {

@@ -17,7 +17,7 @@ export interface RehearsalFlags {
 export async function rehearsal({ file, inventory, back = false, fault, seed: seedNumber }: RehearsalFlags, io: Io): Promise<EndedEvent> {
   const playbook = await readPlaybook(file);
   io.emit({ type: 'playbook', name: playbook.name, file });
-  const seed = await worldFor(file, playbook, inventory);
+  const seed = worldFor(file, playbook, inventory);
   const ended = await rehearse({ playbook, seed, back, seedNumber, ...(fault && { faults: faultsOf(fault, seedNumber) }) }, io);
   // A run that failed by chance can be played again.
   return { ...ended, seed: seedNumber };

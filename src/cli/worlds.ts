@@ -1,4 +1,5 @@
 import { existsSync } from 'node:fs';
+import { parse } from 'yaml';
 import { MigrateError } from '../errors.js';
 import type { Inventory } from '../inventory.js';
 import type { Playbook } from '../playbook.js';
@@ -27,10 +28,9 @@ export function readInventory(file: string): Inventory {
 }
 
 /** @throws MigrateError WORLD_INVALID */
-export async function readWorld(file: string): Promise<Seed> {
+export function readWorld(file: string): Seed {
   const bad = (why: string) => new MigrateError('WORLD_INVALID', { what: `${file} is not a world to rehearse in.`, why, fix: 'playbooks/shop.world.yaml is a complete one; a captured inventory serves too: --inventory FILE.' });
   const text = readText(file, 'WORLD_INVALID', 'The world');
-  const { parse } = await import('yaml');
   let seed: Partial<Seed> | null;
   try {
     seed = parse(text, { maxAliasCount: 10_000, merge: true }) as Partial<Seed> | null;
@@ -47,7 +47,7 @@ export async function readWorld(file: string): Promise<Seed> {
 }
 
 /** @throws MigrateError WORLD_MISSING */
-export async function worldFor(file: string, playbook: Playbook, inventory: string | undefined): Promise<Seed> {
+export function worldFor(file: string, playbook: Playbook, inventory: string | undefined): Seed {
   if (inventory !== undefined) return seedOf(playbook, readInventory(inventory));
   const world = worldBeside(file);
   if (existsSync(world)) return readWorld(world);

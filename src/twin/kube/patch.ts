@@ -82,7 +82,7 @@ function put(document: Json, path: string[], value: Json, how: 'add' | 'replace'
     if (!Number.isInteger(index) || index < 0 || index > limit) throw unprocessable();
     parent.splice(index, how === 'add' ? 0 : 1, value);
   } else if (isMap(parent)) {
-    if (how === 'replace' && !Object.hasOwn(parent, last)) throw unprocessable();
+    // Servers take a replacement of what isn't there for an addition.
     parent[last] = value;
   } else throw unprocessable();
   return document;

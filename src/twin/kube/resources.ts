@@ -93,7 +93,7 @@ function readRevision(query: URLSearchParams): number | undefined {
   const revision = Number(text);
   if (!Number.isInteger(revision) || revision < 0) {
     const detail = `strconv.ParseUint: parsing ${JSON.stringify(text)}: invalid syntax`;
-    throw new StatusError(500, '', `resourceVersion: Invalid value: ${JSON.stringify(text)}: ${detail}`);
+    throw badRequest(`invalid resource version: resourceVersion: Invalid value: ${JSON.stringify(text)}: ${detail}`);
   }
   return revision;
 }

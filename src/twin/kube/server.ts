@@ -218,7 +218,7 @@ const retryHeader = ({ retryAfterMs }: Fault & { kind: 'refuse' }): Record<strin
 
 function write(response: ServerResponse, reply: Answer, headers: Record<string, string> = {}): void {
   if ('stream' in reply) return reply.stream(response);
-  const body = Buffer.from(reply.text);
+  const body = 'bytes' in reply ? reply.bytes : Buffer.from(reply.text);
   response.writeHead(reply.status, { 'content-type': reply.type ?? 'application/json', 'content-length': body.length, ...headers });
   response.end(body);
 }

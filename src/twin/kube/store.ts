@@ -188,7 +188,7 @@ export class Store {
     const key = Shelf.key(kind.namespaced ? namespace : undefined, name);
     if (this.#state(kind).shelf.get(key)) throw alreadyExists(served, name);
     rules.allocate?.(object, undefined, this);
-    if (!options.ownersKept) this.#record(served, undefined, object, options);
+    if (!options.ownersKept) this.#recordNew(served, given, object, options);
     if (options.dryRun) return served.fromStored(freezeJson(object));
     return served.fromStored(this.#commit('ADDED', kind, key, undefined, object));
   }
@@ -362,6 +362,21 @@ export class Store {
     throw forbidden(served, name, `unable to create new content in namespace ${namespace} because it is being terminated`, [
       { reason: 'NamespaceTerminating', message: `namespace ${namespace} is being terminated`, field: 'metadata.namespace' },
     ]);
+  }
+
+  /** A creator owns what it sent and the defaults beside it, not what the server draws nor the status. */
+  #recordNew(served: Served, given: TwinObject, object: TwinObject, options: WriteOptions): void {
+    if (!options.writer) {
+      delete object.metadata.managedFields;
+      return;
+    }
+    const claimed = ownCopy(served, given);
+    if (served.stored.hasStatus) delete claimed['status'];
+    rulesFor(served.stored).defaults?.(claimed, this);
+    if (served.stored.hasStatus) delete claimed['status'];
+    this.#record(served, undefined, claimed, options);
+    if (claimed.metadata.managedFields) object.metadata.managedFields = claimed.metadata.managedFields;
+    else delete object.metadata.managedFields;
   }
 
   #record(served: Served, before: TwinObject | undefined, object: TwinObject, { writer }: WriteOptions): void {

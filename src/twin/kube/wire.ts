@@ -17,7 +17,10 @@ export interface WireRequest {
 }
 
 /** One reply: a body of JSON text, or something that writes for as long as it likes. */
-export type Answer = { status: number; text: string; type?: string } | { stream: (response: ServerResponse) => void };
+export type Answer =
+  | { status: number; text: string; type?: string }
+  | { status: number; bytes: Buffer; type: string }
+  | { stream: (response: ServerResponse) => void };
 
 const texts = new WeakMap<TwinObject, string>();
 const itemTexts = new WeakMap<TwinObject, string>();

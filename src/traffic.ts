@@ -44,7 +44,7 @@ export function trafficSteps(playbook: Playbook, inventory: Inventory, before: S
   const atEnd = traffic.steps.at(-1) === 100;
   const notes: string[] = [];
   if (cronJobs.length > 0 && atEnd) {
-    steps.push(step<CronJobsArgs>('traffic/cronjobs', 'switch-cronjobs', { jobs: cronJobs }, lasts));
+    steps.push(step<CronJobsArgs>('traffic/cronjobs', 'switch-cronjobs', { jobs: cronJobs }, [...lasts]));
     lasts.splice(0, lasts.length, 'traffic/cronjobs');
   } else if (cronJobs.length > 0) notes.push('The last traffic step is below 100 %: CronJobs stay with the source.');
   if (atEnd) steps.push(...completeSteps(playbook, inventory, services, lasts));

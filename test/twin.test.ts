@@ -163,6 +163,21 @@ test('there and back the world is the same', async (t) => {
   assert.deepEqual(twin.snapshot(), before);
 });
 
+test('Velero on both sides shares a store: what one backs up the other restores', async (t) => {
+  const twin = await started(t);
+  const create = (side: 'source' | 'target', kind: string, name: string, spec: Json): Promise<unknown> =>
+    twin[side].api.create(`velero.io/v1/${kind.toLowerCase()}s`, { apiVersion: 'velero.io/v1', kind, metadata: { name, namespace: 'velero' }, spec });
+  await create('source', 'Backup', 'b', { includedNamespaces: ['shop'], excludedResources: ['pods', 'replicasets.apps', 'ingresses.extensions', 'cronjobs.batch', 'persistentvolumes', 'events', 'services', 'endpointslices.discovery.k8s.io', 'endpoints'], includeClusterResources: false });
+  await twin.clock.sleep(90_000);
+  await create('target', 'Restore', 'r', { backupName: 'b', includedNamespaces: ['shop'], excludedResources: ['persistentvolumes'], includeClusterResources: false });
+  await twin.clock.sleep(30_000);
+  const restore = await twin.target.api.get('velero.io/v1/restores', 'velero', 'r');
+  assert.equal(restore?.['status'].phase, 'Completed', JSON.stringify(twin.target.velero?.results('r')));
+  const web = await twin.target.api.get('apps/v1/deployments', 'shop', 'web');
+  assert.equal(web?.['status'].readyReplicas, 4);
+  assert.equal((await twin.target.api.get('apps/v1/deployments', 'velero', 'velero'))?.['status'].readyReplicas, 1);
+});
+
 test('two twins of one seed are one world', async (t) => {
   const [a, b] = [await started(t), await started(t)];
   assert.deepEqual(a.snapshot(), b.snapshot());

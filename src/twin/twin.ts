@@ -5,6 +5,7 @@ import { realClock, type SteeredClock, virtualClock } from './clock.js';
 import { type StartedCloud, startCloud } from './cloud/cloud.js';
 import { startCcm } from './controllers/ccm.js';
 import { instanceOf, zoneOf } from './controllers/pods.js';
+import { memoryStore, startVelero, type Velero, veleroCrds, veleroObjects } from './controllers/velero.js';
 import { startWorkloads } from './controllers/workloads.js';
 import { startApiServer, type TwinApiServer } from './kube/server.js';
 import { followReach } from './reach.js';
@@ -34,6 +35,8 @@ export interface TwinCluster extends Omit<TwinApiServer, 'stop' | 'seed' | 'snap
   context: string;
   /** objects of the seed that the server's version does not serve */
   left: string[];
+  /** undefined: the seed has none there */
+  velero: Velero | undefined;
 }
 
 export interface Twin {
@@ -171,6 +174,7 @@ export async function startTwin(seed: Seed, options: TwinOptions): Promise<Twin>
     }
   cloud.seed(cloudSeed(seed, all));
 
+  const store = memoryStore();
   const openCluster = async (side: Side): Promise<{ server: TwinApiServer; cluster: TwinCluster }> => {
     const { seed: own, objects } = plans[side];
     const server = await startApiServer({
@@ -183,12 +187,14 @@ export async function startTwin(seed: Seed, options: TwinOptions): Promise<Twin>
       ...(own.uid === undefined ? {} : { uid: own.uid }),
     });
     stops.push(() => server.stop());
-    const left = await putIn(server, objects);
+    const isThere = (it: TwinObject): boolean => objects.some((one) => one.kind === it.kind && one.metadata.name === it.metadata.name && one.metadata.namespace === it.metadata.namespace);
+    const left = await putIn(server, [...(own.velero ? [...veleroCrds(), ...veleroObjects()].filter((it) => !isThere(it)) : []), ...objects]);
     const { stop: _stop, seed: _seed, snapshot: _snapshot, ...rest } = server;
-    return { server, cluster: { ...rest, context: own.context ?? side, left } };
+    return { server, cluster: { ...rest, context: own.context ?? side, left, velero: undefined } };
   };
   const source = await openCluster('source');
   const target = await openCluster('target');
+  const clusters: Record<Side, TwinCluster> = { source: source.cluster, target: target.cluster };
   const apis: Record<Side, ClusterApi> = { source: source.server.api, target: target.server.api };
 
   for (const [pool, side] of SIDES.entries()) {
@@ -201,6 +207,11 @@ export async function startTwin(seed: Seed, options: TwinOptions): Promise<Twin>
       const latency = options.ccmLatencyMs === undefined ? {} : { latencyMs: options.ccmLatencyMs };
       const ccm = await startCcm(apis[side], clock, regional, { backendMode: 'ecs', ...own.ccm, vpc, seed: `${seedNumber}/${side}`, ...latency });
       stops.push(() => ccm.stop());
+    }
+    if (own.velero) {
+      const velero = await startVelero(apis[side], clock, { version: own.velero.version, store });
+      clusters[side].velero = velero;
+      stops.push(() => velero.stop());
     }
   }
 
@@ -217,8 +228,7 @@ export async function startTwin(seed: Seed, options: TwinOptions): Promise<Twin>
 
   return {
     clock,
-    source: source.cluster,
-    target: target.cluster,
+    ...clusters,
     cloud: {
       url: cloud.url,
       host: cloud.host,
@@ -231,8 +241,8 @@ export async function startTwin(seed: Seed, options: TwinOptions): Promise<Twin>
       up: cloud.up,
     },
     clients: opened,
-    kubeconfig: () => kubeconfigOf({ source: source.cluster, target: target.cluster }),
-    writeKubeconfig: (file) => writeFile(file, kubeconfigOf({ source: source.cluster, target: target.cluster }), { mode: 0o600 }),
+    kubeconfig: () => kubeconfigOf(clusters),
+    writeKubeconfig: (file) => writeFile(file, kubeconfigOf(clusters), { mode: 0o600 }),
     settle,
     snapshot: () => ({
       source: comparableCluster(source.server.snapshot()),

@@ -82,4 +82,5 @@ export interface EndedEvent {
   same?: boolean;
 }
 
-export type Emit = (event: EventBody) => void;
+/** `at` is the time of the world that the event is about: a rehearsal gives its own, else it is now. */
+export type Emit = (event: EventBody & { at?: string }) => void;

@@ -87,7 +87,6 @@ export interface TwinEvent {
   environment: Record<string, string>;
 }
 
-/** `at` is the time of the world that the event is about: a rehearsal gives its own, else it is now. */
 export type CliEmit = (event: CliEvent & { at?: string }) => void;
 
 /** As views get it. */

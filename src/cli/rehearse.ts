@@ -42,7 +42,7 @@ export async function rehearse(options: RehearseOptions, io: Io): Promise<EndedE
     ...(options.clientsPerSecond !== undefined && { clientsPerSecond: options.clientsPerSecond }),
   });
   const { twin, world } = stage;
-  const emit = withClients(io.emit, twin);
+  const emit = withClients(inTime(io.emit, twin), twin);
   const journal = openJournal(memoryStore(), () => world.clock.now());
   const engine: Engine = { world, journal, kinds: stepKinds, emit, stopping: io.stopping, limit: 8 };
   let plan: Plan | undefined;
@@ -119,6 +119,12 @@ async function shareOf(plan: Plan, { journal }: Engine): Promise<EndedEvent['sha
   const before = last && (journal.record(last.step)?.before as { reachable?: number } | undefined);
   return last && before?.reachable !== undefined ? { asked: last.asked, reachable: last.reachable, measured: before.reachable } : undefined;
 }
+
+/** Events happen on the twin's clock: a hold of ten minutes takes ten minutes there. */
+const inTime =
+  (emit: Emit, twin: Twin): Emit =>
+  (event) =>
+    emit({ at: new Date(twin.clock.now()).toISOString(), ...event });
 
 /** At the end of each hold the share that the virtual clients saw in it is put beside the one that the weights say. */
 function withClients(emit: Emit, twin: Twin): Emit {

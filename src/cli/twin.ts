@@ -7,6 +7,8 @@ import type { Io } from './program.js';
 import { seedOf } from './seeds.js';
 import { readInventory, readWorld, worldFor } from './worlds.js';
 
+const SETTLE_MS = 20_000;
+
 export interface TwinFlags {
   /** a playbook, as typed */
   typed?: string;
@@ -20,6 +22,8 @@ export interface TwinFlags {
 export async function twin(flags: TwinFlags, { emit, stopping }: Io): Promise<EndedEvent> {
   const started = await startTwin(await seedFrom(flags), { clock: 'real' });
   try {
+    // Pods start in real time here: a preflight right after would find them on the way up.
+    await started.settle(SETTLE_MS);
     const kubeconfig = path.resolve(flags.kubeconfig);
     await started.writeKubeconfig(kubeconfig);
     emit({

@@ -24,8 +24,7 @@ export async function textView({ command, format, out, err, quiet, verbose }: Op
   return {
     show(event) {
       name = nameIn(event) ?? name;
-      if (event.type === 'plan' && command !== 'plan') return;
-      if (isProgress(event)) {
+      if (isProgress(event) || (event.type === 'plan' && command !== 'plan')) {
         if (!quiet || event.type === 'warning') progress.show(event);
         return;
       }

@@ -18,7 +18,7 @@ export function planLines({ plan, rows }: PlanEvent, screen: Screen): string[] {
   ];
   rows.forEach((it, index) => {
     if (it.phase === 'complete' && rows[index - 1]?.phase !== 'complete') {
-      lines.push(paint('yellow', rule('hold as long as you like; every step above can be undone, traffic in seconds', widths)));
+      lines.push(paint('yellow', rule('hold as long as you like; every step above can be undone', widths)));
     }
     lines.push(...row([String(index + 1), it.step, doesOf(it), it.wayBack], widths));
   });

@@ -19,10 +19,12 @@ export function tasksView(screen: Screen, now: () => number): View {
   let timer: NodeJS.Timeout | undefined;
   let due: NodeJS.Timeout | undefined;
   let lastDraw = 0;
+  /** grows with the longest id, so that titles stand in one column */
+  let room = 16;
 
   const draw = () => {
     lastDraw = now();
-    const lines = [...open.values()].flatMap((it) => linesOf(it, screen, frame)).slice(0, 20);
+    const lines = [...open.values()].flatMap((it) => linesOf(it, room, screen, frame)).slice(0, 20);
     if (open.size > 0) lines.push(footer(steps, done, [...open.values()].some((it) => it.hold), screen));
     const width = Math.max(20, screen.columns() - 1);
     screen.write(erase(drawn) + lines.map((it) => `${clip(it, width)}\n`).join(''));
@@ -59,16 +61,21 @@ export function tasksView(screen: Screen, now: () => number): View {
         keep(`${paint('bold', `${event.command} ${event.name}`)}   ${event.source} ${paint('dim', '→')} ${event.target}   ${paint('dim', `${event.resumed ? 'goes on, ' : ''}${event.steps} steps`)}\n`);
         return;
       }
+      if (event.type === 'plan') {
+        room = Math.max(room, ...event.rows.map((it) => it.step.length));
+        return;
+      }
       if (event.type === 'warning') return keep(`${paint('yellow', '‼')} ${event.what}${event.fix === undefined ? '' : ` ${paint('dim', event.fix)}`}`);
       if (!('step' in event)) return;
       const id = event.step;
+      room = Math.max(room, id.length);
       const task = open.get(id) ?? { id, title: id, began: event.at, gates: new Map<string, Gate>() };
       if (!keepsUp(task, event)) return;
       open.set(id, task);
       if (event.type === 'step' && ENDED.has(event.state)) {
         open.delete(id);
         done++;
-        keep(ending(task, event, screen));
+        keep(ending(task, event, room, screen));
         return;
       }
       start();
@@ -129,9 +136,9 @@ function keepsUp(task: Open, event: Shown): boolean {
   }
 }
 
-function linesOf(task: Open, screen: Screen, frame: number): string[] {
+function linesOf(task: Open, room: number, screen: Screen, frame: number): string[] {
   const { paint } = screen;
-  const lines = [`${paint('cyan', FRAMES[frame % FRAMES.length] ?? '')} ${padEnd(task.id, 20)} ${task.undoing ? 'undo: ' : ''}${task.title}${task.note === undefined ? '' : paint('dim', `  ${task.note}`)}`];
+  const lines = [`${paint('cyan', FRAMES[frame % FRAMES.length] ?? '')} ${padEnd(task.id, room)} ${task.undoing ? 'undo: ' : ''}${task.title}${task.note === undefined ? '' : paint('dim', `  ${task.note}`)}`];
   if (task.share) lines.push(`  ${bar(task.share.measured, screen)}  ${shareText(task.share)}`, paint('dim', `  source ${sideText(task.share.source)} · target ${sideText(task.share.target)}`));
   if (task.gates.size > 0) lines.push(`  gates    ${[...task.gates].map(([name, gate]) => gateText(name, gate, screen)).join('   ')}`);
   if (task.hold && task.hold.holdMs > 0) lines.push(`  holding  ${spell(task.hold.elapsedMs)} of ${spell(task.hold.holdMs)}`);
@@ -159,16 +166,23 @@ function footer(steps: number, done: number, holds: boolean, { paint }: Screen):
 
 const MARK = { done: ['✔', 'green'], undone: ['↩', 'green'], failed: ['✖', 'red'], skipped: ['○', 'yellow'] } as const;
 
-function ending(task: Open, event: Extract<Shown, { type: 'step' }>, screen: Screen): string {
+function ending(task: Open, event: Extract<Shown, { type: 'step' }>, room: number, screen: Screen): string {
   const { paint } = screen;
   const [mark, colour] = MARK[event.state as keyof typeof MARK] ?? MARK.done;
   const took = Date.parse(event.at) - Date.parse(task.began);
-  const figures = task.share && event.state === 'done' ? `${bar(task.share.measured, { ...screen, columns: () => 80 })}  ${shareText(task.share)}` : (event.note ?? '');
-  const head = `${paint(colour, mark)} ${padEnd(task.id, 20)} ${event.state === 'undone' ? 'undone: ' : event.state === 'failed' ? 'failed: ' : ''}${event.title}`;
-  const time = paint('dim', took >= 1000 ? spell(took) : '');
-  const room = screen.columns() - widthOf(head) - widthOf(time) - 2;
-  const first = time === '' ? head : `${head}${' '.repeat(Math.max(2, room))}${time}`;
-  return figures === '' ? first : `${first}\n  ${' '.repeat(21)}${paint('dim', figures)}`;
+  const time = took >= 1000 ? spell(took) : '';
+  const word = event.state === 'undone' ? 'undone: ' : event.state === 'failed' ? 'failed: ' : '';
+  const said = task.share && event.state === 'done' ? shareText(task.share) : event.state === 'failed' ? (event.note ?? '') : '';
+  const first = `${paint(colour, mark)} ${padEnd(task.id, room)} ${word}${event.title}`;
+  if (said === '') return ended(first, time, screen);
+  const second = `${' '.repeat(room + 3)}${task.share && event.state === 'done' ? `${bar(task.share.measured, { ...screen, columns: () => 80 })}  ` : ''}${paint('dim', said)}`;
+  return `${ended(first, time, screen)}\n${second}`;
+}
+
+/** With the time at the right edge. */
+function ended(line: string, time: string, { paint, columns }: Screen): string {
+  if (time === '') return line;
+  return `${line}${' '.repeat(Math.max(2, Math.min(columns(), 110) - 1 - widthOf(line) - time.length))}${paint('dim', time)}`;
 }
 
 /** Cuts a painted line: colours are closed behind the cut. */

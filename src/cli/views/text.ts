@@ -16,8 +16,10 @@ export const sideText = ({ members, weight }: ShareEvent['source']) => `${count(
 
 export const thousands = (n: number) => String(n).replace(/\B(?=(\d{3})+$)/g, ',');
 
+const LABEL_ROOM = 8;
+
 /** A name and what it stands for, the latter wrapped under itself. */
-export function labelled(label: string, text: string, { columns }: Pick<Screen, 'columns'>, indent = 2, room = 6): string[] {
+export function labelled(label: string, text: string, { columns }: Pick<Screen, 'columns'>, indent = 2, room = LABEL_ROOM): string[] {
   const head = ' '.repeat(indent) + padEnd(label, room) + ' ';
   const width = Math.max(20, columns() - widthOf(head));
   return text.split('\n').flatMap((part) => wrap(part, width)).map((line, index) => (index === 0 ? head : ' '.repeat(widthOf(head))) + line);
@@ -50,27 +52,29 @@ const ENDED: Record<EndedEvent['outcome'], [mark: string, colour: 'green' | 'yel
 export function endedLines(name: string, command: string, event: EndedEvent, screen: Screen): string[] {
   const { paint } = screen;
   const [mark, colour, word] = ENDED[event.outcome];
-  const { requests, share, tookMs, calls } = event;
-  const figures = [
-    requests && `requests ${thousands(requests.sent)}`,
-    requests && `failed ${thousands(requests.failed)}`,
-    requests && `longest pause ${spell(requests.longestPauseMs)}`,
-    requests && `source ${thousands(requests.source)}`,
-    requests && `target ${thousands(requests.target)}`,
+  const { requests, share, tookMs, virtualMs, calls, same, seed } = event;
+  const took = [
+    tookMs !== undefined && `${spell(tookMs)}${virtualMs === undefined ? '' : `, ${spell(virtualMs)} on the twin's clock`}`,
+    calls && `${count(calls.reads, 'read')}, ${count(calls.writes, 'write')}`,
+    seed !== undefined && `seed ${seed}`,
   ].filter(Boolean);
-  const took = [tookMs !== undefined && `in ${spell(tookMs)}`, calls && `${count(calls.reads, 'read')}, ${count(calls.writes, 'write')}`].filter(Boolean);
-  const lines = [`${paint(colour, mark)} ${paint('bold', `${command}${name === '' ? '' : ` ${name}`}: ${word}`)}${took.length > 0 ? `  ${paint('dim', took.join(' · '))}` : ''}`];
+  const lines = [`${paint(colour, mark)} ${paint('bold', `${command}${name === '' ? '' : ` ${name}`}: ${word}`)}${took.length > 0 ? `   ${paint('dim', took.join(' · '))}` : ''}`];
   const say = (label: string, text: string | undefined) => {
     if (text) lines.push(...labelled(label, text, screen).map((line) => dimHead(line, label, screen)));
   };
-  say('asked', figures.length > 0 ? figures.join(' · ') : undefined);
+  if (requests) say('requests', requestsText(requests));
   if (share) say('share', shareText(share));
+  if (same) say('world', 'after going all the way back it equals the one at the start');
   // An error has said it already.
   if (event.outcome === 'done' || event.outcome === 'interrupted') say('now', event.serving);
+  say('saved', event.output);
   say('next', event.next);
   say('back', event.back);
   return lines;
 }
+
+const requestsText = ({ sent, failed, source, target, longestPauseMs }: NonNullable<EndedEvent['requests']>) =>
+  `${thousands(sent)} sent, ${thousands(failed)} failed; ${thousands(source)} served by the source, ${thousands(target)} by the target; longest pause ${spell(longestPauseMs)}`;
 
 /** Where a run of lines says no more than the one before it. */
 export const join = (lines: readonly string[]) => `${lines.join('\n')}\n`;

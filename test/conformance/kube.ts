@@ -66,7 +66,7 @@ class Client {
     this.#agent.destroy();
   }
 
-  #open(method: string, path: string, body: string | undefined, { type, accept, token }: CallOptions): Promise<IncomingMessage> {
+  #open(method: string, path: string, body: string | Buffer | undefined, { type, accept, token }: CallOptions): Promise<IncomingMessage> {
     const { url, token: own } = this.#connection;
     const send = url.startsWith('https:') ? httpsRequest : httpRequest;
     const headers: Record<string, string> = { accept: accept ?? 'application/json', 'user-agent': 'conformance/1' };
@@ -83,7 +83,7 @@ class Client {
   }
 
   async call(method: string, path: string, body?: Json, options: CallOptions = {}): Promise<Reply> {
-    const text = body === undefined || typeof body === 'string' ? body : JSON.stringify(body);
+    const text = body === undefined || typeof body === 'string' || Buffer.isBuffer(body) ? body : JSON.stringify(body);
     const response = await this.#open(method, path, text, options);
     const chunks: Buffer[] = [];
     for await (const chunk of response) chunks.push(chunk);
@@ -353,6 +353,20 @@ export function kubeConformance(name: string, connect: () => Promise<Connection>
         await client.must(client.call('DELETE', `${maps}/kept?dryRun=All`));
         assert.equal((await client.must(client.get(`${maps}/kept`))).data.a, '1');
         assert.equal((await client.call('POST', `${maps}?dryRun=Some`, configMapNamed('tried'))).status, 422);
+      });
+
+      it('takes objects in protobuf', async () => {
+        const field = (number: number, ...content: (string | Buffer)[]): Buffer => {
+          const bytes = Buffer.concat(content.map((it) => Buffer.from(it)));
+          return Buffer.concat([Buffer.from([(number << 3) | 2, bytes.length]), bytes]);
+        };
+        const object = [field(1, field(1, 'in-protobuf'), field(11, field(1, 'a'), field(2, 'b'))), field(2, field(1, 'key'), field(2, 'value'))];
+        const body = Buffer.concat([Buffer.from('k8s\0'), field(1, field(1, 'v1'), field(2, 'ConfigMap')), field(2, ...object)]);
+        const type = 'application/vnd.kubernetes.protobuf';
+        const made = await client.must(client.post(maps, body, { type }));
+        assert.equal(made.metadata.name, 'in-protobuf');
+        assert.deepEqual(made.metadata.labels, { a: 'b' });
+        assert.deepEqual(made.data, { key: 'value' });
       });
 
       it('refuses labels that are not labels', async () => {

@@ -71,7 +71,7 @@ export function collectGarbage(store: Store): void {
   };
 
   const orphan = (owner: Dependent, uid: string): void => {
-    for (const dependent of [...(dependents.get(uid)?.values() ?? [])]) {
+    for (const dependent of Array.from(dependents.get(uid)?.values() ?? [])) {
       edit(dependent, (metadata) => {
         metadata.ownerReferences = metadata.ownerReferences.filter((it: Json) => it.uid !== uid);
         if (metadata.ownerReferences.length === 0) delete metadata.ownerReferences;
@@ -83,7 +83,7 @@ export function collectGarbage(store: Store): void {
   /** Dependents that block go first; the owner once none is left. */
   const foreground = (owner: Dependent, uid: string): void => {
     let blocking = 0;
-    for (const dependent of [...(dependents.get(uid)?.values() ?? [])]) {
+    for (const dependent of Array.from(dependents.get(uid)?.values() ?? [])) {
       const object = find(dependent);
       if (!object) continue;
       const others = owners(object).filter((it) => it.uid !== uid && alive.has(it.uid));

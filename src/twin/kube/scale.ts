@@ -13,7 +13,7 @@ export function readScale(served: Served, object: TwinObject): Json {
     kind: 'Scale',
     apiVersion: 'autoscaling/v1',
     metadata: { name, namespace, uid, resourceVersion, creationTimestamp },
-    spec: { ...(at(object, replicas) ? { replicas: at(object, replicas) } : {}) },
+    spec: at(object, replicas) ? { replicas: at(object, replicas) } : {},
     status: {
       replicas: at(object, statusReplicas) ?? 0,
       ...(chosen !== undefined && { selector: typeof chosen === 'string' ? chosen : selectorText(chosen) }),

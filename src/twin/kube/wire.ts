@@ -3,6 +3,7 @@ import { parse } from 'yaml';
 import type { Json, TwinObject } from '../types.js';
 import { badRequest, internalError, StatusError, unsupportedMedia } from './errors.js';
 import { NoSuchGroup } from './route.js';
+import { decodeProtobuf } from './protobuf.js';
 import type { Identity } from './identities.js';
 
 /** One request, read to its end. */
@@ -63,12 +64,13 @@ export function answerError(error: unknown): Answer {
 export const mediaType = (headers: IncomingHttpHeaders): string =>
   (headers['content-type'] ?? 'application/json').split(';')[0]!.trim().toLowerCase();
 
-/** A body in JSON or YAML. @throws StatusError 400 when it is neither, 415 when it claims to be something else */
+/** A body in JSON, YAML or, for a few kinds, protobuf. @throws StatusError 400 when it is neither, 415 when it claims to be something else */
 export function readBody({ body, headers }: WireRequest): Json {
   const type = mediaType(headers);
+  if (type === 'application/vnd.kubernetes.protobuf') return decodeProtobuf(body);
   const text = body.toString();
   if (!type.includes('json') && !type.includes('yaml')) {
-    throw unsupportedMedia('the body of the request was in an unknown format - accepted media types include: application/json, application/yaml');
+    throw unsupportedMedia('the body of the request was in an unknown format - accepted media types include: application/json, application/yaml, application/vnd.kubernetes.protobuf');
   }
   try {
     return type.includes('yaml') ? parse(text) : JSON.parse(text);

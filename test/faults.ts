@@ -32,7 +32,7 @@ export async function storm(seed: number, { plan, start, end }: { plan: Plan; st
   const gone = (['source', 'target', 'cloud'] as const)[seed % 3] ?? 'source';
   let now = () => 0;
   const faults = seededFaults(seed, { rate: 0.08, outages: [{ to: gone, fromMs: (seed * 7919) % 240_000, forMs: 5000 + ((seed * 104_729) % 35_000) }], now: () => now() });
-  const { stage } = await stageFor(quickShop(), { faults, seedNumber: seed, clientsPerSecond: 5, plan });
+  const { stage } = await stageFor(quickShop(), { faults, clientsPerSecond: 5, plan });
   now = () => stage.twin.clock.now();
   const store = memoryStore();
   const wrong: string[] = [];

@@ -25,12 +25,16 @@ export function alibabaCloud(options: CloudOptions): Cloud {
   const ecsLoaded = new Map<string, Promise<EcsClient>>();
 
   const slb = async <T>(verb: string, what: string, writes: boolean, send: (client: SlbClient) => Promise<T>): Promise<T> => {
-    const client = await (slbLoaded ??= loadSlb(options));
+    const client = await (slbLoaded ??= loadSlb(options).catch((error: unknown) => {
+      slbLoaded = undefined;
+      throw error;
+    }));
     return callCloud(to(verb, what, writes), options, () => send(client));
   };
   const ecs = async <T>(inRegion: string, verb: string, what: string, writes: boolean, send: (client: EcsClient) => Promise<T>): Promise<T> => {
     const loading = ecsLoaded.get(inRegion) ?? loadEcs({ ...options, region: inRegion });
     ecsLoaded.set(inRegion, loading);
+    loading.catch(() => ecsLoaded.delete(inRegion));
     const client = await loading;
     return callCloud(to(verb, what, writes), options, () => send(client));
   };

@@ -1,11 +1,12 @@
 import { isMigrateError, MigrateError } from '../errors.js';
 import { splitKind } from '../objects.js';
 import type { Cluster, Kind, KubeObject, ObjectRef, RightAnswer, ServedKind } from '../ports.js';
-import type { Connection } from './connection.js';
+import { statusOf, type Connection } from './connection.js';
 
 /** Objects of a page; a big list comes as pages of this size. */
 const PAGE = 500;
 const MERGE = 'application/merge-patch+json';
+const METADATA = 'application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1,application/json';
 const APPLY = 'application/apply-patch+yaml';
 
 export interface Discovery {
@@ -19,7 +20,12 @@ export function clusterOver(connection: Connection): Cluster {
   const { side } = connection;
   let discovered: Promise<Discovery> | undefined;
 
-  const discovery = () => (discovered ??= discover(connection));
+  // Kept while it holds; one that failed must not be remembered for good.
+  const discovery = (): Promise<Discovery> =>
+    (discovered ??= discover(connection).catch((error: unknown) => {
+      discovered = undefined;
+      throw error;
+    }));
 
   /** The served version of a kind that this server prefers, or the one that was asked for. */
   const find = async (kind: Kind, version?: string): Promise<ServedKind> => {
@@ -61,13 +67,13 @@ export function clusterOver(connection: Connection): Cluster {
 
     served: discovery,
 
-    async list(kind, { namespace, labels } = {}) {
+    async list(kind, { namespace, labels, only } = {}) {
       const served = await find(kind);
       const items: KubeObject[] = [];
       let more: string | undefined;
       do {
         const query = new URLSearchParams({ limit: String(PAGE), ...(labels !== undefined && { labelSelector: labels }), ...(more !== undefined && { continue: more }) });
-        const page = (await connection.request({ method: 'GET', path: `${urlOf(served, namespace)}?${query.toString()}` })) as { items?: KubeObject[]; metadata: { continue?: string } };
+        const page = (await connection.request({ method: 'GET', path: `${urlOf(served, namespace)}?${query.toString()}`, ...(only === 'metadata' && { accept: METADATA }) })) as { items?: KubeObject[]; metadata: { continue?: string } };
         // Items of a list come without their own apiVersion and kind.
         const apiVersion = served.group === '' ? served.version : `${served.group}/${served.version}`;
         for (const it of page.items ?? []) items.push({ ...it, apiVersion, kind: served.kind });
@@ -132,6 +138,23 @@ export function clusterOver(connection: Connection): Cluster {
           return { ...right, allowed: reply['status']?.allowed === true };
         }),
       ),
+
+    async dryRun(object, fields) {
+      const served = await find(kindIn(object), versionIn(object));
+      const query = `dryRun=All&fieldValidation=${fields === 'strict' ? 'Strict' : 'Warn'}`;
+      const { status, body, warnings } = await connection.exchange({ method: 'POST', path: `${urlOf(served, object.metadata.namespace)}?${query}`, body: object, asks: true });
+      return { status, warnings, ...(status < 400 ? { reason: '', message: '' } : statusOf(body)) };
+    },
+
+    async lines(path, wanted) {
+      const { status, body } = await connection.exchange({ method: 'GET', path, accept: 'text/plain', wanted });
+      if (status < 400) return body === '' ? [] : body.split('\n');
+      throw new MigrateError(status === 403 ? 'KUBE_FORBIDDEN' : status === 404 ? 'KUBE_NOT_FOUND' : 'KUBE_FAILED', {
+        what: `GET ${path} on the ${side}: ${statusOf(body).message || `HTTP ${status}`}.`.replace(/\.\.$/, '.'),
+        why: 'The identity of this context may not read it, or something before the API server keeps it back.',
+        fix: `Grant \`get\` on the nonResourceURL ${path}.`,
+      });
+    },
   };
   return cluster;
 }

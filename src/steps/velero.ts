@@ -60,15 +60,6 @@ export const backup: StepKind<BackupArgs, Record<string, never>> = {
 
   async undo(args, _before, context) {
     const { world } = context;
-    for (const name of await namesOf(world.source, BACKUP, args.namespace, baseName(context, args.name))) {
-      const request: KubeObject = {
-        apiVersion: 'velero.io/v1',
-        kind: 'DeleteBackupRequest',
-        metadata: { name, namespace: args.namespace, labels: { 'velero.io/backup-name': name, ...markOf(context, args.name) } },
-        spec: { backupName: name },
-      };
-      if (!(await world.source.get({ kind: 'DeleteBackupRequest.velero.io', namespace: args.namespace, name }))) await world.source.create(request);
-    }
     await until(
       context,
       {
@@ -76,10 +67,11 @@ export const backup: StepKind<BackupArgs, Record<string, never>> = {
         deadlineMs: args.deadlineMs,
         subject: `Backup ${baseName(context, args.name)}`,
         why: 'Velero on the source does not run, or its storage location is read-only.',
-        fix: 'Look at its DeleteBackupRequest on the source, then go back again.' },
+        fix: 'Look at its DeleteBackupRequest on the source, then go back again.',
+      },
       async () => {
-        const left = await namesOf(world.source, BACKUP, args.namespace, baseName(context, args.name));
-        return left.length === 0 ? undefined : `${left.join(', ')} is still there`;
+        const [name] = await namesOf(world.source, BACKUP, args.namespace, baseName(context, args.name));
+        return name === undefined ? undefined : askToDelete(world.source, args.namespace, name, markOf(context, args.name));
       },
     );
     // The target's copy of it goes when the two servers next compare notes with the store.
@@ -100,6 +92,31 @@ export const backup: StepKind<BackupArgs, Record<string, never>> = {
     );
   },
 };
+
+/**
+ * Velero deletes no backup that is under way, and a request that failed is not tried again: then it takes a new one.
+ * @returns what it waits for, in words
+ * @source vmware-tanzu/velero:pkg/controller/backup_deletion_controller.go
+ */
+async function askToDelete(cluster: Cluster, namespace: string, name: string, labels: Record<string, string>): Promise<string> {
+  const found = await cluster.get({ kind: BACKUP, namespace, name });
+  const phase = found ? phaseOf(found) : 'gone';
+  if (found && !ENDED.has(phase)) return `${name} is still ${phase}`;
+  const ref = { kind: 'DeleteBackupRequest.velero.io', namespace, name };
+  const request = await cluster.get(ref);
+  if (!request) {
+    await cluster.create({
+      apiVersion: 'velero.io/v1',
+      kind: 'DeleteBackupRequest',
+      metadata: { name, namespace, labels: { 'velero.io/backup-name': name, ...labels } },
+      spec: { backupName: name },
+    });
+  } else if (request['status']?.phase === 'Processed') {
+    await cluster.delete(ref);
+    return `${name} could not be deleted: ${((request['status']?.errors ?? []) as string[]).join('; ').slice(0, 200)}`;
+  }
+  return `${name} is still there`;
+}
 
 /** @throws MigrateError VELERO_MISSING, STORAGE_UNAVAILABLE */
 async function mustBeAvailable(cluster: Cluster, namespace: string, location: string): Promise<void> {
@@ -143,6 +160,8 @@ async function ensure(cluster: Cluster, kind: Kind, namespace: string, base: str
 const phaseOf = (object: KubeObject): string => String(object['status']?.phase ?? 'New');
 
 const ENDED_BADLY = new Set(['Failed', 'FailedValidation', 'PartiallyFailed', 'FinalizingPartiallyFailed', 'WaitingForPluginOperationsPartiallyFailed', 'Deleting']);
+
+const ENDED = new Set(['Completed', 'Failed', 'FailedValidation', 'PartiallyFailed', 'Deleting']);
 
 /** On its way to no good end, or there already. */
 const isBad = (object: KubeObject) => ENDED_BADLY.has(phaseOf(object));

@@ -13,7 +13,7 @@ const META = ['uid', 'resourceVersion', 'creationTimestamp', 'generation', 'mana
 /** Annotations and labels that carry a name, a hash or a time which the run drew. */
 const MARKS = new Set(['volume.kubernetes.io/selected-node', 'service.beta.kubernetes.io/hash', 'deployment.kubernetes.io/revision', 'controller-uid']);
 
-const isTime = (key: string): boolean => /(Time|Timestamp|At)$/.test(key);
+const isTime = (key: string): boolean => /(Time|Timestamp|At)$|^expiration$/.test(key);
 
 function strip(value: Json): Json {
   if (Array.isArray(value)) return value.map(strip);
@@ -81,7 +81,7 @@ const byText = (a: Json, b: Json): number => (JSON.stringify(a) < JSON.stringify
 /** Members of type eni are told apart by description, port and weight alone: which pod has which address is drawn. */
 export function comparableCloud(snapshot: Json): Json {
   const { interfaces: _interfaces, ...rest } = snapshot;
-  const member = ({ server, ip, ...it }: Json): Json => (it.type === 'ecs' ? { server, ...it } : it);
+  const member = ({ server, ip: _ip, ...it }: Json): Json => (it.type === 'ecs' ? { server, ...it } : it);
   return {
     ...rest,
     loadBalancers: rest.loadBalancers.map((lb: Json) => ({

@@ -82,8 +82,8 @@ export interface Cluster {
   identify(): Promise<ClusterIdentity>;
   /** `failed`: group versions whose list could not be read, e.g. behind a dead APIService: unknown, not absent. */
   served(): Promise<{ kinds: ServedKind[]; failed: { groupVersion: string; why: string }[] }>;
-  /** All objects of a kind, pages joined. KUBE_NOT_SERVED when no served version has the kind. */
-  list(kind: Kind, options?: { namespace?: string; labels?: string }): Promise<KubeObject[]>;
+  /** All objects of a kind, or just their metadata, pages joined. KUBE_NOT_SERVED when no served version has the kind. */
+  list(kind: Kind, options?: { namespace?: string; labels?: string; only?: 'metadata' }): Promise<KubeObject[]>;
   /** The object, or undefined when it isn't there. */
   get(ref: ObjectRef): Promise<KubeObject | undefined>;
   /** Creates, in the object's own apiVersion. An object of that name that exists is KUBE_EXISTS. */
@@ -95,6 +95,23 @@ export interface Cluster {
   /** Asks for deletion; an absent object is no error. `uid` guards against a namesake. */
   delete(ref: ObjectRef, options?: { uid?: string; propagation?: 'Foreground' | 'Background' | 'Orphan' }): Promise<void>;
   can(rights: Right[]): Promise<RightAnswer[]>;
+  /**
+   * What the server says to a create of it, of which nothing is kept. `fields: 'strict'` refuses fields that the server does not know,
+   * `'warn'` drops them and says so, as an ordinary create does. Every answer of the server is an answer, not an error.
+   */
+  dryRun(object: KubeObject, fields: 'strict' | 'warn'): Promise<DryRunReply>;
+  /** Lines of a plain text path, e.g. `/metrics`, as far as they are wanted; the rest is dropped as it comes. */
+  lines(path: string, wanted: (line: string) => boolean): Promise<string[]>;
+}
+
+export interface DryRunReply {
+  /** HTTP */
+  status: number;
+  /** of the Status object, e.g. `Invalid`; empty when it would be made */
+  reason: string;
+  message: string;
+  /** from Warning headers */
+  warnings: string[];
 }
 
 export interface Backend {

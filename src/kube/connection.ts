@@ -13,6 +13,19 @@ export interface Connection {
    * @throws MigrateError KUBE_UNREACHABLE, KUBE_UNAUTHORIZED, KUBE_FORBIDDEN, KUBE_NOT_FOUND, KUBE_CONFLICT, KUBE_INVALID, KUBE_FAILED
    */
   request(request: KubeRequest): Promise<unknown>;
+  /**
+   * The same, but every answer of the server is one, refusals too; only an overload is repeated.
+   * @throws MigrateError KUBE_UNREACHABLE, KUBE_UNAUTHORIZED
+   */
+  exchange(request: KubeRequest): Promise<Reply>;
+}
+
+export interface Reply {
+  status: number;
+  body: string;
+  /** texts of the Warning headers */
+  warnings: string[];
+  retryAfterS?: number;
 }
 
 export interface KubeRequest {
@@ -20,8 +33,11 @@ export interface KubeRequest {
   path: string;
   body?: unknown;
   contentType?: string;
+  accept?: string;
   /** true: the server keeps nothing of it, although it is a POST */
   asks?: boolean;
+  /** which lines of a text reply are kept; the rest is dropped as it comes */
+  wanted?: (line: string) => boolean;
   /** sending it twice does no harm: everything but a create */
   repeatable?: boolean;
 }
@@ -104,33 +120,39 @@ export async function connect(options: ConnectionOptions): Promise<Connection> {
     return access;
   };
 
-  const once = async (it: KubeRequest): Promise<unknown> => {
+  const once = async (it: KubeRequest, isAnswer: (reply: Reply) => boolean): Promise<Reply> => {
     const { agent, headers, options: given } = await fresh();
     const url = new URL(base.pathname.replace(/\/$/, '') + it.path, base);
     const reply = await send(url, it, { ...given, agent, headers, timeout: options.timeoutMs });
-    if (reply.status < 400) return reply.body === '' ? undefined : JSON.parse(reply.body);
+    if (isAnswer(reply)) return reply;
     if (reply.status === 401) access = undefined;
     throw failure(side, it, reply);
+  };
+
+  const repeated = async (it: KubeRequest, isAnswer: (reply: Reply) => boolean): Promise<Reply> => {
+    const call: Call = { to: side, verb: it.method, what: it.path, writes: it.method !== 'GET' && it.asks !== true };
+    const began = clock.now();
+    for (let attempt = 0; ; attempt++) {
+      try {
+        return await tap(call, () => once(it, isAnswer));
+      } catch (error) {
+        if (!(error instanceof MigrateError) || !error.retryable) throw error;
+        if (error.unsure && it.repeatable === false) throw error;
+        const waited = clock.now() - began;
+        if (waited >= options.patienceMs) throw error;
+        await clock.sleep(Math.min(200 * 2 ** Math.min(attempt, 6), 10_000, Math.max(50, options.patienceMs - waited)));
+      }
+    }
   };
 
   return {
     side,
     server: cluster.server,
     async request(it) {
-      const call: Call = { to: side, verb: it.method, what: it.path, writes: it.method !== 'GET' && it.asks !== true };
-      const began = clock.now();
-      for (let attempt = 0; ; attempt++) {
-        try {
-          return await tap(call, () => once(it));
-        } catch (error) {
-          if (!(error instanceof MigrateError) || !error.retryable) throw error;
-          if (error.unsure && it.repeatable === false) throw error;
-          const waited = clock.now() - began;
-          if (waited >= options.patienceMs) throw error;
-          await clock.sleep(Math.min(200 * 2 ** Math.min(attempt, 6), 10_000, Math.max(50, options.patienceMs - waited)));
-        }
-      }
+      const { body } = await repeated(it, ({ status }) => status < 400);
+      return body === '' ? undefined : JSON.parse(body);
     },
+    exchange: (it) => repeated(it, ({ status }) => ![401, 429, 502, 503].includes(status)),
   };
 }
 
@@ -145,23 +167,17 @@ function keepAlive(agent: Agent): Agent {
   return agent;
 }
 
-interface Reply {
-  status: number;
-  body: string;
-  retryAfterS?: number;
-}
-
 function send(url: URL, it: KubeRequest, options: RequestOptions): Promise<Reply> {
   const body = it.body === undefined ? undefined : JSON.stringify(it.body);
   const headers = {
     ...options.headers,
-    accept: 'application/json',
+    accept: it.accept ?? 'application/json',
     ...(body !== undefined && { 'content-type': it.contentType ?? 'application/json', 'content-length': Buffer.byteLength(body) }),
   };
   return new Promise<Reply>((resolve, reject) => {
     const { request } = url.protocol === 'http:' ? http : https;
     const sent: ClientRequest = request(url, { ...options, method: it.method, headers }, (reply) => {
-      read(reply).then(resolve, reject);
+      read(reply, it.wanted).then(resolve, reject);
     });
     sent.on('timeout', () => sent.destroy(Object.assign(new Error('no reply in time'), { code: 'ETIMEDOUT' })));
     sent.on('error', reject);
@@ -179,11 +195,34 @@ function send(url: URL, it: KubeRequest, options: RequestOptions): Promise<Reply
   });
 }
 
-async function read(reply: IncomingMessage): Promise<Reply> {
+async function read(reply: IncomingMessage, wanted?: KubeRequest['wanted']): Promise<Reply> {
+  const after = Number(reply.headers['retry-after']);
+  const status = reply.statusCode ?? 0;
+  const body = wanted && status < 400 ? await readLines(reply, wanted) : await readAll(reply);
+  return { status, body, warnings: warningsIn(reply), ...(after > 0 && { retryAfterS: after }) };
+}
+
+async function readAll(reply: IncomingMessage): Promise<string> {
   const chunks: Buffer[] = [];
   for await (const chunk of reply) chunks.push(chunk as Buffer);
-  const after = Number(reply.headers['retry-after']);
-  return { status: reply.statusCode ?? 0, body: Buffer.concat(chunks).toString('utf8'), ...(after > 0 && { retryAfterS: after }) };
+  return Buffer.concat(chunks).toString('utf8');
+}
+
+async function readLines(reply: IncomingMessage, wanted: (line: string) => boolean): Promise<string> {
+  const kept: string[] = [];
+  let rest = '';
+  for await (const chunk of reply.setEncoding('utf8')) {
+    const lines = (rest + String(chunk)).split('\n');
+    rest = lines.pop() ?? '';
+    kept.push(...lines.filter(wanted));
+  }
+  if (rest !== '' && wanted(rest)) kept.push(rest);
+  return kept.join('\n');
+}
+
+/** `299 - "policy/v1beta1 PodSecurityPolicy is deprecated"`; Node joins several headers of the name. @source RFC 7234, 5.5 */
+function warningsIn({ headers }: IncomingMessage): string[] {
+  return [...(headers['warning'] ?? '').matchAll(/\b\d{3} \S+ "((?:[^"\\]|\\.)*)"/g)].map(([, text = '']) => text.replace(/\\(.)/g, '$1'));
 }
 
 /** By status and reason, never by message. */
@@ -207,7 +246,7 @@ function failure(side: Side, it: KubeRequest, { status, body }: Reply): MigrateE
   });
 }
 
-function statusOf(body: string): { reason: string; message: string } {
+export function statusOf(body: string): { reason: string; message: string } {
   try {
     const status = JSON.parse(body) as { reason?: string; message?: string };
     return { reason: status.reason ?? '', message: (status.message ?? '').slice(0, 500) };

@@ -23,8 +23,6 @@ export function handlePlainPath(store: Store, request: WireRequest, address: str
     case 'livez':
     case 'readyz':
       return OK;
-    case 'metrics':
-      return { status: 200, text: metrics(store), type: 'text/plain; version=0.0.4; charset=utf-8' };
     case 'api':
       if (second === undefined) return discovery(store, request, [{ group: '', versions: ['v1'] }], coreVersions(address));
       return third === undefined && second === 'v1' ? found(resourceList(store, 'v1')) : answerError(noSuchPath());

@@ -9,6 +9,7 @@ import { forbidden, StatusError } from './errors.js';
 import type { Identity, Rule } from './identities.js';
 import { EVERYTHING, isAllowed, isOpenToAll, refusal } from './identities.js';
 import { Pages } from './pages.js';
+import { requestCounts } from './metrics.js';
 import { handlePlainPath } from './paths.js';
 import type { Desk } from './resources.js';
 import { handle } from './resources.js';
@@ -71,6 +72,7 @@ export async function startApiServer(options: ApiServerOptions): Promise<TwinApi
   const identities = new Map<string, Identity>();
   identities.set(token, { user: 'admin', groups: ['system:masters', 'system:authenticated'], rules: EVERYTHING });
   const requests: Record<string, number> = {};
+  const counts = requestCounts(clock.now());
   const sockets = new Set<Socket>();
   let isDown = false;
   let address = '';
@@ -87,11 +89,16 @@ export async function startApiServer(options: ApiServerOptions): Promise<TwinApi
     const parts = partsOf(request.path);
     if (!parts) {
       checkPath(request);
+      if (request.path[0] === 'metrics') return counts.answer();
       return handlePlainPath(store, request, address);
     }
     const verb = verbOf(request.method, parts.name, isTrue(request.query, 'watch'));
-    checkRight(request.identity, parts, verb);
-    return handle(desk, targetOf(store, parts, verb), request);
+    const reply = attempt(() => {
+      checkRight(request.identity, parts, verb);
+      return handle(desk, targetOf(store, parts, verb), request);
+    });
+    counts.count(request, parts, verb, 'status' in reply ? reply.status : 200);
+    return reply;
   };
 
   const serve = async (incoming: IncomingMessage, response: ServerResponse): Promise<void> => {

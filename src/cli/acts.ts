@@ -73,6 +73,9 @@ const open = (options: CommonOptions, tap: Tap, patienceMs: number | Record<'sou
     ...(options.timeoutMs !== undefined && { timeoutMs: options.timeoutMs }),
   });
 
+/** Nothing is at stake while looking: a wrong address should show soon. */
+const PATIENCE_LOOKING = 5000;
+
 const sessionOf = (options: CommonOptions, readOnly = false): Session =>
   openSession(options.playbook.name, {
     readOnly,
@@ -132,7 +135,7 @@ export const preflightAct: Act<CommonOptions & { inventory?: Inventory }> = asyn
   const began = performance.now();
   const { tap, counter } = counting(options.onCall);
   try {
-    const looked = options.inventory ? await judge(options.playbook, options.inventory) : await look(options.playbook, await open(options, tap));
+    const looked = options.inventory ? await judge(options.playbook, options.inventory) : await look(options.playbook, await open(options, tap, PATIENCE_LOOKING));
     const tookMs = performance.now() - began;
     io.emit(preflightEvent(looked, tookMs, counter.reads));
     if (looked.planError) return endedBy(looked.planError, io.emit, { touched: false, now: NOTHING });
@@ -154,7 +157,7 @@ export const preflightAct: Act<CommonOptions & { inventory?: Inventory }> = asyn
 export const inventoryAct: Act<CommonOptions & { output: string }> = async (options, io) => {
   const { tap, counter } = counting(options.onCall);
   try {
-    const { inventory } = await look(options.playbook, await open(options, tap));
+    const { inventory } = await look(options.playbook, await open(options, tap, PATIENCE_LOOKING));
     writeWhole(options.output, `${JSON.stringify(inventory, undefined, 1)}\n`);
     for (const side of ['source', 'target'] as const) {
       for (const { kind, why } of inventory[side].unseen) io.emit({ type: 'warning', what: `${side}: ${kind} could not be read: ${why}` });
@@ -168,7 +171,7 @@ export const inventoryAct: Act<CommonOptions & { output: string }> = async (opti
 export const planAct: Act<CommonOptions & { output?: string; inventory?: Inventory }> = async (options, io) => {
   const { tap, counter } = counting(options.onCall);
   try {
-    const inventory = options.inventory ?? (await takeInventory(options.playbook, await open(options, tap), checks));
+    const inventory = options.inventory ?? (await takeInventory(options.playbook, await open(options, tap, PATIENCE_LOOKING), checks));
     const plan = makePlan(options.playbook, inventory);
     io.emit({ type: 'plan', plan, rows: planRows(plan, stepKinds) });
     if (options.output !== undefined) writeWhole(options.output, `${JSON.stringify(plan, undefined, 2)}\n`);
@@ -295,8 +298,9 @@ async function acting(
   let session: Session | undefined;
   let world: World | undefined;
   try {
-    session = sessionOf(options);
+    // A kubeconfig that can't be read leaves nothing behind, not even a lock.
     world = await open(options, tap, patienceMs);
+    session = sessionOf(options);
     const engine: Engine = { world, journal: session.journal, kinds: stepKinds, emit: io.emit, stopping: io.stopping, limit: SIDE_BY_SIDE };
     const before = servicesIn(session.journal);
     const { plan, outcome } = await act({ world, session, engine, counter });

@@ -60,7 +60,8 @@ export interface WatchEvent {
 
 /**
  * What the twin's controllers use of an API server: the twin's own store in this process, or a real API server over HTTP.
- * `resource` is `v1/services`, `apps/v1/deployments`: version and plural. Errors are ApiError.
+ * `resource` is `v1/services`, `apps/v1/deployments`: version and plural. Errors are ApiError. What comes back may be shared and
+ * frozen: whoever changes an object copies it.
  */
 export interface ClusterApi {
   /** as /version says, e.g. `v1.20.15` */

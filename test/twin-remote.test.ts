@@ -28,7 +28,7 @@ async function until(what: () => Promise<boolean> | boolean): Promise<void> {
     if (await what()) return;
     await sleep(10);
   }
-  assert.fail(`never: ${what}`);
+  assert.fail(`never: ${what.toString()}`);
 }
 
 test('it reads, writes, and tells the errors of the server', async (t) => {
@@ -39,9 +39,10 @@ test('it reads, writes, and tells the errors of the server', async (t) => {
   await assert.rejects(api.create('v1/configmaps', map('a')), { status: 409, reason: 'AlreadyExists' });
   await api.mergePatch('v1/configmaps', 'default', 'a', { data: { y: '2' } });
   const live = await api.get('v1/configmaps', 'default', 'a');
-  assert.deepEqual(live?.['data'], { x: '1', y: '2' });
-  await api.update('v1/configmaps', { ...live!, data: {} });
-  await assert.rejects(api.update('v1/configmaps', { ...live!, data: { z: '1' } }), { status: 409, reason: 'Conflict' });
+  assert.ok(live);
+  assert.deepEqual(live['data'], { x: '1', y: '2' });
+  await api.update('v1/configmaps', { ...live, data: {} });
+  await assert.rejects(api.update('v1/configmaps', { ...live, data: { z: '1' } }), { status: 409, reason: 'Conflict' });
   await api.delete('v1/configmaps', 'default', 'a');
   await api.delete('v1/configmaps', 'default', 'a');
   assert.equal(await api.get('v1/configmaps', 'default', 'a'), undefined);

@@ -388,7 +388,7 @@ test('without a Deployment named velero nothing is restored', async (t) => {
 });
 
 for (const [what, spec, message] of [
-  ['an unknown backup', { backupName: 'b1', ...{} }, /not found|not in its storage location/],
+  ['an unknown backup', { backupName: 'b1' }, /not found|not in its storage location/],
   ['a missing modifier map', { ...modified }, /failed to get resource modifiers configmap velero\/rules/],
   ['a kind that is never restored', { includedResources: ['nodes'] }, /non-restorable/],
 ] as const)

@@ -304,7 +304,7 @@ test('a pod runs where its bound volume may be, with the disk attached there', a
   const { pods, get, cloud, api } = await scene(t, [...far, volume(), claim({ volumeName: 'd-1' }), deployment('db', 1, withData)], { disks: disk() });
   const [pod] = await pods();
   assert.equal(pod?.['spec'].nodeName, 'n2');
-  assert.ok(ready(pod!));
+  assert.ok(pod && ready(pod));
   assert.equal((await get('v1/persistentvolumeclaims', 'data'))['status'].phase, 'Bound');
   assert.equal((await api.get('v1/persistentvolumes', undefined, 'd-1'))?.['status'].phase, 'Bound');
   const seen = (await cloud.call('Ecs', 'DescribeDisks', { RegionId: 'cn-hangzhou', DiskIds: '["d-1"]' })).Disks.Disk[0];
@@ -367,6 +367,6 @@ test('a CronJob runs when due, not while suspended, and makes up for the latest 
 test('a DaemonSet has a pod on every node that it fits', async (t) => {
   const set = { apiVersion: 'apps/v1', kind: 'DaemonSet', metadata: { name: 'agent', namespace: 'kube-system' }, spec: { selector: { matchLabels: { app: 'agent' } }, template: template('agent') } };
   const { pods, api } = await scene(t, [...nodes, node('n4', 'a', { taints: [{ key: 'x', effect: 'NoSchedule' }] }), set]);
-  assert.deepEqual((await pods('kube-system')).map((it) => it['spec'].nodeName).toSorted(), ['n1', 'n2', 'n3']);
+  assert.deepEqual((await pods('kube-system')).map((it): string => it['spec'].nodeName).toSorted(), ['n1', 'n2', 'n3']);
   assert.equal((await api.get('apps/v1/daemonsets', 'kube-system', 'agent'))?.['status'].numberReady, 3);
 });

@@ -224,7 +224,7 @@ test('faults follow from their seed, never stop progress and fit the server', ()
   assert.deepEqual(run(1), run(1));
   assert.notDeepEqual(run(1), run(2));
   const seen = run(1);
-  assert.deepEqual([...new Set(seen.filter((it) => it).map((it) => it.kind))].toSorted(), ['cut', 'lose', 'refuse', 'slow']);
+  assert.deepEqual([...new Set(seen.filter((it) => it).map((it): string => it.kind))].toSorted(), ['cut', 'lose', 'refuse', 'slow']);
   const always = seededFaults(1, { rate: 1 });
   const row = Array.from({ length: 8 }, () => always.decide(requests[0]!) === undefined);
   assert.deepEqual(row, [false, false, false, true, false, false, false, true]);

@@ -128,6 +128,8 @@ export function virtualClock(startIso: string): SteeredClock {
     if (unheard) throw error;
   };
 
+  const goesOn = (): boolean => !stopped;
+
   const wanted = (): boolean => holds <= parked && (sleepers.size > 0 || parked > 0 || idlers.length > 0);
 
   const answerIdlers = (): void => {
@@ -156,14 +158,14 @@ export function virtualClock(startIso: string): SteeredClock {
   const pump = async (): Promise<void> => {
     pumping = true;
     try {
-      for (let ran = 0; !stopped; ran++) {
+      for (let ran = 0; goesOn(); ran++) {
         if (woken) {
           woken = false;
           await turn();
           await turn();
           if (woken) continue;
         } else if (ran % 64 === 63) await turn();
-        if (stopped || !wanted()) return;
+        if (!goesOn() || !wanted()) return;
         answerIdlers();
         if (woken) continue;
         if (queue.peek() === undefined) return;
@@ -293,7 +295,8 @@ export function realClock(speed = 1): SteeredClock {
     hold: () => () => {},
     async idle(limitMs = IDLE_LIMIT_MS) {
       const limit = timeNow() + limitMs;
-      while (foreground > 0 && timeNow() < limit && !stopped) await sleep(20);
+      const isBusy = (): boolean => foreground > 0 && !stopped;
+      while (isBusy() && timeNow() < limit) await sleep(20);
       return foreground === 0;
     },
     background: { now: timeNow, after: (ms, run) => add(ms, run, false), park: sleep },

@@ -31,7 +31,7 @@ export interface TwinOptions {
   ccmLatencyMs?: { from: number; to: number };
 }
 
-export interface TwinCluster extends Omit<TwinApiServer, 'stop' | 'seed' | 'snapshot'> {
+export interface TwinCluster extends Omit<TwinApiServer, 'stop'> {
   context: string;
   /** objects of the seed that the server's version does not serve */
   left: string[];
@@ -189,8 +189,7 @@ export async function startTwin(seed: Seed, options: TwinOptions): Promise<Twin>
     stops.push(() => server.stop());
     const isThere = (it: TwinObject): boolean => objects.some((one) => one.kind === it.kind && one.metadata.name === it.metadata.name && one.metadata.namespace === it.metadata.namespace);
     const left = await putIn(server, [...(own.velero ? [...veleroCrds(), ...veleroObjects()].filter((it) => !isThere(it)) : []), ...objects]);
-    const { stop: _stop, seed: _seed, snapshot: _snapshot, ...rest } = server;
-    return { server, cluster: { ...rest, context: own.context ?? side, left, velero: undefined } };
+    return { server, cluster: Object.assign(Object.create(server) as TwinApiServer, { context: own.context ?? side, left, velero: undefined }) };
   };
   const source = await openCluster('source');
   const target = await openCluster('target');
@@ -237,8 +236,8 @@ export async function startTwin(seed: Seed, options: TwinOptions): Promise<Twin>
       accessKeySecret: accessKey.secret,
       api: cloud.cloud,
       log: cloud.log,
-      down: cloud.down,
-      up: cloud.up,
+      down: () => cloud.down(),
+      up: () => cloud.up(),
     },
     clients: opened,
     kubeconfig: () => kubeconfigOf(clusters),

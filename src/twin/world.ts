@@ -44,9 +44,8 @@ function stripObject(object: TwinObject): Json {
 
 const isTimed = (object: TwinObject): boolean => (object.metadata.ownerReferences ?? []).some((it: Json) => it.kind === 'CronJob');
 
-function cronJob(object: TwinObject): TwinObject {
-  const { status: _, ...rest } = object;
-  return rest as TwinObject;
+function cronJob({ status: _status, ...rest }: TwinObject): TwinObject {
+  return rest;
 }
 
 /** Pods by namespace and owner: how many there are and how many are ready. Their names, addresses and nodes are drawn. */

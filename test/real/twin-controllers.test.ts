@@ -21,7 +21,7 @@ async function until(what: () => Promise<boolean>, forMs = 60_000): Promise<void
     if (await what()) return;
     await sleep(100);
   }
-  assert.fail(`not within ${forMs} ms: ${what}`);
+  assert.fail(`not within ${forMs} ms: ${what.toString()}`);
 }
 
 describe('the twin’s controllers on real API servers', () => {

@@ -284,7 +284,7 @@ export async function wantedGroup(
     name,
     servicePort: port,
     ignoreWeightUpdate: annotation(service, 'ignore-weight-update').toLowerCase() === 'on' && isAtLeast(identity.version, '2.11.1'),
-    members: members.map(({ pods: _, ...it }, i) => ({ ...it, weight: weights[i]!, description: name })),
+    members: members.map(({ pods: _pods, ...it }, i) => ({ ...it, weight: weights[i]!, description: name })),
     invalid: false,
   };
   return { group, moreToCome };

@@ -75,9 +75,13 @@ export function nextTime(schedule: Schedule, afterMs: number): number | undefine
   const at = new Date(Math.floor(afterMs / 60_000) * 60_000 + 60_000);
   const limit = at.getUTCFullYear() + YEARS;
   while (at.getUTCFullYear() <= limit) {
-    if (!schedule.months.has(at.getUTCMonth() + 1)) at.setUTCMonth(at.getUTCMonth() + 1, 1), at.setUTCHours(0, 0);
-    else if (!isDay(schedule, at)) at.setUTCDate(at.getUTCDate() + 1), at.setUTCHours(0, 0);
-    else if (!schedule.hours.has(at.getUTCHours())) at.setUTCHours(at.getUTCHours() + 1, 0);
+    if (!schedule.months.has(at.getUTCMonth() + 1)) {
+      at.setUTCMonth(at.getUTCMonth() + 1, 1);
+      at.setUTCHours(0, 0);
+    } else if (!isDay(schedule, at)) {
+      at.setUTCDate(at.getUTCDate() + 1);
+      at.setUTCHours(0, 0);
+    } else if (!schedule.hours.has(at.getUTCHours())) at.setUTCHours(at.getUTCHours() + 1, 0);
     else if (!schedule.minutes.has(at.getUTCMinutes())) at.setUTCMinutes(at.getUTCMinutes() + 1);
     else return at.getTime();
   }

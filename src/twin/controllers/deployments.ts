@@ -25,7 +25,7 @@ const sum = (objects: TwinObject[], of: (object: TwinObject) => number | undefin
 /** The template as it decides over new pods: without the label that names it. */
 function templateText(template: Json): string {
   const labels = Object.fromEntries(Object.entries(template.metadata?.labels ?? {}).filter(([key]) => key !== HASH_LABEL));
-  return JSON.stringify([Object.entries(labels).toSorted(), template.metadata?.annotations ?? {}, template.spec]);
+  return JSON.stringify([Object.entries(labels).toSorted(([a], [b]) => (a < b ? -1 : 1)), template.metadata?.annotations ?? {}, template.spec]);
 }
 
 /** Deployments make ReplicaSets, a new one per template, and hand over from old to new as the strategy says. */

@@ -86,7 +86,7 @@ async function removeJob(view: View, job: TwinObject): Promise<void> {
 
 /** CronJobs: a Job whenever the clock says so, unless suspended. After a pause the latest missed run is made up for. */
 export function runCronJobs(view: View): { stop(): void } {
-  const { api, clock } = view;
+  const { clock } = view;
   const timers = new Map<string, Timer>();
   const queue = workQueue(clock, { delayMs: DELAY_MS }, reconcile);
   view.on('cronjobs', ({ object }) => queue.add(keyOf(object)));

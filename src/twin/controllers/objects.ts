@@ -70,7 +70,7 @@ export const isGoing = (object: TwinObject): boolean => object.metadata.deletion
 /** Neither finished nor asked to go. */
 export const isActive = (pod: TwinObject): boolean => !isGoing(pod) && pod['status']?.phase !== 'Succeeded' && pod['status']?.phase !== 'Failed';
 
-export function conditionOf(object: TwinObject, type: string): Json | undefined {
+export function conditionOf(object: TwinObject, type: string): Json {
   return (object['status']?.conditions ?? []).find((it: Json) => it.type === type);
 }
 
@@ -78,7 +78,7 @@ export const isTrue = (object: TwinObject, type: string): boolean => conditionOf
 
 export const isReady = (pod: TwinObject): boolean => isTrue(pod, 'Ready');
 
-export const controllerOf = (object: TwinObject): Json | undefined => (object.metadata.ownerReferences ?? []).find((it: Json) => it.controller);
+export const controllerOf = (object: TwinObject): Json => (object.metadata.ownerReferences ?? []).find((it: Json) => it.controller);
 
 export const ownerReference = (owner: TwinObject): Json => ({
   apiVersion: owner.apiVersion,

@@ -99,7 +99,12 @@ export function runKubelets(view: View, attachments: Attachments): { stop(): voi
   });
 
   const later = (key: string, ms: number, run: () => Promise<void>): void => {
-    if (!timers.has(key)) timers.set(key, clock.after(ms, async () => void (timers.delete(key), await run())));
+    if (timers.has(key)) return;
+    const ended = async (): Promise<void> => {
+      timers.delete(key);
+      await run();
+    };
+    timers.set(key, clock.after(ms, ended));
   };
 
   const release = (pod: TwinObject): void => {

@@ -93,7 +93,7 @@ export async function remoteApi({ url, token, ca }: RemoteOptions): Promise<Remo
       const path = group === '' ? version : `${group}/${version}`;
       let list: Json[];
       try {
-        list = (await ask('GET', `${rootOf(path)}`)).resources;
+        list = (await ask('GET', rootOf(path))).resources;
       } catch (error) {
         // An aggregated API whose backend is down must not hide the others.
         if (!(error instanceof RemoteError)) throw error;
@@ -194,7 +194,8 @@ export async function remoteApi({ url, token, ca }: RemoteOptions): Promise<Remo
       const relist = async (): Promise<string> => {
         const { items, version: at } = await listAll(resource);
         const live = new Map(items.map((it) => [`${it.metadata.namespace ?? ''}/${it.metadata.name}`, it]));
-        for (const [key, object] of [...known]) if (live.get(key)?.metadata.uid !== object.metadata.uid) take({ type: 'DELETED', object });
+        const gone = [...known].filter(([key, object]) => live.get(key)?.metadata.uid !== object.metadata.uid);
+        for (const [, object] of gone) take({ type: 'DELETED', object });
         for (const [key, object] of live) {
           const before = known.get(key);
           if (before?.metadata.resourceVersion !== object.metadata.resourceVersion) take({ type: before ? 'MODIFIED' : 'ADDED', object });

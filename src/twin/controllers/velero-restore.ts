@@ -312,7 +312,7 @@ const IGNORED_LABELS = ['velero.io/backup-name', 'velero.io/restore-name'];
 
 /** The live object as a restore would have written it, for a comparison. */
 function comparable(object: TwinObject): string {
-  const { metadata, status: _, ...rest } = stored(object) as TwinObject;
+  const { metadata, status: _, ...rest } = stored<TwinObject>(object);
   const labels = Object.entries(metadata.labels ?? {}).filter(([key]) => !IGNORED_LABELS.includes(key));
   if (object.kind === 'Service')
     for (const field of ['clusterIP', 'clusterIPs', 'healthCheckNodePort']) delete rest['spec'][field];

@@ -267,6 +267,6 @@ export function runAttacher(view: View): Attachments {
       }
       return undefined;
     },
-    stop: queue.stop,
+    stop: () => queue.stop(),
   };
 }

@@ -232,6 +232,19 @@ test('faults follow from their seed, never stop progress and fit the server', ()
   for (const [i, fault] of seen.entries()) if (fault?.code === 'ServiceIsConfiguring') assert.equal(requests[i]?.to, 'cloud');
 });
 
+test('slow replies let virtual time pass, lost ones happen all the same', async (t) => {
+  const slow = await started(t, () => {}, { faults: seededFaults(1, { rate: 1, kinds: { refuse: 0, cut: 0, lose: 0, slow: 1 }, slowMs: { from: 5_000, to: 5_000 } }) });
+  const before = slow.clock.now();
+  assert.equal((await ask(slow, 'source', '/version')).gitVersion, 'v1.20.15');
+  assert.equal(slow.clock.now() - before, 5_000);
+
+  const lossy = await started(t, () => {}, { faults: seededFaults(1, { rate: 1, kinds: { refuse: 0, cut: 0, lose: 1, slow: 0 } }) });
+  const body = JSON.stringify({ apiVersion: 'v1', kind: 'ConfigMap', metadata: { name: 'a' } });
+  const headers = { authorization: `Bearer ${lossy.source.token}`, 'content-type': 'application/json' };
+  await assert.rejects(fetch(`${lossy.source.url}/api/v1/namespaces/default/configmaps`, { method: 'POST', headers, body }));
+  assert.ok(await lossy.source.api.get('v1/configmaps', 'default', 'a'));
+});
+
 test('an outage lasts as long as it was given', () => {
   let now = 0;
   const faults = seededFaults(1, { rate: 0, now: () => now, outages: [{ to: 'target', fromMs: 10, forMs: 20 }] });

@@ -13,18 +13,20 @@ const META = ['uid', 'resourceVersion', 'creationTimestamp', 'generation', 'mana
 /** Annotations and labels that carry a name, a hash or a time which the run drew. */
 const MARKS = new Set(['volume.kubernetes.io/selected-node', 'service.beta.kubernetes.io/hash', 'deployment.kubernetes.io/revision', 'controller-uid']);
 
-const isTime = (key: string): boolean => /(Time|Timestamp|At)$|^expiration$/.test(key);
+const isTime = (key: string): boolean => /(Time|Timestamp|At)$/.test(key);
 
-function strip(value: Json): Json {
-  if (Array.isArray(value)) return value.map(strip);
+const DRAWN = new Set(['uid', 'resourceVersion', 'creationTimestamp', 'observedGeneration', 'controller-uid']);
+
+/** @param drop  by key, at any depth */
+function strip(value: Json, drop: (key: string) => boolean): Json {
+  if (Array.isArray(value)) return value.map((it) => strip(it, drop));
   if (typeof value !== 'object' || value === null) return value;
-  const copy: Record<string, Json> = {};
-  for (const key of Object.keys(value).toSorted()) {
-    if (isTime(key) || key === 'uid' || key === 'resourceVersion' || key === 'observedGeneration' || key === 'controller-uid') continue;
-    copy[key] = strip(value[key]);
-  }
-  return copy;
+  const keys = Object.keys(value).filter((key) => !drop(key)).toSorted((x, y) => (x < y ? -1 : 1));
+  return Object.fromEntries(keys.map((key) => [key, strip(value[key], drop)]));
 }
+
+const drawn = (key: string): boolean => DRAWN.has(key);
+const drawnOrTimed = (key: string): boolean => drawn(key) || isTime(key);
 
 function stripObject(object: TwinObject): Json {
   const { metadata, status, ...rest } = object;
@@ -35,11 +37,11 @@ function stripObject(object: TwinObject): Json {
     if (shown.length > 0) keep[field] = Object.fromEntries(shown);
     else delete keep[field];
   }
-  const stripped = strip(rest);
+  const stripped = strip(rest, drawn);
   if (rest.kind === 'Job') {
     delete stripped.spec?.selector;
   }
-  return { metadata: strip(keep), ...stripped, ...(status === undefined ? {} : { status: strip(status) }) };
+  return { metadata: strip(keep, drawn), ...stripped, ...(status === undefined ? {} : { status: strip(status, drawnOrTimed) }) };
 }
 
 const isTimed = (object: TwinObject): boolean => (object.metadata.ownerReferences ?? []).some((it: Json) => it.kind === 'CronJob');

@@ -11,7 +11,7 @@ import { nearest, parseDuration } from './words.js';
 const NAME = /^[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?$/;
 const SERVICE = /^[a-z0-9][-a-z0-9]*\/[a-z0-9][-a-z0-9]*$/;
 
-const duration = z.string().transform((text, context) => {
+const duration = z.string({ error: 'write a duration: 30s, 10m or 1h30m' }).transform((text, context) => {
   const ms = parseDuration(text);
   if (ms !== undefined) return ms;
   context.addIssue({ code: 'custom', message: `"${text}" is not a duration: write 30s, 10m or 1h30m` });
@@ -19,7 +19,7 @@ const duration = z.string().transform((text, context) => {
 });
 
 /** `0.1%` or `0.1 %` → 0.001 */
-const percent = z.string().transform((text, context) => {
+const percent = z.string({ error: 'write a percentage: 0.1%' }).transform((text, context) => {
   const found = /^(\d+(?:\.\d+)?)\s*%$/.exec(text);
   const value = found ? Number(found[1]) : Number.NaN;
   if (value >= 0 && value <= 100) return value / 100;
@@ -221,7 +221,8 @@ function complaintsOf(issue: z.core.$ZodIssue, document: Document, at: At): Comp
 function words(issue: z.core.$ZodIssue, value: unknown): string {
   switch (issue.code) {
     case 'invalid_type':
-      return value === undefined ? `is missing (${issue.expected})` : `is ${kindOf(value)}, not ${article(issue.expected)}`;
+      if (value === undefined) return `is missing (${issue.expected})`;
+      return issue.message.startsWith('Invalid') ? `is ${kindOf(value)}, not ${article(issue.expected)}` : `is ${kindOf(value)}: ${issue.message}`;
     case 'invalid_value': {
       const choices = issue.values.map(String);
       const meant = typeof value === 'string' ? nearest(value, choices) : undefined;

@@ -9,10 +9,10 @@ export function misread(error: unknown, argv: readonly string[], program: Comman
   const typed = /'([^']*)'/.exec(error.message)?.[1] ?? '';
   const command = program.commands.find((it) => argv.includes(it.name()));
   const help = `See \`migrate ${command ? `${command.name()} ` : ''}--help\`.`;
-  return explained(error, typed, command, program, help);
+  return explained(error, typed, command, program, help, argv);
 }
 
-function explained(error: CommanderError, typed: string, command: Command | undefined, program: Command, help: string): MigrateError {
+function explained(error: CommanderError, typed: string, command: Command | undefined, program: Command, help: string, argv: readonly string[]): MigrateError {
   switch (error.code) {
     case 'commander.unknownCommand': {
       const names = program.commands.map((it) => it.name());
@@ -20,7 +20,8 @@ function explained(error: CommanderError, typed: string, command: Command | unde
       return usage(`There is no command "${typed}".`, `There are: ${names.join(', ')}.`, meant === undefined ? help : `Did you mean \`migrate ${meant}\`?`);
     }
     case 'commander.unknownOption':
-      return unknownFlag(typed.split('=')[0] ?? typed, command, program, help);
+      // What stands before the command belongs to the program, which has no flags but --help and --version.
+      return unknownFlag(typed.split('=')[0] ?? typed, before(typed, command, argv) ? undefined : command, program, help);
     case 'commander.missingArgument':
       return usage(`\`migrate ${command?.name() ?? ''}\` needs ${typed.toUpperCase()}.`, 'It was left out.', help);
     case 'commander.optionMissingArgument':
@@ -35,6 +36,8 @@ function explained(error: CommanderError, typed: string, command: Command | unde
       return usage(error.message.replace(/^error: /, '') || 'No command was given.', 'The command line could not be read.', help);
   }
 }
+
+const before = (flag: string, command: Command | undefined, argv: readonly string[]) => command !== undefined && argv.indexOf(flag) < argv.indexOf(command.name());
 
 function unknownFlag(typed: string, command: Command | undefined, program: Command, help: string): MigrateError {
   const flagsOf = (it: Command) => it.options.map((option) => option.long ?? option.short ?? '');

@@ -102,7 +102,6 @@ function openStep({ step, state, failure }: StepRecord, entries: readonly Entry[
 
 /** What a step that is under way waits for. */
 function waitOf({ step, state }: StepRecord, entries: readonly Entry[]): string | undefined {
-  if (state === 'begun') return `${step.id}: for the world to show what was written`;
   if (state !== 'verified' || step.kind !== 'shift') return undefined;
   const { holdMs, gates } = step.args as ShiftArgs;
   const since = Date.parse(entries.findLast((it) => it.type === 'verified' && it.step === step.id)?.at ?? '');

@@ -1,6 +1,6 @@
 import type { Shown } from '../events.js';
 import type { Screen } from '../screen.js';
-import { spell } from '../../words.js';
+import { count, spell } from '../../words.js';
 import { shareText, sideText } from './text.js';
 import type { View } from './view.js';
 
@@ -26,7 +26,7 @@ export function linesView(screen: Screen): View {
 function lineOf(event: Shown, held: Map<string, number>): string | undefined {
   switch (event.type) {
     case 'started':
-      return `${event.resumed ? 'goes on' : 'started'}: ${event.command} ${event.name}, ${event.steps} steps, ${event.source} → ${event.target}`;
+      return `${event.resumed ? 'goes on' : 'started'}: ${event.command} ${event.name}, ${count(event.steps, 'step')}, ${event.source} → ${event.target}`;
     case 'step':
       return `${event.state}: ${event.title}${event.note === undefined ? '' : `: ${event.note}`}`;
     case 'share':

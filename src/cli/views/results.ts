@@ -58,14 +58,16 @@ export function tell(event: Shown, { command, out, err, verbose, quiet, hints, n
   }
 }
 
-/** Commands whose result says all there is to say end in silence, but for what comes next. */
-const TELLING = new Set(['explain', 'completion', 'validate', 'status', 'doctor', 'twin', 'init', 'help']);
+/** Commands whose result says all there is to say: only what comes next is left. */
+const TELLING = new Set(['explain', 'completion', 'validate', 'preflight', 'status', 'doctor', 'twin', 'init']);
 
 function ended(event: Extract<Shown, { type: 'ended' }>, command: string, name: string, out: Screen): Told | undefined {
-  if (event.outcome === 'done' && TELLING.has(command)) return event.next === undefined || event.next === '' ? undefined : { on: 'out', text: `${out.paint('dim', 'next')}  ${event.next}\n` };
-  if (command === 'preflight' && (event.outcome === 'done' || event.outcome === 'refused')) return { on: 'out', text: `${out.paint('dim', 'next')}  ${event.next ?? ''}\n` };
-  if (event.exit === 2) return undefined; // the error has said what to do
-  return { on: 'out', text: join(endedLines(name, command, event, out)) };
+  const { next, back, outcome } = event;
+  const ways = [...(next ? labelled('next', next, out, 0, 4) : []), ...(back ? labelled('back', back, out, 0, 4) : [])];
+  // An error has said what happened and what to do.
+  const short = TELLING.has(command) || outcome === 'refused' || outcome === 'waiting';
+  if (!short) return { on: 'out', text: join(endedLines(name, command, event, out)) };
+  return ways.length === 0 ? undefined : { on: 'out', text: join(ways) };
 }
 
 function validLines({ file, source, target, namespaces, services, steps }: ValidEvent, screen: Screen): string[] {
@@ -119,8 +121,7 @@ function statusLines(event: StatusEvent, screen: Screen): string[] {
   }
   for (const debt of event.debts) lines.push(...labelled('owed', debt, screen, 0));
   if (event.waiting !== undefined) lines.push(...labelled('waits', event.waiting, screen, 0));
-  if (event.lock) lines.push(`lock   ${event.lock.owner}, process ${event.lock.pid} on ${event.lock.host}, last sign of life ${spell(event.lock.ageMs)} ago`);
-  if (event.back !== undefined) lines.push(`back   ${event.back}`);
+  if (event.lock) lines.push(`lock     ${event.lock.owner}, process ${event.lock.pid} on ${event.lock.host}, last sign of life ${spell(event.lock.ageMs)} ago`);
   return lines;
 }
 

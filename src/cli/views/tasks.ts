@@ -1,7 +1,7 @@
 import type { Shown } from '../events.js';
 import type { Screen } from '../screen.js';
 import { fit, padEnd, widthOf } from '../width.js';
-import { points, spell } from '../../words.js';
+import { count, points, spell } from '../../words.js';
 import { shareText, sideText } from './text.js';
 import type { View } from './view.js';
 
@@ -58,7 +58,7 @@ export function tasksView(screen: Screen, now: () => number): View {
       if (event.type === 'started') {
         steps = event.steps;
         start();
-        keep(`${paint('bold', `${event.command} ${event.name}`)}   ${event.source} ${paint('dim', '→')} ${event.target}   ${paint('dim', `${event.resumed ? 'goes on, ' : ''}${event.steps} steps`)}\n`);
+        keep(`${paint('bold', `${event.command} ${event.name}`)}   ${event.source} ${paint('dim', '→')} ${event.target}   ${paint('dim', `${event.resumed ? 'goes on, ' : ''}${count(event.steps, 'step')}`)}\n`);
         return;
       }
       if (event.type === 'plan') {
@@ -161,7 +161,7 @@ export function bar(share: number, { columns, paint }: Pick<Screen, 'columns' | 
 }
 
 function footer(steps: number, done: number, holds: boolean, { paint }: Screen): string {
-  return paint('dim', `  ${done} of ${steps} steps${holds ? '; Ctrl-C stops after this hold' : '; Ctrl-C stops at the next safe point'}; migrate rollback goes back`);
+  return paint('dim', `  ${done} of ${count(steps, 'step')}${holds ? '; Ctrl-C stops after this hold' : '; Ctrl-C stops at the next safe point'}; migrate rollback goes back`);
 }
 
 const MARK = { done: ['✔', 'green'], undone: ['↩', 'green'], failed: ['✖', 'red'], skipped: ['○', 'yellow'] } as const;

@@ -1,30 +1,52 @@
 import type { Check } from '../src/check.js';
-import { clusterIds } from './load-balancing/cluster-ids.js';
-import { diskKinds } from './storage/disk-kinds.js';
+import { clocks } from './access/clocks.js';
 import { distinctClusters } from './access/distinct-clusters.js';
-import { gitopsOwner } from './workloads/gitops-owner.js';
+import { rights } from './access/rights.js';
+import { versions } from './access/versions.js';
+import { mutations } from './admission/mutations.js';
+import { podSecurity } from './admission/pod-security.js';
+import { webhooks } from './admission/webhooks.js';
+import { apiServices } from './apis/api-services.js';
+import { backupVersions } from './apis/backup-versions.js';
+import { definitions } from './apis/definitions.js';
+import { dryRun } from './apis/dry-run.js';
+import { operators } from './apis/operators.js';
+import { removedApis } from './apis/removed-apis.js';
+import { strictAddresses } from './apis/strict-addresses.js';
+import { nodeLabels } from './labels/node-labels.js';
+import { removedLabels } from './labels/removed-labels.js';
+import { clusterIds } from './load-balancing/cluster-ids.js';
 import { inClusterCallers } from './load-balancing/in-cluster-callers.js';
 import { kubeProxyMode } from './load-balancing/kube-proxy-mode.js';
 import { listenerGroup } from './load-balancing/listener-group.js';
 import { listenerScheduler } from './load-balancing/listener-scheduler.js';
 import { localPolicy } from './load-balancing/local-policy.js';
-import { nodeLabels } from './labels/node-labels.js';
-import { podReadiness } from './workloads/pod-readiness.js';
-import { removedApis } from './apis/removed-apis.js';
-import { removedLabels } from './labels/removed-labels.js';
-import { rights } from './access/rights.js';
 import { serviceAnnotations } from './load-balancing/service-annotations.js';
 import { sharedGroup } from './load-balancing/shared-group.js';
 import { stickiness } from './load-balancing/stickiness.js';
+import { diskKinds } from './storage/disk-kinds.js';
 import { storageClasses } from './storage/storage-classes.js';
-import { unhealthyBefore } from './workloads/unhealthy-before.js';
 import { zoneOfDisks } from './storage/zone-of-disks.js';
+import { gitopsOwner } from './workloads/gitops-owner.js';
+import { podReadiness } from './workloads/pod-readiness.js';
+import { unhealthyBefore } from './workloads/unhealthy-before.js';
 
 /** Every check, in the order of the report. */
 export const checks: readonly Check[] = [
   distinctClusters,
   rights,
+  clocks,
+  versions,
   removedApis,
+  backupVersions,
+  strictAddresses,
+  apiServices,
+  definitions,
+  dryRun,
+  operators,
+  webhooks,
+  mutations,
+  podSecurity,
   nodeLabels,
   removedLabels,
   kubeProxyMode,

@@ -21,29 +21,91 @@ export interface NodeExpression {
 
 export interface Container {
   name: string;
+  image?: string;
+  imagePullPolicy?: string;
   command?: string[];
   args?: string[];
-  env?: { name: string; value?: string }[];
-  ports?: { containerPort: number; name?: string }[];
+  env?: { name: string; value?: string; valueFrom?: { secretKeyRef?: { name: string } } }[];
+  envFrom?: { secretRef?: { name: string } }[];
+  ports?: { containerPort: number; name?: string; hostPort?: number; hostIP?: string; protocol?: string }[];
+  resources?: { requests?: Record<string, string | number>; limits?: Record<string, string | number> };
+  volumeMounts?: { name: string; mountPath: string; readOnly?: boolean }[];
+  securityContext?: ContainerSecurity;
+  lifecycle?: { preStop?: unknown };
   readinessProbe?: unknown;
+}
+
+interface ContainerSecurity {
+  privileged?: boolean;
+  allowPrivilegeEscalation?: boolean;
+  runAsNonRoot?: boolean;
+  runAsUser?: number;
+  procMount?: string;
+  capabilities?: { add?: string[]; drop?: string[] };
+  seccompProfile?: { type: string };
+}
+
+interface PodSecurity {
+  runAsNonRoot?: boolean;
+  runAsUser?: number;
+  seccompProfile?: { type: string };
+  sysctls?: { name: string; value: string }[];
 }
 
 interface PodAffinityTerm {
   topologyKey: string;
+  namespaces?: string[];
+  namespaceSelector?: unknown;
+  labelSelector?: LabelSelector;
+}
+
+export interface LabelSelector {
+  matchLabels?: Record<string, string>;
+  matchExpressions?: NodeExpression[];
+}
+
+export interface Volume {
+  name: string;
+  persistentVolumeClaim?: { claimName: string };
+  hostPath?: { path: string; type?: string };
+  secret?: { secretName?: string; optional?: boolean };
+  csi?: { driver: string };
+  projected?: { sources?: { secret?: { name: string }; serviceAccountToken?: { audience?: string } }[] };
+  [source: string]: unknown;
 }
 
 export interface PodSpec {
   containers?: Container[];
   initContainers?: Container[];
+  nodeName?: string;
   nodeSelector?: Record<string, string>;
   affinity?: {
     nodeAffinity?: { requiredDuringSchedulingIgnoredDuringExecution?: { nodeSelectorTerms?: NodeTerm[] } };
     podAffinity?: { requiredDuringSchedulingIgnoredDuringExecution?: PodAffinityTerm[] };
     podAntiAffinity?: { requiredDuringSchedulingIgnoredDuringExecution?: PodAffinityTerm[] };
   };
-  topologySpreadConstraints?: { topologyKey: string; whenUnsatisfiable: string }[];
-  tolerations?: { key?: string; operator?: string; value?: string; effect?: string }[];
-  volumes?: { name: string; persistentVolumeClaim?: { claimName: string } }[];
+  topologySpreadConstraints?: { topologyKey: string; whenUnsatisfiable: string; maxSkew?: number; minDomains?: number }[];
+  tolerations?: Toleration[];
+  volumes?: Volume[];
+  hostNetwork?: boolean;
+  hostPID?: boolean;
+  hostIPC?: boolean;
+  hostAliases?: { ip: string; hostnames?: string[] }[];
+  dnsPolicy?: string;
+  dnsConfig?: { nameservers?: string[]; searches?: string[] };
+  priorityClassName?: string;
+  runtimeClassName?: string;
+  serviceAccountName?: string;
+  imagePullSecrets?: { name: string }[];
+  securityContext?: PodSecurity;
+  overhead?: Record<string, string | number>;
+}
+
+export interface Toleration {
+  key?: string;
+  operator?: string;
+  value?: string;
+  effect?: string;
 }
 
 export interface Workload {
@@ -74,3 +136,40 @@ export const containers = ({ initContainers = [], containers: main = [] }: PodSp
 /** Whether a Service's selector takes these labels; a Service without one takes none. */
 export const selects = (selector: Record<string, string> | undefined, labels: Record<string, string>) =>
   selector !== undefined && Object.keys(selector).length > 0 && Object.entries(selector).every(([key, value]) => labels[key] === value);
+
+/** How many pods it has where it runs now; of a DaemonSet, for each node. A CronJob and a finished Job have none. */
+export function replicasOf({ object }: Workload): number {
+  if (object.kind === 'CronJob') return 0;
+  if (object.kind === 'Job') return jobIsFinished(object) ? 0 : Number(object['spec']?.parallelism ?? 1);
+  if (object.kind === 'Pod' || object.kind === 'DaemonSet') return 1;
+  return Number(object['spec']?.replicas ?? 1);
+}
+
+export const jobIsFinished = ({ status }: KubeObject) =>
+  ((status?.conditions ?? []) as { type: string; status: string }[]).some((it) => ['Complete', 'Failed'].includes(it.type) && it.status === 'True');
+
+/** @source kubernetes/apimachinery:pkg/labels/selector.go; an absent selector chooses nothing, an empty one everything */
+export function chooses(selector: LabelSelector | undefined, labels: Record<string, string>): boolean {
+  if (!selector) return false;
+  const { matchLabels = {}, matchExpressions = [] } = selector;
+  return (
+    Object.entries(matchLabels).every(([key, value]) => labels[key] === value) &&
+    matchExpressions.every(({ key, operator, values = [] }) => {
+      const value = labels[key];
+      if (operator === 'In') return value !== undefined && values.includes(value);
+      if (operator === 'NotIn') return value === undefined || !values.includes(value);
+      return operator === 'Exists' ? value !== undefined : value === undefined;
+    })
+  );
+}
+
+/** Texts that a container is started with, each with its place; the places are safe to show, the texts are not. */
+export function textsOf({ spec }: Workload): { at: string; text: string }[] {
+  return containers(spec).flatMap((it) => [
+    ...(it.env ?? []).map(({ name, value }) => ({ at: `env ${name}`, text: value ?? '' })),
+    ...[...(it.command ?? []), ...(it.args ?? [])].map((text) => ({ at: `the arguments of ${it.name}`, text })),
+  ]);
+}
+
+/** Finds a word that stands alone: `10.0.0.1` is not in `110.0.0.12`. */
+export const wordPattern = (word: string) => new RegExp(`(?<![\\w.-])${word.replace(/[.*+?^${}()|[\]\\]/g, '\\$&')}(?![\\w-]|\\.\\w)`);

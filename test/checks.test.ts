@@ -6,7 +6,7 @@ import { parse } from 'yaml';
 import { checks } from '../checks/index.js';
 import type { Check } from '../src/check.js';
 import { askAll, type CheckResult, type Outcome } from '../src/preflight.js';
-import { worldOf, type TerseWorld } from './worlds.js';
+import { kindsOf, worldOf, type TerseWorld } from './worlds.js';
 
 /** The cases beside the checks: small worlds, and what the check must say of each. */
 
@@ -23,7 +23,7 @@ const folder = fileURLToPath(new URL('../../checks/', import.meta.url));
 const casesOf = (check: Check) => parse(readFileSync(`${folder}${check.group}/${check.id}.cases.yaml`, 'utf8')) as Case[];
 
 function outcomeOf(check: Check, one: Case): CheckResult {
-  const [result] = askAll([check], worldOf(one, check.reads)).results;
+  const [result] = askAll([check], worldOf(one, kindsOf(check))).results;
   assert.ok(result);
   return result;
 }

@@ -1,7 +1,7 @@
 import { stringify } from 'yaml';
 import { discoveryOf } from '../src/api-table.js';
-import type { Needs } from '../src/check.js';
-import type { ClusterInventory, Inventory } from '../src/inventory.js';
+import type { Check, Needs } from '../src/check.js';
+import type { ClusterInventory, Inventory, ProbeAnswer } from '../src/inventory.js';
 import { parsePlaybook, type Playbook } from '../src/playbook.js';
 import type { Kind, KubeObject, LoadBalancer, RightAnswer, ServedKind } from '../src/ports.js';
 import { kindServed } from '../src/preflight.js';
@@ -22,6 +22,8 @@ export interface TerseSide {
   /** custom kinds beside the built-in ones: `Rollout.argoproj.io/v1alpha1` */
   alsoServes?: string[];
   rights?: RightAnswer[];
+  /** `[]` for an identity that may read single namespaces only; else every kind was read from all */
+  everywhere?: Kind[];
 }
 
 type Terse = { is: string } & Record<string, unknown>;
@@ -30,6 +32,8 @@ export interface TerseWorld {
   /** laid over the usual playbook; `null` removes a section */
   playbook?: Record<string, unknown>;
   today?: string;
+  takenAt?: string;
+  probes?: ProbeAnswer[];
   needs?: Partial<Needs>;
   source?: TerseSide;
   target?: TerseSide;
@@ -55,6 +59,12 @@ export interface Asked {
   needs: Needs;
 }
 
+/** What a check reads, or would like to. */
+export const kindsOf = ({ reads, also }: Pick<Check, 'reads' | 'also'>): { source: Kind[]; target: Kind[] } => ({
+  source: [...(reads.source ?? []), ...(also?.source ?? [])],
+  target: [...(reads.target ?? []), ...(also?.target ?? [])],
+});
+
 /** @param kinds  what the check reads, so that a kind without objects is an empty list and not an unseen one */
 export function worldOf(terse: TerseWorld, kinds: { source?: Kind[]; target?: Kind[] } = {}): Asked {
   const playbook = Object.fromEntries(Object.entries({ ...USUAL, ...terse.playbook }).filter(([, value]) => value !== null));
@@ -62,7 +72,8 @@ export function worldOf(terse: TerseWorld, kinds: { source?: Kind[]; target?: Ki
     playbook: parsePlaybook(stringify(playbook), 'case'),
     inventory: {
       schemaVersion: 1,
-      takenAt: '2026-11-20T08:00:00Z',
+      takenAt: terse.takenAt ?? '2026-11-20T08:00:00Z',
+      ...(terse.probes && { probes: terse.probes }),
       source: sideOf('source', { uid: 'uid-source', version: 'v1.20.15', ...terse.source }, kinds.source ?? []),
       target: sideOf('target', { uid: 'uid-target', version: 'v1.36.3', ...terse.target }, kinds.target ?? []),
       cloud: cloudOf(terse.cloud),
@@ -83,7 +94,7 @@ function sideOf(side: string, terse: TerseSide, kinds: Kind[]): ClusterInventory
     const [kind, object] = objectOf(it, served);
     (objects[kind] ??= []).push(object);
   }
-  return { context: side, uid: terse.uid ?? '', version, server: `https://${side}`, served, objects, unseen, rights: terse.rights ?? [] };
+  return { context: side, uid: terse.uid ?? '', version, server: `https://${side}`, served, objects, unseen, rights: terse.rights ?? [], everywhere: terse.everywhere ?? Object.keys(objects) };
 }
 
 /** `is: Ingress.extensions shop/legacy` where the kind alone is not enough; without a group the first served one is meant. */
@@ -174,7 +185,7 @@ function settled({ version, context, objects }: SeedSide): ClusterInventory {
     const ready = it['spec']?.replicas;
     (byKind[kindServed({ kind: it.kind, group })] ??= []).push(typeof ready === 'number' ? { ...it, status: { readyReplicas: ready } } : it);
   }
-  return { context, uid: `uid-${context}`, version, server: `https://${context}`, served, objects: byKind, unseen: [], rights: [] };
+  return { context, uid: `uid-${context}`, version, server: `https://${context}`, served, objects: byKind, unseen: [], rights: [], everywhere: Object.keys(byKind) };
 }
 
 /** The members that the source's controller keeps in a shared group: each node, at the node port of the Service. */

@@ -84,6 +84,11 @@ export interface Cluster {
   served(): Promise<{ kinds: ServedKind[]; failed: { groupVersion: string; why: string }[] }>;
   /** All objects of a kind, or just their metadata, pages joined. KUBE_NOT_SERVED when no served version has the kind. */
   list(kind: Kind, options?: { namespace?: string; labels?: string; only?: 'metadata' }): Promise<KubeObject[]>;
+  /**
+   * The same one by one, so that not all need be held. `bytes` is the length of each as it came. An object can come twice, where the
+   * server forgot a list that took too long, and it began anew.
+   */
+  each(kind: Kind, options: { namespace?: string; labels?: string; only?: 'metadata' }, take: (object: KubeObject, bytes: number) => void): Promise<void>;
   /** The object, or undefined when it isn't there. */
   get(ref: ObjectRef): Promise<KubeObject | undefined>;
   /** Creates, in the object's own apiVersion. An object of that name that exists is KUBE_EXISTS. */

@@ -2,9 +2,13 @@ import { isMigrateError, MigrateError } from '../errors.js';
 import { splitKind } from '../objects.js';
 import type { Cluster, Kind, KubeObject, ObjectRef, RightAnswer, ServedKind } from '../ports.js';
 import { statusOf, type Connection } from './connection.js';
+import { cutItems } from './page.js';
 
-/** Objects of a page; a big list comes as pages of this size. */
+/** Objects of a first page, and of any. */
 const PAGE = 500;
+/** What a page is meant to weigh: both sides hold it whole, and a server holds as many as it has callers. */
+const PAGE_BYTES = 4_000_000;
+const fitting = (objectBytes: number) => Math.max(20, Math.min(PAGE, Math.floor(PAGE_BYTES / objectBytes)));
 const MERGE = 'application/merge-patch+json';
 const METADATA = 'application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1,application/json';
 const APPLY = 'application/apply-patch+yaml';
@@ -67,19 +71,40 @@ export function clusterOver(connection: Connection): Cluster {
 
     served: discovery,
 
-    async list(kind, { namespace, labels, only } = {}) {
+    async list(kind, options) {
+      // By path: a list that had to begin anew gives objects again.
+      const items = new Map<string, KubeObject>();
+      await cluster.each(kind, options ?? {}, (it) => void items.set(`${it.metadata.namespace ?? ''}/${it.metadata.name}`, it));
+      return [...items.values()];
+    },
+
+    async each(kind, { namespace, labels, only }, take) {
       const served = await find(kind);
-      const items: KubeObject[] = [];
-      let more: string | undefined;
-      do {
-        const query = new URLSearchParams({ limit: String(PAGE), ...(labels !== undefined && { labelSelector: labels }), ...(more !== undefined && { continue: more }) });
-        const page = (await connection.request({ method: 'GET', path: `${urlOf(served, namespace)}?${query.toString()}`, ...(only === 'metadata' && { accept: METADATA }) })) as { items?: KubeObject[]; metadata: { continue?: string } };
-        // Items of a list come without their own apiVersion and kind.
-        const apiVersion = served.group === '' ? served.version : `${served.group}/${served.version}`;
-        for (const it of page.items ?? []) items.push({ ...it, apiVersion, kind: served.kind });
-        more = page.metadata.continue === '' ? undefined : page.metadata.continue;
-      } while (more !== undefined);
-      return items;
+      // Items of a list come without their own apiVersion and kind.
+      const apiVersion = served.group === '' ? served.version : `${served.group}/${served.version}`;
+      const read = async (more: string | undefined, limit: number) => {
+        const query = new URLSearchParams({ limit: String(limit), ...(labels !== undefined && { labelSelector: labels }), ...(more !== undefined && { continue: more }) });
+        let [count, size] = [0, 0];
+        const cut = (body: Buffer) =>
+          cutItems<KubeObject>(body, (it, bytes) => {
+            count++;
+            size += bytes;
+            take({ ...it, apiVersion, kind: served.kind }, bytes);
+          });
+        const { metadata } = (await connection.request({ method: 'GET', path: `${urlOf(served, namespace)}?${query.toString()}`, cut, ...(only === 'metadata' && { accept: METADATA }) })) as { metadata?: { continue?: string } };
+        return { next: metadata?.continue || undefined, limit: count === 0 ? limit : fitting(size / count) };
+      };
+      for (let attempt = 0; ; attempt++) {
+        try {
+          let page: { next: string | undefined; limit: number } = { next: undefined, limit: PAGE };
+          do page = await read(page.next, page.limit);
+          while (page.next !== undefined);
+          return;
+        } catch (error) {
+          // The server has forgotten the moment of the first page: from the beginning, in which the first pages come again.
+          if (!isMigrateError(error, 'KUBE_EXPIRED') || attempt >= 2) throw error;
+        }
+      }
     },
 
     async get(ref) {

@@ -23,6 +23,8 @@ export interface Connection {
 export interface Reply {
   status: number;
   body: string;
+  /** in the place of the body, where the request asks for it */
+  bytes?: Buffer;
   /** texts of the Warning headers */
   warnings: string[];
   retryAfterS?: number;
@@ -38,6 +40,8 @@ export interface KubeRequest {
   asks?: boolean;
   /** which lines of a text reply are kept; the rest is dropped as it comes */
   wanted?: (line: string) => boolean;
+  /** takes what it wants of a reply that is whole and good, once; what it returns is the body from then on */
+  cut?: (body: Buffer) => string;
   /** sending it twice does no harm: everything but a create */
   repeatable?: boolean;
 }
@@ -149,7 +153,8 @@ export async function connect(options: ConnectionOptions): Promise<Connection> {
     side,
     server: cluster.server,
     async request(it) {
-      const { body } = await repeated(it, ({ status }) => status < 400);
+      const { body: text, bytes } = await repeated(it, ({ status }) => status < 400);
+      const body = it.cut && bytes ? it.cut(bytes) : text;
       return body === '' ? undefined : JSON.parse(body);
     },
     exchange: (it) => repeated(it, ({ status }) => ![401, 429, 502, 503].includes(status)),
@@ -177,7 +182,7 @@ function send(url: URL, it: KubeRequest, options: RequestOptions): Promise<Reply
   return new Promise<Reply>((resolve, reject) => {
     const { request } = url.protocol === 'http:' ? http : https;
     const sent: ClientRequest = request(url, { ...options, method: it.method, headers }, (reply) => {
-      read(reply, it.wanted).then(resolve, reject);
+      (it.cut ? readBytes(reply) : read(reply, it.wanted)).then(resolve, reject);
     });
     sent.on('timeout', () => sent.destroy(Object.assign(new Error('no reply in time'), { code: 'ETIMEDOUT' })));
     sent.on('error', reject);
@@ -202,10 +207,19 @@ async function read(reply: IncomingMessage, wanted?: KubeRequest['wanted']): Pro
   return { status, body, warnings: warningsIn(reply), ...(after > 0 && { retryAfterS: after }) };
 }
 
-async function readAll(reply: IncomingMessage): Promise<string> {
+/** Of a good reply the bytes alone: a text of them would be one more copy. */
+async function readBytes(reply: IncomingMessage): Promise<Reply> {
+  const status = reply.statusCode ?? 0;
+  if (status >= 400) return read(reply);
+  return { status, body: '', bytes: await bytesOf(reply), warnings: warningsIn(reply) };
+}
+
+const readAll = async (reply: IncomingMessage): Promise<string> => (await bytesOf(reply)).toString('utf8');
+
+async function bytesOf(reply: IncomingMessage): Promise<Buffer> {
   const chunks: Buffer[] = [];
   for await (const chunk of reply) chunks.push(chunk as Buffer);
-  return Buffer.concat(chunks).toString('utf8');
+  return Buffer.concat(chunks);
 }
 
 async function readLines(reply: IncomingMessage, wanted: (line: string) => boolean): Promise<string> {
@@ -233,6 +247,7 @@ function failure(side: Side, it: KubeRequest, { status, body }: Reply): MigrateE
   if (status === 401) return new MigrateError('KUBE_UNAUTHORIZED', { ...told, why: 'The credentials of this context are not accepted.', fix: 'Log in again as for kubectl, then run again.' });
   if (status === 403) return new MigrateError('KUBE_FORBIDDEN', { ...told, why: 'The identity of this context lacks that right.', fix: '`migrate explain rights` shows which rights a plan needs; grant it, then run again.' });
   if (status === 404) return new MigrateError('KUBE_NOT_FOUND', told);
+  if (status === 410) return new MigrateError('KUBE_EXPIRED', { ...told, why: 'The API server no longer remembers the moment at which this list began.', fix: 'Run again, when the API server is less busy.' });
   if (status === 409 && reason === 'AlreadyExists') return new MigrateError('KUBE_EXISTS', { ...told, why: 'An object of that name is there.', fix: 'Look at it; delete it if nothing needs it.' });
   if (status === 409) return new MigrateError('KUBE_CONFLICT', { ...told, why: 'Somebody else changed it at the same moment.', fix: 'Run again.', retryable: it.method === 'PATCH' });
   if (status === 422 || status === 400 || status === 415) return new MigrateError('KUBE_INVALID', { ...told, why: 'The API server refuses what was sent.', fix: 'Read its message; if the object is yours, mend it.' });

@@ -1,9 +1,9 @@
-import { Command, Option } from 'commander';
+import { Option, type Command } from 'commander';
 import { durationOf, oneOf } from './usage.js';
 
 /** The flags that several commands share. Each has a MIGRATE_* variable. */
 
-export const LANGUAGES = ['en', 'zh'] as const;
+const LANGUAGES = ['en', 'zh'] as const;
 
 /** What `-o` says: a format, a file to write to, or both when it is given twice. */
 export interface Output {

@@ -14,6 +14,9 @@ export class Cut extends Error {
   override name = 'Cut';
 }
 
+const COSTS =
+  'A third Ctrl-C ends this process at once. A step that is under way stays half done: its way back is in the journal already, so `migrate run` goes on from there and `migrate rollback` goes back; until then the share stays as it is at the load balancer.';
+
 export function onInterrupt(writes: boolean, note: (text: string) => unknown, kill: () => void): Interrupts {
   let presses = 0;
   let reject: (error: Cut) => void = () => undefined;
@@ -21,14 +24,10 @@ export function onInterrupt(writes: boolean, note: (text: string) => unknown, ki
   cut.catch(() => undefined);
   const pressed = () => {
     presses++;
-    if (!writes) return reject(new Cut());
-    if (presses === 1) return note('Stopping at the next safe point. What is under way is finished first; press again to see what that costs.');
-    if (presses === 2) {
-      return note(
-        'A third Ctrl-C ends this process at once. A step that is under way stays half done: its way back is in the journal already, so `migrate run` goes on from there and `migrate rollback` goes back; until then the share stays as it is at the load balancer.',
-      );
-    }
-    kill();
+    if (!writes) reject(new Cut());
+    else if (presses === 1) note('Stopping at the next safe point. What is under way is finished first; press again to see what that costs.');
+    else if (presses === 2) note(COSTS);
+    else kill();
   };
   process.on('SIGINT', pressed).on('SIGTERM', pressed);
   return {

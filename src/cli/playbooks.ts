@@ -4,7 +4,7 @@ import { MigrateError } from '../errors.js';
 import type { Playbook } from '../playbook.js';
 import { nearest } from '../words.js';
 
-export const DEFAULT_PLAYBOOK = 'migrate.yaml';
+const DEFAULT_PLAYBOOK = 'migrate.yaml';
 const FOLDER = 'playbooks';
 
 /**

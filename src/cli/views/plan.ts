@@ -2,7 +2,7 @@ import type { EventBody, PlanRow } from '../../events.js';
 import { points } from '../../words.js';
 import type { Screen } from '../screen.js';
 import { padEnd, widthOf, wrap } from '../width.js';
-import { labelled } from './text.js';
+import { headline, labelled } from './text.js';
 
 export type PlanEvent = Extract<EventBody, { type: 'plan' }>;
 
@@ -12,7 +12,7 @@ export function planLines({ plan, rows }: PlanEvent, screen: Screen): string[] {
   const { source, target } = plan.pins;
   const widths = widthsFor(rows, Math.min(columns(), 140));
   const lines = [
-    `${paint('bold', plan.name)}   source ${source.context} (${source.version})  ${paint('dim', '→')}  target ${target.context} (${target.version})`,
+    ...headline(plan.name, `${source.context} (${source.version})`, `${target.context} (${target.version})`, screen),
     '',
     paint('dim', row(['#', 'step', 'does', 'way back'], widths).join('\n')),
   ];
@@ -28,7 +28,7 @@ export function planLines({ plan, rows }: PlanEvent, screen: Screen): string[] {
   return lines;
 }
 
-export const doesOf = ({ does, asked, reachable, how }: PlanRow) =>
+const doesOf = ({ does, asked, reachable, how }: PlanRow) =>
   asked === undefined || reachable === undefined ? does : `${does}  → ${points(reachable)} % reachable${how === undefined ? '' : ` (${how})`}`;
 
 type Widths = [number, number, number, number];

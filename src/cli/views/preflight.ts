@@ -4,7 +4,7 @@ import type { CheckResult, JudgedFinding, Outcome, Report } from '../../prefligh
 import { count, spell } from '../../words.js';
 import type { Colour, Screen } from '../screen.js';
 import { padEnd, widthOf } from '../width.js';
-import { labelled } from './text.js';
+import { headline, labelled } from './text.js';
 
 export type PreflightEvent = Extract<EventBody, { type: 'preflight' }>;
 
@@ -42,7 +42,7 @@ export function preflightLines(name: string, event: PreflightEvent, hints: Reado
   const { paint, columns } = screen;
   const { report, source, target } = event;
   const side = (it: PreflightEvent['source']) => `${it.context} (${it.version}, ${count(it.nodes, 'node')})`;
-  const lines = [`${paint('bold', name)}   source ${side(source)}  ${paint('dim', '→')}  target ${side(target)}`, ''];
+  const lines = [...headline(name, side(source), side(target), screen), ''];
 
   for (const [group, title] of Object.entries(GROUPS)) {
     const results = report.results.filter((it) => it.group === group);
@@ -106,7 +106,7 @@ function countsLine(report: Report, { tookMs, calls }: PreflightEvent, { paint, 
 }
 
 function readyLines({ ready, results }: Report, { paint }: Screen): string[] {
-  if (ready) return [`${paint('green', 'Ready.')}`];
+  if (ready) return [paint('green', 'Ready.')];
   const bad = results.filter((it) => it.outcome === 'refuse' || it.outcome === 'unknown').map((it) => it.check);
   return [`${paint('red', 'Not ready:')} ${bad.join(', ')}.`];
 }

@@ -14,7 +14,7 @@ export const shareText = ({ asked, reachable, measured, clients }: Pick<ShareEve
 /** `12 members 240` */
 export const sideText = ({ members, weight }: ShareEvent['source']) => `${count(members, 'member')}, weight ${weight}`;
 
-export const thousands = (n: number) => String(n).replace(/\B(?=(\d{3})+$)/g, ',');
+const thousands = (n: number) => String(n).replace(/\B(?=(\d{3})+$)/g, ',');
 
 const LABEL_ROOM = 8;
 
@@ -23,6 +23,14 @@ export function labelled(label: string, text: string, { columns }: Pick<Screen, 
   const head = ' '.repeat(indent) + padEnd(label, room) + ' ';
   const width = Math.max(20, columns() - widthOf(head));
   return text.split('\n').flatMap((part) => wrap(part, width)).map((line, index) => (index === 0 ? head : ' '.repeat(widthOf(head))) + line);
+}
+
+/** `shop   source …  →  target …`, on two lines where one is too narrow. */
+export function headline(name: string, source: string, target: string, { paint, columns }: Pick<Screen, 'paint' | 'columns'>): string[] {
+  const first = `${paint('bold', name)}   source ${source}`;
+  const second = `target ${target}`;
+  const one = `${first}  ${paint('dim', '→')}  ${second}`;
+  return widthOf(one) <= columns() ? [one] : [first, `${' '.repeat(widthOf(name) + 3)}${second}`];
 }
 
 /** What, why, what to do, and where it stands now. */

@@ -103,8 +103,8 @@ test('errors and endings wrap under their labels', () => {
   assert.ok(errorLines(error, plain(80), true).join('\n').includes('at x'));
   const ended = endedLines('shop', 'run', { type: 'ended', outcome: 'done', exit: 0, requests: { sent: 1_204_332, failed: 0, source: 1, target: 2, longestPauseMs: 210 }, share: { asked: 100, reachable: 100, measured: 100 }, serving: 'the target serves', back: 'migrate rollback' }, plain(80)).join('\n');
   assert.match(ended, /^✔ run shop: done\n {2}requests 1,204,332 sent, 0 failed/);
-  assert.match(ended, /share {5}asked 100 %, reachable 100 %, measured 100 %/);
-  assert.match(ended, /back {6}migrate rollback$/);
+  assert.match(ended, /share {4}asked 100 %, reachable 100 %, measured 100 %/);
+  assert.match(ended, /back {5}migrate rollback$/);
 });
 
 const at = (seconds: number) => new Date(Date.UTC(2026, 10, 23, 6, 0, seconds)).toISOString();

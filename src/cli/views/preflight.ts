@@ -54,7 +54,7 @@ export function preflightLines(name: string, event: PreflightEvent, hints: Reado
     lines.push(`${mark} ${paint('bold', padEnd(title, Math.min(columns(), 100) - 4 - counts.length))} ${paint('dim', counts)}`);
     for (const result of loud) lines.push(...resultLines(result, hints.get(result.check), screen));
   }
-  return [...lines, '', countsLine(report, event, screen), ...readyLines(report, screen)];
+  return [...lines, '', ...countsLines(report, event, screen), ...readyLines(report, screen)];
 }
 
 function resultLines(result: CheckResult, text: CheckText | undefined, screen: Screen): string[] {
@@ -98,11 +98,12 @@ export const countsText = ({ counts }: Report): string =>
     .map(([outcome, word]) => `${counts[outcome]} ${word}`)
     .join(' · ');
 
-function countsLine(report: Report, { tookMs, calls }: PreflightEvent, { paint, columns }: Screen): string {
+function countsLines(report: Report, { tookMs, calls }: PreflightEvent, { paint, columns }: Screen): string[] {
   const counts = countsText(report);
   const cost = calls > 0 ? `${spell(tookMs)}, ${count(calls, 'request')}, read only` : 'from a captured inventory';
-  const gap = Math.max(3, Math.min(columns(), 100) - widthOf(counts) - widthOf(cost));
-  return `${paint('bold', counts)}${' '.repeat(gap)}${paint('dim', cost)}`;
+  const gap = Math.min(columns(), 100) - widthOf(counts) - widthOf(cost);
+  if (gap < 3) return [paint('bold', counts), paint('dim', cost)];
+  return [`${paint('bold', counts)}${' '.repeat(gap)}${paint('dim', cost)}`];
 }
 
 function readyLines({ ready, results }: Report, { paint }: Screen): string[] {

@@ -4,12 +4,16 @@ import { distinctClusters } from './access/distinct-clusters.js';
 import { rights } from './access/rights.js';
 import { versions } from './access/versions.js';
 import { mutations } from './admission/mutations.js';
+import { plugins } from './admission/plugins.js';
 import { podSecurity } from './admission/pod-security.js';
+import { policies } from './admission/policies.js';
 import { webhooks } from './admission/webhooks.js';
 import { apiServices } from './apis/api-services.js';
 import { backupVersions } from './apis/backup-versions.js';
+import { clientCalls } from './apis/client-calls.js';
 import { definitions } from './apis/definitions.js';
-import { dryRun } from './apis/dry-run.js';
+import { helmReleases } from './apis/helm-releases.js';
+import { manifestFiles } from './apis/manifest-files.js';
 import { operators } from './apis/operators.js';
 import { removedApis } from './apis/removed-apis.js';
 import { strictAddresses } from './apis/strict-addresses.js';
@@ -24,6 +28,9 @@ import { localPolicy } from './load-balancing/local-policy.js';
 import { serviceAnnotations } from './load-balancing/service-annotations.js';
 import { sharedGroup } from './load-balancing/shared-group.js';
 import { stickiness } from './load-balancing/stickiness.js';
+import { quotas } from './scheduling/quotas.js';
+import { room } from './scheduling/room.js';
+import { taints } from './scheduling/taints.js';
 import { diskKinds } from './storage/disk-kinds.js';
 import { storageClasses } from './storage/storage-classes.js';
 import { zoneOfDisks } from './storage/zone-of-disks.js';
@@ -38,17 +45,24 @@ export const checks: readonly Check[] = [
   clocks,
   versions,
   removedApis,
+  helmReleases,
+  manifestFiles,
+  clientCalls,
   backupVersions,
   strictAddresses,
   apiServices,
   definitions,
-  dryRun,
   operators,
   webhooks,
   mutations,
   podSecurity,
+  plugins,
+  policies,
   nodeLabels,
   removedLabels,
+  quotas,
+  room,
+  taints,
   kubeProxyMode,
   inClusterCallers,
   localPolicy,

@@ -40,7 +40,7 @@ writeFileSync(path.join(out, 'THIRD-PARTY-LICENSES.txt'), notices(Object.keys(me
 /** The licence of every package that something was bundled from: most ask to go with each copy. */
 function notices(inputs) {
   const folders = new Set(inputs.map((it) => /^(?:.*\/)?node_modules\/(?:@[^/]+\/)?[^/]+/.exec(it)?.[0]).filter(Boolean));
-  return [...folders].sort().map(notice).join('\n');
+  return [...folders].toSorted((a, b) => a.localeCompare(b, 'en')).map(notice).join('\n');
 }
 
 function notice(folder) {

@@ -157,8 +157,8 @@ function mappingOf(source: Seen, target: Seen, namespaces: readonly string[]): R
   const offered = target.classes.map((it) => it.metadata.name);
   const candidate = target.classes.find((it) => it.metadata.annotations?.[DEFAULT_CLASS] === 'true')?.metadata.name ?? (offered.length === 1 ? offered[0] : undefined);
   const used = source.claims.filter((it) => namespaces.includes(it.metadata.namespace ?? '')).map((it) => it['spec']?.storageClassName as string | undefined);
-  const lacking = [...new Set(used.filter((it) => it !== undefined && it !== '' && !offered.includes(it)))].toSorted() as string[];
-  return Object.fromEntries(lacking.map((it) => [it, candidate]));
+  const lacking = new Set(used.flatMap((it) => (it !== undefined && it !== '' && !offered.includes(it) ? [it] : [])));
+  return Object.fromEntries([...lacking].sort().map((it) => [it, candidate]));
 }
 
 function servicesOf({ service }: InitFlags, source: Seen, namespaces: readonly string[]): DraftService[] {

@@ -12,6 +12,7 @@ import { apiServices } from './apis/api-services.js';
 import { backupVersions } from './apis/backup-versions.js';
 import { clientCalls } from './apis/client-calls.js';
 import { definitions } from './apis/definitions.js';
+import { dryRun } from './apis/dry-run.js';
 import { helmReleases } from './apis/helm-releases.js';
 import { manifestFiles } from './apis/manifest-files.js';
 import { operators } from './apis/operators.js';
@@ -47,6 +48,7 @@ export const checks: readonly Check[] = [
   removedApis,
   helmReleases,
   manifestFiles,
+  dryRun,
   clientCalls,
   backupVersions,
   strictAddresses,

@@ -186,7 +186,8 @@ function expected(data: PlaybookData, source: ClusterInventory, converted: Reado
   return found;
 }
 
-function travels(kind: Kind, object: KubeObject): boolean {
+/** What a restore brings of the kinds that it brings. */
+export function travels(kind: Kind, object: KubeObject): boolean {
   const { name, ownerReferences, labels } = object.metadata;
   if (ownerReferences?.some((it) => it.controller)) return false;
   if (labels?.['velero.io/exclude-from-backup'] === 'true') return false;

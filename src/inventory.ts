@@ -1,4 +1,4 @@
-import type { Disk, Kind, KubeObject, LoadBalancer, RightAnswer, ServedKind } from './ports.js';
+import type { Disk, Kind, KubeObject, LoadBalancer, Right, RightAnswer, ServedKind } from './ports.js';
 
 /** One side as it was seen: plain JSON. Secret values are never in it. */
 export interface ClusterInventory {
@@ -14,6 +14,95 @@ export interface ClusterInventory {
   rights: RightAnswer[];
   /** kinds that were read from all namespaces; others only from those of the move and of the cluster's own parts */
   everywhere?: Kind[];
+  /** what else tells which APIs are used: see each */
+  evidence?: Evidence;
+  /** what the target's server said to each object as it will arrive; absent when nobody asked it */
+  dryRun?: DryRun;
+}
+
+/** Witnesses beside the objects themselves. One that is absent was not asked; one that could not be read says why. */
+export interface Evidence {
+  helm?: { releases: HelmRelease[]; unread: Unread[] };
+  manifests?: Manifests;
+  calls?: Calls;
+}
+
+export interface Unread {
+  what: string;
+  why: string;
+}
+
+/** One object as a manifest names it; nothing else of the manifest is kept. */
+export interface Written {
+  apiVersion: string;
+  kind: string;
+  namespace?: string;
+  name: string;
+  /** from 1 */
+  line: number;
+}
+
+/** The revision of a release from which the next `helm upgrade` starts. */
+export interface HelmRelease {
+  name: string;
+  namespace: string;
+  revision: number;
+  /** `deployed`, `failed`, ... */
+  status: string;
+  /** `secret shop/sh.helm.release.v1.web.v3` */
+  storedIn: string;
+  writes: Written[];
+}
+
+/** Files that somebody will apply to the target. */
+export interface Manifests {
+  /** the folder, as it was named */
+  from: string;
+  files: number;
+  objects: (Written & { file: string })[];
+  /** kinds that definitions among the files bring: `group/version/Kind` */
+  defines: string[];
+  /** files of charts: their text is no manifest until it is rendered */
+  templates: string[];
+  unread: Unread[];
+}
+
+/** Requests by version, as one API server of the side has counted them since it started. */
+export interface Calls {
+  /** ISO 8601, UTC */
+  since?: string;
+  counted: CallCount[];
+  unread?: string;
+}
+
+export interface CallCount {
+  group: string;
+  version: string;
+  /** plural, with a subresource as in `ingresses/status` */
+  resource: string;
+  /** requests by verb as the metric has it: GET, LIST, PUT, ... */
+  verbs: Record<string, number>;
+}
+
+export interface DryRun {
+  answers: DryRunAnswer[];
+  /** rights without which some objects could not be asked about */
+  lacks: Right[];
+}
+
+export interface DryRunAnswer {
+  /** `deployment shop/web` */
+  about: string;
+  /** in which it was put to the server */
+  apiVersion: string;
+  answer: 'taken' | 'refused' | 'unknown';
+  /** the server's words, or why it could not be asked */
+  why?: string;
+  /** HTTP status of a refusal */
+  status?: number;
+  warnings: string[];
+  /** the namespace in which it was asked, where its own is not there yet */
+  standIn?: string;
 }
 
 /** What something that ran in the target, or was put to it and not kept, has told. */

@@ -24,7 +24,7 @@ const MAY: Record<string, readonly string[]> = {
 const HOMES: Record<string, readonly RegExp[]> = {
   commander: [/^src\/cli\//],
   listr2: [/^src\/cli\/views\//],
-  yaml: [/^checks\/config-maps\.ts$/, /^src\/playbook\.ts$/, /^src\/data\.ts$/, /^src\/cli\//, /^src\/twin\//],
+  yaml: [/^checks\/config-maps\.ts$/, /^src\/playbook\.ts$/, /^src\/data\.ts$/, /^src\/manifests\.ts$/, /^src\/cli\//, /^src\/twin\//],
   zod: [/^src\/playbook\.ts$/, /^src\/cli\//],
   '@kubernetes/client-node': [/^src\/kube\//, /^src\/cli\/init\.ts$/, /^src\/cli\/commands\/init\.ts$/],
   '@alicloud/openapi-core': [/^src\/alibaba\//],

@@ -22,6 +22,10 @@ export interface TerseSide {
   /** custom kinds beside the built-in ones: `Rollout.argoproj.io/v1alpha1` */
   alsoServes?: string[];
   rights?: RightAnswer[];
+  /** what is left out was read and holds nothing; `{}` for a side where nobody asked */
+  evidence?: ClusterInventory['evidence'];
+  /** null: nobody asked */
+  dryRun?: ClusterInventory['dryRun'] | null;
   /** `[]` for an identity that may read single namespaces only; else every kind was read from all */
   everywhere?: Kind[];
 }
@@ -83,6 +87,9 @@ export function worldOf(terse: TerseWorld, kinds: { source?: Kind[]; target?: Ki
   };
 }
 
+const NOTHING_MORE: NonNullable<ClusterInventory['evidence']> = { helm: { releases: [], unread: [] }, calls: { counted: [] } };
+const TAKEN: NonNullable<ClusterInventory['dryRun']> = { answers: [], lacks: [] };
+
 function sideOf(side: string, terse: TerseSide, kinds: Kind[]): ClusterInventory {
   const version = terse.version ?? '';
   const served = terse.served ?? [...discoveryOf(Number(version.split('.')[1]) || 0), ...(terse.alsoServes ?? []).map(customKind)];
@@ -94,7 +101,7 @@ function sideOf(side: string, terse: TerseSide, kinds: Kind[]): ClusterInventory
     const [kind, object] = objectOf(it, served);
     (objects[kind] ??= []).push(object);
   }
-  return { context: side, uid: terse.uid ?? '', version, server: `https://${side}`, served, objects, unseen, rights: terse.rights ?? [], everywhere: terse.everywhere ?? Object.keys(objects) };
+  return { context: side, uid: terse.uid ?? '', version, server: `https://${side}`, served, objects, unseen, rights: terse.rights ?? [], everywhere: terse.everywhere ?? Object.keys(objects), evidence: terse.evidence ?? NOTHING_MORE, ...(terse.dryRun !== null && { dryRun: terse.dryRun ?? TAKEN }) };
 }
 
 /** `is: Ingress.extensions shop/legacy` where the kind alone is not enough; without a group the first served one is meant. */
@@ -185,7 +192,7 @@ function settled({ version, context, objects }: SeedSide): ClusterInventory {
     const ready = it['spec']?.replicas;
     (byKind[kindServed({ kind: it.kind, group })] ??= []).push(typeof ready === 'number' ? { ...it, status: { readyReplicas: ready } } : it);
   }
-  return { context, uid: `uid-${context}`, version, server: `https://${context}`, served, objects: byKind, unseen: [], rights: [], everywhere: Object.keys(byKind) };
+  return { context, uid: `uid-${context}`, version, server: `https://${context}`, served, objects: byKind, unseen: [], rights: [], everywhere: Object.keys(byKind), evidence: NOTHING_MORE, dryRun: TAKEN };
 }
 
 /** The members that the source's controller keeps in a shared group: each node, at the node port of the Service. */

@@ -16,6 +16,7 @@ export const clientCalls: Check = {
   asks: 'Does a running client call an API version that the target does not serve?',
   before: 'data',
   severity: 'warn',
+  when: ['data'],
   reads: {},
   hint: {
     why: 'An ingress controller, an operator or a script that is built for a removed version gets 404 on the target, and nothing in its objects shows that beforehand.',
@@ -43,7 +44,7 @@ export const clientCalls: Check = {
 /** Written or watched by parts of Kubernetes itself, each release in its own version. */
 const OWN: ReadonlySet<string> = new Set([
   'cronjobs', 'poddisruptionbudgets', 'endpointslices', 'events', 'leases', 'flowschemas', 'prioritylevelconfigurations',
-  'csistoragecapacities', 'csinodes', 'csidrivers', 'volumeattachments', 'runtimeclasses', 'apiservices',
+  'csistoragecapacities', 'csinodes', 'csidrivers', 'volumeattachments', 'runtimeclasses',
 ]);
 const SWEEPING: ReadonlySet<string> = new Set(['LIST', 'WATCH', 'WATCHLIST', 'GET']);
 

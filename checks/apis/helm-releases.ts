@@ -34,7 +34,7 @@ export const helmReleases: Check = {
     const findings = helm.releases.flatMap((it) => ofRelease(it, sight));
     const [missed] = helm.unread;
     if (missed && findings.length === 0) throw new Unknown(`source: ${missed.what}: ${missed.why}`);
-    return [...findings, ...helm.unread.map(({ what, why }): Finding => ({ about: what, severity: 'warn', saw: why, want: 'to be read', fix: 'Grant list and get on Secrets and ConfigMaps in that namespace.' }))];
+    return [...findings, ...helm.unread.map(({ what, why }): Finding => ({ about: what, severity: 'warn', saw: why, want: 'to be read', fix: 'Let this identity list and get Secrets and ConfigMaps there, or look for yourself with `helm get manifest`.' }))];
   },
 };
 

@@ -2,9 +2,10 @@ import { Unknown, type Check, type Finding, type SideSight, type Sight } from '.
 import { CONVERSIONS } from '../../src/convert.js';
 import { NEVER_TRAVELS } from '../../src/data.js';
 import { kindOf } from '../../src/objects.js';
-import type { Kind, KubeObject, ServedKind } from '../../src/ports.js';
+import type { Kind, KubeObject } from '../../src/ports.js';
 import { kindServed } from '../../src/preflight.js';
 import { about, some } from '../about.js';
+import { mending, servesExactly, versionOf } from '../written.js';
 
 /**
  * The question is not whether a version is deprecated but whether there is one that both servers serve: an API server
@@ -64,8 +65,6 @@ const MOVED_FROM: Record<Kind, Kind> = {
 };
 const MOVED_TO = Object.fromEntries(Object.entries(MOVED_FROM).map(([to, from]) => [from, to]));
 
-const versionOf = ({ group, version }: Pick<ServedKind, 'group' | 'version'>) => (group ? `${group}/${version}` : version);
-
 /** Every version in which a server gives the kind out, under its older group too. */
 const versions = (side: SideSight, kind: Kind): string[] =>
   side
@@ -97,7 +96,7 @@ function lookAt(kind: Kind, { source, target, namespaces }: Sight): Finding[] {
         ...head,
         severity: 'warn',
         breaks: `the next ${nextWrite(it)} in the target, if it still says ${here[0]}`,
-        fix: `Nothing for the move: the data phase brings it as ${converted}. Then change the file to that version.`,
+        fix: `Nothing for the move: the data phase brings it as ${converted}. Then change the file. ${mending({ apiVersion: here[0] ?? '', kind: it.kind }, target)}`,
       };
     }
     return {
@@ -120,7 +119,7 @@ function seen(side: SideSight, kind: Kind, namespaces: readonly string[], common
 }
 
 function outdatedFile(object: KubeObject, target: SideSight): Finding[] {
-  const applied = appliedAs(object).find(({ apiVersion }) => !servedAs(target, apiVersion, object.kind));
+  const applied = appliedAs(object).find(({ apiVersion }) => !servesExactly(target, { apiVersion, kind: object.kind }));
   if (!applied) return [];
   return [
     {
@@ -129,12 +128,10 @@ function outdatedFile(object: KubeObject, target: SideSight): Finding[] {
       saw: `live object, moves as it is; but applied as ${applied.apiVersion} by ${applied.by}`,
       want: some(versions(target, kindOf(object)), 3),
       breaks: `the next ${nextWrite(object)} in the target`,
-      fix: 'Change the file to a version that the target serves before it is applied there.',
+      fix: `Change the file before it is applied there. ${mending({ apiVersion: applied.apiVersion, kind: object.kind }, target)}`,
     },
   ];
 }
-
-const servedAs = (side: SideSight, apiVersion: string, kind: string) => side.served().some((it) => it.kind === kind && versionOf(it) === apiVersion);
 
 const LAST_APPLIED = 'kubectl.kubernetes.io/last-applied-configuration';
 

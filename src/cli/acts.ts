@@ -3,7 +3,9 @@ import type { SharedService, ShiftArgs } from '../args.js';
 import { MigrateError } from '../errors.js';
 import type { Emit, EndedEvent, PlanRow, SideLine } from '../events.js';
 import type { Engine, RunOutcome } from '../engine.js';
-import type { Inventory } from '../inventory.js';
+import { dryRunOn } from '../dry-run.js';
+import { gatherEvidence } from '../evidence.js';
+import type { Inventory, Manifests } from '../inventory.js';
 import type { Journal } from '../journal.js';
 import { askRights, takeInventory } from '../look.js';
 import { makePlan, rightsNeeded, type Plan } from '../plan.js';
@@ -94,9 +96,20 @@ export interface Looked {
 }
 
 /** One look at everything, a plan if there can be one, and all checks asked. */
-export async function look(playbook: Playbook, world: World): Promise<Looked> {
-  return judge(playbook, await takeInventory(playbook, world, checks), world);
+export async function look(playbook: Playbook, world: World, manifests?: Manifests): Promise<Looked> {
+  const seen = await withAnswers(playbook, await takeInventory(playbook, world, checks), world);
+  return judge(playbook, withManifests(seen, manifests), world);
 }
+
+/** What only matters to objects that move: other witnesses of their versions, and what the target says to them. */
+async function withAnswers(playbook: Playbook, seen: Inventory, world: World): Promise<Inventory> {
+  if (!playbook.data) return seen;
+  const [evidence, dryRun] = await Promise.all([gatherEvidence(world.source, playbook.data.namespaces), dryRunOn(world, playbook, seen)]);
+  return { ...seen, source: { ...seen.source, evidence }, target: { ...seen.target, dryRun } };
+}
+
+const withManifests = (seen: Inventory, manifests: Manifests | undefined): Inventory =>
+  manifests ? { ...seen, source: { ...seen.source, evidence: { ...seen.source.evidence, manifests } } } : seen;
 
 async function judge(playbook: Playbook, seen: Inventory, world?: World): Promise<Looked> {
   let plan: Plan | undefined;
@@ -131,11 +144,12 @@ export function planRows(plan: Plan, kinds: StepKinds): PlanRow[] {
   });
 }
 
-export const preflightAct: Act<CommonOptions & { inventory?: Inventory }> = async (options, io) => {
+export const preflightAct: Act<CommonOptions & { inventory?: Inventory; manifests?: Manifests }> = async (options, io) => {
   const began = performance.now();
   const { tap, counter } = counting(options.onCall);
   try {
-    const looked = options.inventory ? await judge(options.playbook, options.inventory) : await look(options.playbook, await open(options, tap, PATIENCE_LOOKING));
+    const { playbook, inventory, manifests } = options;
+    const looked = inventory ? await judge(playbook, withManifests(inventory, manifests)) : await look(playbook, await open(options, tap, PATIENCE_LOOKING), manifests);
     const tookMs = performance.now() - began;
     io.emit(preflightEvent(looked, tookMs, counter.reads));
     if (looked.planError) return endedBy(looked.planError, io.emit, { touched: false, now: NOTHING });

@@ -67,7 +67,10 @@ export function commands(host: Host): Command {
   add('preflight', LOOK, 'find what works in the source and will break in the target, with evidence', playbookFlag, worldFlags, (it) => screenFlags(it, { formats: ['text', 'json', 'junit', 'sarif', 'markdown'] }))
     .argument('[playbook]', 'file or name')
     .addOption(inventoryFlag())
-    .action((typed, flags) => perform({ command: 'preflight' }, flags, async (io) => (await import('./acts.js')).preflightAct({ ...(await load(typed, flags, io)), ...(await captured(flags)) }, io)));
+    .addOption(new Option('--manifests <folder>', 'judge the manifests in it too: plain YAML or JSON, or what kustomize and helm rendered').env('MIGRATE_MANIFESTS'))
+    .action((typed, flags) =>
+      perform({ command: 'preflight' }, flags, async (io) => (await import('./acts.js')).preflightAct({ ...(await load(typed, flags, io)), ...(await captured(flags)), ...(await written(flags)) }, io)),
+    );
 
   add('plan', LOOK, 'ordered steps, what each changes, how each is undone, and the shares that can be reached', playbookFlag, worldFlags, (it) => screenFlags(it, { file: 'the plan' }))
     .argument('[playbook]', 'file or name')
@@ -156,6 +159,10 @@ async function captured({ inventory }: { inventory?: string }) {
   return inventory === undefined ? {} : { inventory: (await import('./worlds.js')).readInventory(inventory) };
 }
 
+async function written({ manifests }: { manifests?: string }) {
+  return manifests === undefined ? {} : { manifests: (await import('./manifests.js')).readManifests(manifests) };
+}
+
 /** The playbook and what all bodies share. */
 async function load(typed: string | undefined, flags: Flags, io: Io): Promise<CommonOptions> {
   const file = findPlaybook(typed ?? flags.playbook);
@@ -195,7 +202,7 @@ function help(program: Command): void {
   examples(of('init'), ['asks for what it can not see', 'migrate init --source ack-120 --target ack-136'], ['no questions', 'migrate init --source ack-120 --target ack-136 --namespaces shop,pay --service shop/web --file shop.yaml']);
   examples(of('validate'), ['all complaints at once', 'migrate validate playbooks/shop.yaml']);
   examples(of('inventory'), ['one file to plan, check and rehearse with, offline', 'migrate inventory -o shop.inventory.json']);
-  examples(of('preflight'), ['both clusters, read only', 'migrate preflight'], ['for a code scanning page', 'migrate preflight -o sarif > preflight.sarif'], ['to paste into a ticket', 'migrate preflight -o markdown']);
+  examples(of('preflight'), ['both clusters, read only', 'migrate preflight'], ['and what Git will apply to the target', 'migrate preflight --manifests deploy/'], ['for a code scanning page', 'migrate preflight -o sarif > preflight.sarif'], ['to paste into a ticket', 'migrate preflight -o markdown']);
   examples(of('plan'), ['to read', 'migrate plan'], ['to review, and to run later', 'migrate plan -o plan.json']);
   examples(of('rehearse'), ['a whole move, nothing real is touched', 'migrate rehearse shop'], ['there and all the way back, with faults', 'migrate rehearse shop --back --fault all --seed 7'], ['on a twin of your own clusters', 'migrate rehearse --inventory shop.inventory.json']);
   examples(of('run'), ['what was reviewed', 'migrate run plan.json'], ['only the data', 'migrate run --phase data'], ['from CI', 'migrate run plan.json --yes -o json']);

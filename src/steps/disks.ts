@@ -16,7 +16,14 @@ const TAG = 'migrate-id';
 const DEADLINE_MS = 6 * 3_600_000;
 
 const idOf = ({ mark }: StepContext, disk: string, what: string) => `${mark}/${disk}/${what}`;
-const tokenOf = (id: string) => createHash('sha256').update(id).digest('hex').slice(0, 64);
+
+/** Drawn once for each time a step is begun: a token that was used before an undo still means what was deleted then. */
+export interface Drawn {
+  nonce: string;
+}
+
+const draw = ({ world, step }: StepContext): Drawn => ({ nonce: `${step.id} ${world.clock.now()}` });
+const tokenOf = (id: string, { nonce }: Drawn) => createHash('sha256').update(`${id} ${nonce}`).digest('hex').slice(0, 64);
 const named = (id: string) => `migrate-${id.replaceAll('/', '-')}`;
 
 /** The one snapshot or disk with our tag. Two would mean that a token did not hold: then we touch neither. */
@@ -32,21 +39,21 @@ function only<T extends { id: string }>(found: T[], id: string): T | undefined {
 const findSnapshot = async (cloud: Cloud, region: string, id: string) => only(await cloud.snapshots(region, { key: TAG, value: id }), id);
 const findDisk = async (cloud: Cloud, region: string, id: string) => only(await cloud.disks(region, { key: TAG, value: id }), id);
 
-export const snapshot: StepKind<SnapshotArgs, Record<string, never>> = {
+export const snapshot: StepKind<SnapshotArgs, Drawn> = {
   kind: 'snapshot',
   title: ({ claim, disk }) => `${claim}: snapshot of ${disk}`,
   wayBack: () => 'deletes the snapshot',
   rights: () => ({}),
 
-  async check({ claim, disk, region }, { world }) {
-    await mustExist(await world.cloud.disk(region, disk), claim, disk, region);
-    return {};
+  async check({ claim, disk, region }, context) {
+    await mustExist(await context.world.cloud.disk(region, disk), claim, disk, region);
+    return draw(context);
   },
 
-  async apply({ disk, region }, _before, context) {
+  async apply({ disk, region }, before, context) {
     const id = idOf(context, disk, 'snapshot');
     if (await findSnapshot(context.world.cloud, region, id)) return;
-    await context.world.cloud.createSnapshot({ region, disk, name: named(id), token: tokenOf(id), tags: { [TAG]: id } });
+    await context.world.cloud.createSnapshot({ region, disk, name: named(id), token: tokenOf(id, before), tags: { [TAG]: id } });
   },
 
   async verify({ disk, region }, _before, context) {
@@ -59,23 +66,23 @@ export const snapshot: StepKind<SnapshotArgs, Record<string, never>> = {
   },
 };
 
-export const copySnapshot: StepKind<CopyArgs, Record<string, never>> = {
+export const copySnapshot: StepKind<CopyArgs, Drawn> = {
   kind: 'copy-snapshot',
   title: ({ claim, toRegion, sizeGiB }) => `${claim}: copied to ${toRegion} (${sizeGiB} GiB)`,
   wayBack: () => 'deletes the copy',
   rights: () => ({}),
 
-  async check() {
-    return {};
+  async check(_args, context) {
+    return draw(context);
   },
 
-  async apply({ disk, region, toRegion, kmsKey }, _before, context) {
+  async apply({ disk, region, toRegion, kmsKey }, before, context) {
     const { cloud } = context.world;
     const id = idOf(context, disk, 'copy');
     if (await findSnapshot(cloud, toRegion, id)) return;
     const from = await findSnapshot(cloud, region, idOf(context, disk, 'snapshot'));
     if (!from) throw gone(`The snapshot of ${disk}`, region);
-    await cloud.copySnapshot({ region, snapshot: from.id, toRegion, name: named(id), token: tokenOf(id), tags: { [TAG]: id }, ...(kmsKey && { kmsKey }) });
+    await cloud.copySnapshot({ region, snapshot: from.id, toRegion, name: named(id), token: tokenOf(id, before), tags: { [TAG]: id }, ...(kmsKey && { kmsKey }) });
   },
 
   async verify({ disk, toRegion }, _before, context) {
@@ -88,17 +95,17 @@ export const copySnapshot: StepKind<CopyArgs, Record<string, never>> = {
   },
 };
 
-export const createDisk: StepKind<DiskArgs, Record<string, never>> = {
+export const createDisk: StepKind<DiskArgs, Drawn> = {
   kind: 'create-disk',
   title: ({ claim, category, zone, sizeGiB }) => `${claim}: new ${category} disk in ${zone} (${sizeGiB} GiB)`,
   wayBack: () => 'deletes the new disk',
   rights: () => ({}),
 
-  async check() {
-    return {};
+  async check(_args, context) {
+    return draw(context);
   },
 
-  async apply(args, _before, context) {
+  async apply(args, before, context) {
     const { cloud } = context.world;
     const id = idOf(context, args.disk, 'disk');
     if (await findDisk(cloud, args.region, id)) return;
@@ -113,7 +120,7 @@ export const createDisk: StepKind<DiskArgs, Record<string, never>> = {
       encrypted,
       snapshot: from.id,
       name: named(id),
-      token: tokenOf(id),
+      token: tokenOf(id, before),
       tags: { [TAG]: id },
       ...(performanceLevel && { performanceLevel }),
       ...(kmsKey && { kmsKey }),

@@ -33,20 +33,30 @@ const { metafile } = await build({
   legalComments: 'none',
   logLevel: 'warning',
   // What is CommonJS inside asks for node's own modules by `require`.
-  banner: { js: "import { createRequire as requireFrom } from 'node:module';const require = requireFrom(import.meta.url);" },
+  banner: {
+    js: "import { createRequire as requireFrom } from 'node:module';const require = requireFrom(import.meta.url);",
+  },
 });
 writeFileSync(path.join(out, 'THIRD-PARTY-LICENSES.txt'), notices(Object.keys(metafile.inputs)));
 
 /** The licence of every package that something was bundled from: most ask to go with each copy. */
 function notices(inputs) {
-  const folders = new Set(inputs.map((it) => /^(?:.*\/)?node_modules\/(?:@[^/]+\/)?[^/]+/.exec(it)?.[0]).filter(Boolean));
-  return [...folders].toSorted((a, b) => a.localeCompare(b, 'en')).map(notice).join('\n');
+  const folders = new Set(
+    inputs.map((it) => /^(?:.*\/)?node_modules\/(?:@[^/]+\/)?[^/]+/.exec(it)?.[0]).filter(Boolean),
+  );
+  return [...folders]
+    .toSorted((a, b) => a.localeCompare(b, 'en'))
+    .map(notice)
+    .join('\n');
 }
 
 function notice(folder) {
   const about = JSON.parse(readFileSync(path.join(root, folder, 'package.json'), 'utf8'));
   const files = readdirSync(path.join(root, folder)).filter((it) => /^(licen[cs]e|notice|copying)/i.test(it));
   const texts = files.map((it) => readFileSync(path.join(root, folder, it), 'utf8').trim());
-  const licence = typeof about.license === 'string' ? about.license : (about.license?.type ?? about.licenses?.[0]?.type ?? 'see its repository');
+  const licence =
+    typeof about.license === 'string'
+      ? about.license
+      : (about.license?.type ?? about.licenses?.[0]?.type ?? 'see its repository');
   return [`${about.name} ${about.version} (${licence})`, ...texts, ''].join('\n\n');
 }

@@ -11,7 +11,10 @@ import { parseArgs } from 'node:util';
  * some were. Tests that need real servers lie in a folder `real` and run only when DIR is that folder. It is a failure when a test
  * fails, when the runner does, and when no test ran at all.
  */
-const { values, positionals } = parseArgs({ allowPositionals: true, options: { counts: { type: 'string' }, match: { type: 'string' } } });
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: { counts: { type: 'string' }, match: { type: 'string' } },
+});
 const folder = positionals[0] ?? 'build/test';
 const files = existsSync(folder) && statSync(folder).isDirectory() ? find(folder) : [];
 if (files.length === 0) {

@@ -42,9 +42,19 @@ const playbook = (name: string, from: string | RegExp, to: string, hides: string
   return { name: `playbook-${name}`, args: ['validate', 'shop.yaml'], exit: 2, files: { 'shop.yaml': text }, hides };
 };
 
-const whole = (name: string, text: string): Bad => ({ name: `playbook-${name}`, args: ['validate', 'shop.yaml'], exit: 2, files: { 'shop.yaml': text } });
+const whole = (name: string, text: string): Bad => ({
+  name: `playbook-${name}`,
+  args: ['validate', 'shop.yaml'],
+  exit: 2,
+  files: { 'shop.yaml': text },
+});
 
-const flags = (name: string, ...args: string[]): Bad => ({ name: `flags-${name}`, args, exit: 2, files: { 'migrate.yaml': GOOD } });
+const flags = (name: string, ...args: string[]): Bad => ({
+  name: `flags-${name}`,
+  args,
+  exit: 2,
+  files: { 'migrate.yaml': GOOD },
+});
 
 const KUBECONFIG = (server: string) => `apiVersion: v1
 kind: Config
@@ -59,7 +69,12 @@ contexts:
   - { name: plugged, context: { cluster: one, user: plugin } }
 `;
 
-const kubeconfig = (name: string, text: string | undefined, edit: (playbook: string) => string = (it) => it, args: string[] = ['preflight']): Bad => ({
+const kubeconfig = (
+  name: string,
+  text: string | undefined,
+  edit: (playbook: string) => string = (it) => it,
+  args: string[] = ['preflight'],
+): Bad => ({
   name: `kubeconfig-${name}`,
   args: [...args, '--kubeconfig', 'config'],
   exit: 2,
@@ -95,13 +110,23 @@ const cases: Bad[] = [
   playbook('disks-unknown', '[shop] }', '[shop], disks: copies }'),
   playbook('namespaces-empty', '[shop] }', '[] }'),
   playbook('data-is-a-list', 'data: { namespaces: [shop] }', 'data: [shop]'),
-  playbook('waiver-without-end', 'data:', 'preflight: { waive: [{ check: rights, about: x, because: y, owner: me, until: soon }] }\ndata:'),
+  playbook(
+    'waiver-without-end',
+    'data:',
+    'preflight: { waive: [{ check: rights, about: x, because: y, owner: me, until: soon }] }\ndata:',
+  ),
   playbook('key-twice', 'kind: Playbook', 'kind: Playbook\nkind: Playbook'),
   playbook('not-yaml', 'source: { context: old }', 'source: { context: old'),
   playbook('wide-characters', 'name: shop', 'name: 商城'),
   whole('empty', ''),
   whole('a-list', '- shop\n'),
-  whole('many-complaints', GOOD.replace('kind: Playbook', 'kind: Book').replace('hold: 10m', 'hold: soon').replace('port: 80', 'port: web').replace('[shop]', '[Shop!]')),
+  whole(
+    'many-complaints',
+    GOOD.replace('kind: Playbook', 'kind: Book')
+      .replace('hold: 10m', 'hold: soon')
+      .replace('port: 80', 'port: web')
+      .replace('[shop]', '[Shop!]'),
+  ),
 
   flags('no-such-command', 'pln'),
   flags('no-such-command-at-all', 'frobnicate'),
@@ -122,41 +147,123 @@ const cases: Bad[] = [
   flags('seed-not-a-number', 'rehearse', '--seed', 'x'),
   flags('language-unknown', 'validate', '--lang', 'de'),
   { ...flags('as-json', 'shift', '--to', '101', '-o', 'json'), name: 'flags-as-json' },
-  { name: 'flags-format-in-environment', args: ['plan'], env: { MIGRATE_OUTPUT: 'xml' }, exit: 2, files: { 'migrate.yaml': GOOD } },
+  {
+    name: 'flags-format-in-environment',
+    args: ['plan'],
+    env: { MIGRATE_OUTPUT: 'xml' },
+    exit: 2,
+    files: { 'migrate.yaml': GOOD },
+  },
 
   { name: 'files-no-playbook', args: ['plan'], exit: 2 },
   { name: 'files-playbook-misspelt', args: ['plan', 'shp'], exit: 2, files: { 'playbooks/shop.yaml': GOOD } },
-  { name: 'files-playbook-a-directory', args: ['validate', 'playbooks'], exit: 2, files: { 'playbooks/shop.yaml': GOOD } },
+  {
+    name: 'files-playbook-a-directory',
+    args: ['validate', 'playbooks'],
+    exit: 2,
+    files: { 'playbooks/shop.yaml': GOOD },
+  },
   { name: 'files-plan-not-json', args: ['run', 'plan.json'], exit: 2, files: { 'plan.json': 'steps: []' } },
-  { name: 'files-plan-edited', args: ['run', 'plan.json'], exit: 2, files: { 'plan.json': '{"schemaVersion":1,"name":"shop","digest":"0000","takenAt":"2026-01-01T00:00:00Z","steps":[],"shares":[],"notes":[]}' } },
+  {
+    name: 'files-plan-edited',
+    args: ['run', 'plan.json'],
+    exit: 2,
+    files: {
+      'plan.json':
+        '{"schemaVersion":1,"name":"shop","digest":"0000","takenAt":"2026-01-01T00:00:00Z","steps":[],"shares":[],"notes":[]}',
+    },
+  },
   { name: 'files-plan-missing', args: ['run', 'plan.json'], exit: 2 },
-  { name: 'files-inventory-of-something-else', args: ['preflight', '--inventory', 'package.json'], exit: 2, files: { 'migrate.yaml': GOOD, 'package.json': '{"name":"x"}' } },
+  {
+    name: 'files-inventory-of-something-else',
+    args: ['preflight', '--inventory', 'package.json'],
+    exit: 2,
+    files: { 'migrate.yaml': GOOD, 'package.json': '{"name":"x"}' },
+  },
   { name: 'files-no-world', args: ['rehearse'], exit: 2, files: { 'migrate.yaml': GOOD } },
-  { name: 'files-world-empty', args: ['rehearse'], exit: 2, files: { 'migrate.yaml': GOOD, 'migrate.world.yaml': 'source: { version: v1.20.15, objects: [] }\n' } },
-  { name: 'files-init-would-overwrite', args: ['init', '--source', 'old', '--target', 'new'], exit: 2, files: { 'migrate.yaml': GOOD } },
-  { name: 'files-lock-broken', args: ['run', '--yes', '--kubeconfig', 'config'], exit: 5, files: { 'migrate.yaml': GOOD, config: KUBECONFIG('https://127.0.0.1:1'), ...LEFT_LOCK } },
-  { name: 'files-journal-broken', args: ['status', '--kubeconfig', 'config'], exit: 1, files: { 'migrate.yaml': GOOD, '.migrate/shop/journal.jsonl': '{"seq":1\n{"seq":2,"at":"2026-01-01T00:00:00Z","type":"completed"}\n' } },
+  {
+    name: 'files-world-empty',
+    args: ['rehearse'],
+    exit: 2,
+    files: { 'migrate.yaml': GOOD, 'migrate.world.yaml': 'source: { version: v1.20.15, objects: [] }\n' },
+  },
+  {
+    name: 'files-init-would-overwrite',
+    args: ['init', '--source', 'old', '--target', 'new'],
+    exit: 2,
+    files: { 'migrate.yaml': GOOD },
+  },
+  {
+    name: 'files-lock-broken',
+    args: ['run', '--yes', '--kubeconfig', 'config'],
+    exit: 5,
+    files: { 'migrate.yaml': GOOD, config: KUBECONFIG('https://127.0.0.1:1'), ...LEFT_LOCK },
+  },
+  {
+    name: 'files-journal-broken',
+    args: ['status', '--kubeconfig', 'config'],
+    exit: 1,
+    files: {
+      'migrate.yaml': GOOD,
+      '.migrate/shop/journal.jsonl': '{"seq":1\n{"seq":2,"at":"2026-01-01T00:00:00Z","type":"completed"}\n',
+    },
+  },
 
   kubeconfig('missing', undefined),
   kubeconfig('not-yaml', 'apiVersion: v1\nusers: [{ name: me, user: { token: canary-token'),
   kubeconfig('unknown-context', KUBECONFIG('https://127.0.0.1:1'), (it) => it.replace('context: old', 'context: odl')),
-  kubeconfig('context-without-cluster', KUBECONFIG('https://127.0.0.1:1'), (it) => it.replace('context: old', 'context: nowhere')),
-  kubeconfig('run-with-unknown-context', KUBECONFIG('https://127.0.0.1:1'), (it) => it.replace('context: new', 'context: newer'), ['run', '--yes']),
-  { ...kubeconfig('plugin-missing', KUBECONFIG('https://127.0.0.1:1'), (it) => it.replace('context: old', 'context: plugged')), exit: 1 },
-  { name: 'kubeconfig-init-asks-nobody', args: ['init', '--kubeconfig', 'config'], exit: 2, files: { config: KUBECONFIG('https://127.0.0.1:1') } },
-  { name: 'kubeconfig-init-context-misspelt', args: ['init', '--kubeconfig', 'config', '--source', 'otter', '--target', 'new'], exit: 2, files: { config: KUBECONFIG('https://127.0.0.1:1') } },
-  { name: 'kubeconfig-init-same-context', args: ['init', '--kubeconfig', 'config', '--source', 'old', '--target', 'old'], exit: 2, files: { config: KUBECONFIG('https://127.0.0.1:1') } },
+  kubeconfig('context-without-cluster', KUBECONFIG('https://127.0.0.1:1'), (it) =>
+    it.replace('context: old', 'context: nowhere'),
+  ),
+  kubeconfig(
+    'run-with-unknown-context',
+    KUBECONFIG('https://127.0.0.1:1'),
+    (it) => it.replace('context: new', 'context: newer'),
+    ['run', '--yes'],
+  ),
+  {
+    ...kubeconfig('plugin-missing', KUBECONFIG('https://127.0.0.1:1'), (it) =>
+      it.replace('context: old', 'context: plugged'),
+    ),
+    exit: 1,
+  },
+  {
+    name: 'kubeconfig-init-asks-nobody',
+    args: ['init', '--kubeconfig', 'config'],
+    exit: 2,
+    files: { config: KUBECONFIG('https://127.0.0.1:1') },
+  },
+  {
+    name: 'kubeconfig-init-context-misspelt',
+    args: ['init', '--kubeconfig', 'config', '--source', 'otter', '--target', 'new'],
+    exit: 2,
+    files: { config: KUBECONFIG('https://127.0.0.1:1') },
+  },
+  {
+    name: 'kubeconfig-init-same-context',
+    args: ['init', '--kubeconfig', 'config', '--source', 'old', '--target', 'old'],
+    exit: 2,
+    files: { config: KUBECONFIG('https://127.0.0.1:1') },
+  },
 ];
 
 const GOLDEN = path.join(ROOT, 'test', 'golden', 'bad');
 
-test('what is wrong is named with its place, why, and what to do, and nothing is left behind', { concurrency: 3 }, async (t) => {
-  await Promise.all(cases.map((one) => t.test(one.name, () => check(one))));
-  assert.ok(cases.length >= 60);
-  if (process.env['UPDATE_GOLDEN']) return;
-  const known = new Set(cases.map((it) => `${it.name}.txt`).concat('kubeconfig-nobody-answers.txt'));
-  assert.deepEqual(readdirSync(GOLDEN).filter((it) => !known.has(it)), [], 'a golden file without its case');
-});
+test(
+  'what is wrong is named with its place, why, and what to do, and nothing is left behind',
+  { concurrency: 3 },
+  async (t) => {
+    await Promise.all(cases.map((one) => t.test(one.name, () => check(one))));
+    assert.ok(cases.length >= 60);
+    if (process.env['UPDATE_GOLDEN']) return;
+    const known = new Set(cases.map((it) => `${it.name}.txt`).concat('kubeconfig-nobody-answers.txt'));
+    assert.deepEqual(
+      readdirSync(GOLDEN).filter((it) => !known.has(it)),
+      [],
+      'a golden file without its case',
+    );
+  },
+);
 
 test('a cluster that does not answer is named, after a short wait', async () => {
   // A port that was just free: whoever listens there next is not us.
@@ -167,10 +274,15 @@ test('a cluster that does not answer is named, after a short wait', async () => 
     });
   });
   const server = `https://127.0.0.1:${port}`;
-  await check({ ...kubeconfig('nobody-answers', KUBECONFIG(server)), exit: 1 }, (text) => text.replaceAll(server, 'https://127.0.0.1:PORT'));
+  await check({ ...kubeconfig('nobody-answers', KUBECONFIG(server)), exit: 1 }, (text) =>
+    text.replaceAll(server, 'https://127.0.0.1:PORT'),
+  );
 });
 
-async function check({ name, args, files, env, exit, hides = [] }: Bad, plain: (text: string) => string = (it) => it): Promise<void> {
+async function check(
+  { name, args, files, env, exit, hides = [] }: Bad,
+  plain: (text: string) => string = (it) => it,
+): Promise<void> {
   const place = new Place(files);
   try {
     const before = place.files();
@@ -179,7 +291,12 @@ async function check({ name, args, files, env, exit, hides = [] }: Bad, plain: (
     for (const hidden of hides) assert.ok(!shown.includes(hidden), `${hidden} was shown`);
     assert.deepEqual(place.files(), before, 'files were left behind');
     assert.ok(!shown.includes('\u001b'), 'colour where nobody sees it');
-    compare(path.join(GOLDEN, `${name}.txt`), plain(shown).replaceAll(place.dir, 'DIR').replace(/"at":"[^"]+"/g, '"at":"NOW"'));
+    compare(
+      path.join(GOLDEN, `${name}.txt`),
+      plain(shown)
+        .replaceAll(place.dir, 'DIR')
+        .replace(/"at":"[^"]+"/g, '"at":"NOW"'),
+    );
     assert.equal(code, exit);
   } finally {
     place.remove();

@@ -12,11 +12,14 @@ import { Place, ROOT } from './cli.js';
 
 /** Code literals in what an operator runs: the twin is not ours to speak for, and the catalogue is what is asked about. */
 function codesUsed(): Set<string> {
-  const files = readdirSync(path.join(ROOT, 'src'), { recursive: true, encoding: 'utf8' }).filter((it) => it.endsWith('.ts') && !it.startsWith('twin/') && it !== path.join('cli', 'catalogue.ts'));
+  const files = readdirSync(path.join(ROOT, 'src'), { recursive: true, encoding: 'utf8' }).filter(
+    (it) => it.endsWith('.ts') && !it.startsWith('twin/') && it !== path.join('cli', 'catalogue.ts'),
+  );
   const found = new Set<string>();
   for (const file of files) {
     const text = readFileSync(path.join(ROOT, 'src', file), 'utf8');
-    for (const [, code] of text.matchAll(/(?:MigrateError\(\s*|code: |\? |: )'([A-Z]+(?:_[A-Z]+)*)'/g)) if (code !== undefined && (code.includes('_') || code === 'BUG' || code === 'USAGE')) found.add(code);
+    for (const [, code] of text.matchAll(/(?:MigrateError\(\s*|code: |\? |: )'([A-Z]+(?:_[A-Z]+)*)'/g))
+      if (code !== undefined && (code.includes('_') || code === 'BUG' || code === 'USAGE')) found.add(code);
     for (const [, code] of text.matchAll(/readText\([^)]*'([A-Z_]+)'/g)) if (code !== undefined) found.add(code);
   }
   return found;
@@ -37,7 +40,18 @@ test('a refusal that comes midway is a stop, and no other code changes', () => {
 
 async function explained(code: string, lang: 'en' | 'zh'): Promise<ExplainedEvent> {
   const events: ExplainedEvent[] = [];
-  await explain(code, { lang }, { emit: (event) => void (event.type === 'explained' && events.push(event)), stopping: () => false, confirm: async () => false, ask: async () => '', interactive: false, note: () => undefined });
+  await explain(
+    code,
+    { lang },
+    {
+      emit: (event) => void (event.type === 'explained' && events.push(event)),
+      stopping: () => false,
+      confirm: async () => false,
+      ask: async () => '',
+      interactive: false,
+      note: () => undefined,
+    },
+  );
   assert.equal(events.length, 1, code);
   return events[0] as ExplainedEvent;
 }
@@ -58,7 +72,11 @@ test('every check and every error is explained in English and in Chinese', async
 
 test('explain is a page of text, offline, in the language asked for', async () => {
   const place = new Place();
-  const [english, chinese, all] = await Promise.all([place.run(['explain', 'lock_held']), place.run(['explain', 'removed-apis'], { MIGRATE_LANG: 'zh' }), place.run(['explain'])]);
+  const [english, chinese, all] = await Promise.all([
+    place.run(['explain', 'lock_held']),
+    place.run(['explain', 'removed-apis'], { MIGRATE_LANG: 'zh' }),
+    place.run(['explain']),
+  ]);
   assert.equal(english.code, 0);
   assert.match(english.stdout, /^LOCK_HELD\n {2}asks .*\n {2}comes to {2}exit 5/);
   assert.match(chinese.stdout, /^removed-apis\n {2}问题/);

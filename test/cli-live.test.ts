@@ -22,12 +22,24 @@ test('a rehearsal as JSON is one described line an event, each shift with its sh
   }
   assert.equal(stderr, '');
   assert.equal(code, 0);
-  const ended = lines.at(-1) as unknown as { type: string; outcome: string; exit: number; requests: { sent: number; failed: number } };
+  const ended = lines.at(-1) as unknown as {
+    type: string;
+    outcome: string;
+    exit: number;
+    requests: { sent: number; failed: number };
+  };
   assert.deepEqual([ended.type, ended.outcome, ended.exit, ended.requests.failed], ['ended', 'done', 0, 0]);
   assert.ok(ended.requests.sent >= 100_000, String(ended.requests.sent));
-  const shares = lines.filter((it) => it['type'] === 'share' && it['clients'] !== undefined) as unknown as { asked: number; reachable: number; measured: number; clients: number }[];
+  const shares = lines.filter((it) => it['type'] === 'share' && it['clients'] !== undefined) as unknown as {
+    asked: number;
+    reachable: number;
+    measured: number;
+    clients: number;
+  }[];
   assert.equal(shares.length, 5);
-  for (const it of shares) for (const figure of ['reachable', 'measured', 'clients'] as const) assert.ok(Math.abs(it[figure] - it.asked) <= 1, JSON.stringify(it));
+  for (const it of shares)
+    for (const figure of ['reachable', 'measured', 'clients'] as const)
+      assert.ok(Math.abs(it[figure] - it.asked) <= 1, JSON.stringify(it));
   assert.deepEqual(place.files(), []);
   place.remove();
 });
@@ -56,7 +68,11 @@ test('Ctrl-C ends a command that only looks at once, with 130 and an ended line'
 });
 
 test('a reader that goes away ends the program quietly', () => {
-  const shown = execFileSync('bash', ['-c', '"$0" "$1" explain | head -1; echo "${PIPESTATUS[0]}"', process.execPath, BIN], { encoding: 'utf8' });
+  const shown = execFileSync(
+    'bash',
+    ['-c', '"$0" "$1" explain | head -1; echo "${PIPESTATUS[0]}"', process.execPath, BIN],
+    { encoding: 'utf8' },
+  );
   assert.match(shown, /^Checks\n0\n$/);
 });
 
@@ -65,9 +81,21 @@ test('the version comes without loading anything, and an old Node is told so', a
   const { version } = JSON.parse(readFileSync(path.join(ROOT, 'package.json'), 'utf8')) as { version: string };
   assert.equal((await place.run(['--version'])).stdout, `${version}\n`);
   const source = readFileSync(BIN, 'utf8');
-  assert.deepEqual([...source.matchAll(/^import .* from '([^']+)'/gm)].map((it) => it[1]), ['node:fs'], 'bin loads more than it needs');
-  place.write('old.mjs', `Object.defineProperty(process.versions, 'node', { value: '18.20.0' }); await import(${JSON.stringify(`file://${BIN}`)});`);
-  const old = await finished((await import('node:child_process')).spawn(process.execPath, ['old.mjs', 'plan'], { cwd: place.dir, stdio: ['ignore', 'pipe', 'pipe'] }));
+  assert.deepEqual(
+    [...source.matchAll(/^import .* from '([^']+)'/gm)].map((it) => it[1]),
+    ['node:fs'],
+    'bin loads more than it needs',
+  );
+  place.write(
+    'old.mjs',
+    `Object.defineProperty(process.versions, 'node', { value: '18.20.0' }); await import(${JSON.stringify(`file://${BIN}`)});`,
+  );
+  const old = await finished(
+    (await import('node:child_process')).spawn(process.execPath, ['old.mjs', 'plan'], {
+      cwd: place.dir,
+      stdio: ['ignore', 'pipe', 'pipe'],
+    }),
+  );
   assert.equal(old.code, 2);
   assert.match(old.stderr, /needs Node\.js 20\.19 or later/);
   place.remove();
@@ -77,7 +105,9 @@ test('help has examples, defaults and variables for every command', async () => 
   const place = new Place();
   const root = await place.run(['--help']);
   assert.equal(root.code, 0);
-  const names = [...root.stdout.matchAll(/^ {2}([a-z]+) (?:\[|<)/gm)].map((it) => it[1] ?? '').filter((it) => it !== 'migrate');
+  const names = [...root.stdout.matchAll(/^ {2}([a-z]+) (?:\[|<)/gm)]
+    .map((it) => it[1] ?? '')
+    .filter((it) => it !== 'migrate');
   assert.equal(names.length, 15);
   const pages = await Promise.all(names.map((it) => place.run([it, '--help'])));
   for (const [index, { code, stdout }] of pages.entries()) {
@@ -96,7 +126,17 @@ test('completion is a script that the shell can read, and completes commands, fl
   place.write('complete.bash', stdout);
   execFileSync('bash', ['-n', path.join(place.dir, 'complete.bash')]);
   const complete = (...words: string[]) =>
-    execFileSync('bash', ['-c', 'source "$0"; COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _migrate; echo "${COMPREPLY[@]}"', path.join(place.dir, 'complete.bash'), 'migrate', ...words], { encoding: 'utf8' }).trim();
+    execFileSync(
+      'bash',
+      [
+        '-c',
+        'source "$0"; COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _migrate; echo "${COMPREPLY[@]}"',
+        path.join(place.dir, 'complete.bash'),
+        'migrate',
+        ...words,
+      ],
+      { encoding: 'utf8' },
+    ).trim();
   assert.equal(complete('pl'), 'plan');
   assert.equal(complete('shift', '--st'), '--state --stepwise');
   assert.equal(complete('preflight', '-o', 's'), 'sarif');
@@ -137,17 +177,31 @@ describe('against a twin in real time', () => {
 
   test('plan, preflight, inventory and status look and leave nothing but what was asked for', async () => {
     const files = place.files();
-    const [plan, preflight, status] = await Promise.all([place.run(['plan', '-o', 'json'], env), place.run(['preflight'], env), place.run(['status'], env)]);
-    assert.deepEqual([plan.code, preflight.code, status.code], [0, 0, 0], plan.stderr + preflight.stderr + status.stderr);
+    const [plan, preflight, status] = await Promise.all([
+      place.run(['plan', '-o', 'json'], env),
+      place.run(['preflight'], env),
+      place.run(['status'], env),
+    ]);
+    assert.deepEqual(
+      [plan.code, preflight.code, status.code],
+      [0, 0, 0],
+      plan.stderr + preflight.stderr + status.stderr,
+    );
     for (const line of linesOf(plan.stdout)) assert.equal(lineSchema.safeParse(line).error, undefined);
-    assert.match(preflight.stdout, /^shop {3}source shop-1-20 \(v1\.20\.15, 3 nodes\)[\s\S]*requests, read only\nReady\.\nnext migrate plan/);
+    assert.match(
+      preflight.stdout,
+      /^shop {3}source shop-1-20 \(v1\.20\.15, 3 nodes\)[\s\S]*requests, read only\nReady\.\nnext migrate plan/,
+    );
     assert.match(status.stdout, /^shop {3}no run yet/);
     assert.deepEqual(place.files(), files);
   });
 
   test('preflight and plan over a captured inventory say what they say over the clusters', async () => {
     assert.equal((await place.run(['inventory', '-o', 'seen.json'], env)).code, 0);
-    const [live, offline] = await Promise.all([place.run(['plan', '-o', 'json'], env), place.run(['plan', '-o', 'json', '--inventory', 'seen.json'])]);
+    const [live, offline] = await Promise.all([
+      place.run(['plan', '-o', 'json'], env),
+      place.run(['plan', '-o', 'json', '--inventory', 'seen.json']),
+    ]);
     const digest = ({ stdout }: { stdout: string }) => linesOf(stdout).at(-1)?.['digest'];
     assert.equal(offline.code, 0, offline.stderr);
     assert.ok(digest(live));
@@ -165,9 +219,15 @@ describe('against a twin in real time', () => {
   });
 
   test('init drafts a playbook of both clusters that validates and plans as it stands', async () => {
-    const drafted = await place.run(['init', '--source', 'shop-1-20', '--target', 'shop-1-36', '--file', 'drafted.yaml'], env);
+    const drafted = await place.run(
+      ['init', '--source', 'shop-1-20', '--target', 'shop-1-36', '--file', 'drafted.yaml'],
+      env,
+    );
     assert.equal(drafted.code, 0, drafted.stderr);
-    const [valid, plan] = await Promise.all([place.run(['validate', 'drafted.yaml']), place.run(['plan', 'drafted.yaml', '-o', 'json'], env)]);
+    const [valid, plan] = await Promise.all([
+      place.run(['validate', 'drafted.yaml']),
+      place.run(['plan', 'drafted.yaml', '-o', 'json'], env),
+    ]);
     assert.deepEqual([valid.code, plan.code], [0, 0], valid.stderr + plan.stdout);
     const text = readFileSync(path.join(place.dir, 'drafted.yaml'), 'utf8');
     assert.match(text, /group: rsp-shop, port: 80/);

@@ -17,11 +17,28 @@ import type { CheckResult, Report } from '../src/preflight.js';
 import { ROOT } from './cli.js';
 import { screenAfter } from './terminal.js';
 
-const plain = (columns: number, write: (text: string) => void = () => undefined): Screen => ({ write, columns: () => columns, paint: (_colour, text) => text, live: false });
+const plain = (columns: number, write: (text: string) => void = () => undefined): Screen => ({
+  write,
+  columns: () => columns,
+  paint: (_colour, text) => text,
+  live: false,
+});
 
-const finding = { about: 'ingress shop/结算', saw: '源集群为 extensions/v1beta1，由 kubectl apply 写入，目标集群不再提供该版本', want: 'networking.k8s.io/v1', breaks: 'the next `kubectl apply` | of its file', severity: 'refuse' as const };
+const finding = {
+  about: 'ingress shop/结算',
+  saw: '源集群为 extensions/v1beta1，由 kubectl apply 写入，目标集群不再提供该版本',
+  want: 'networking.k8s.io/v1',
+  breaks: 'the next `kubectl apply` | of its file',
+  severity: 'refuse' as const,
+};
 
-const result = (check: string, group: CheckResult['group'], outcome: CheckResult['outcome'], findings: CheckResult['findings'] = [], why?: string): CheckResult => ({
+const result = (
+  check: string,
+  group: CheckResult['group'],
+  outcome: CheckResult['outcome'],
+  findings: CheckResult['findings'] = [],
+  why?: string,
+): CheckResult => ({
   check,
   group,
   asks: `Is ${check} as it should be, for <everyone> & "all"?`,
@@ -34,9 +51,25 @@ const result = (check: string, group: CheckResult['group'], outcome: CheckResult
 const report: Report = {
   results: [
     result('rights', 'access', 'pass'),
-    result('removed-apis', 'apis', 'refuse', [finding, { ...finding, about: 'ingress shop/legacy', waivedBy: { owner: 'web', until: '2027-03-31', because: 'goes away' } }]),
+    result('removed-apis', 'apis', 'refuse', [
+      finding,
+      {
+        ...finding,
+        about: 'ingress shop/legacy',
+        waivedBy: { owner: 'web', until: '2027-03-31', because: 'goes away' },
+      },
+    ]),
     result('kube-proxy-mode', 'load-balancing', 'unknown', [], 'target: ConfigMap: forbidden for this identity'),
-    result('in-cluster-callers', 'load-balancing', 'warn', Array.from({ length: 12 }, (_, index) => ({ ...finding, about: `deployment pay/worker-${index}`, severity: 'warn' as const }))),
+    result(
+      'in-cluster-callers',
+      'load-balancing',
+      'warn',
+      Array.from({ length: 12 }, (_, index) => ({
+        ...finding,
+        about: `deployment pay/worker-${index}`,
+        severity: 'warn' as const,
+      })),
+    ),
     result('storage-classes', 'storage', 'skipped', [], 'the playbook has no `data`'),
   ],
   counts: { pass: 1, refuse: 1, unknown: 1, warn: 1, skipped: 1, waived: 0 },
@@ -60,7 +93,9 @@ test('Chinese takes two columns, marks and colours none', () => {
   assert.equal(fit('结算服务', 5), '结算…');
   assert.deepEqual(wrap('源集群为 v1', 6), ['源集群', '为 v1']);
   assert.deepEqual(wrap('a-word-that-is-too-long', 10), ['a-word-tha', 't-is-too-l', 'ong']);
-  for (const width of [1, 2, 7, 20]) for (const line of wrap('混合 text 与 a-long-identifier/名称', width)) assert.ok(widthOf(line) <= Math.max(2, width), `${width}: ${line}`);
+  for (const width of [1, 2, 7, 20])
+    for (const line of wrap('混合 text 与 a-long-identifier/名称', width))
+      assert.ok(widthOf(line) <= Math.max(2, width), `${width}: ${line}`);
 });
 
 test('a report is never wider than the terminal, says how each check came out in words, and ends with counts', () => {
@@ -78,12 +113,40 @@ test('a report is never wider than the terminal, says how each check came out in
 
 test('a plan fits 80 columns and draws the line that can not be crossed back before the last phase', () => {
   const rows = [
-    { step: 'data/disk/shop/orders-with-a-long-name/snapshot', phase: 'data' as const, does: 'shop/结算服务: snapshot of d-bp1', wayBack: 'deletes the snapshot' },
-    { step: 'traffic/20', phase: 'traffic' as const, does: 'shop/web to 20 %', wayBack: 'the share before', asked: 20, reachable: 20.41, how: 'source 32 a node, target 6 a pod' },
-    { step: 'complete/retire', phase: 'complete' as const, does: 'shop/web of the source leaves rsp-1', wayBack: 'none by itself' },
+    {
+      step: 'data/disk/shop/orders-with-a-long-name/snapshot',
+      phase: 'data' as const,
+      does: 'shop/结算服务: snapshot of d-bp1',
+      wayBack: 'deletes the snapshot',
+    },
+    {
+      step: 'traffic/20',
+      phase: 'traffic' as const,
+      does: 'shop/web to 20 %',
+      wayBack: 'the share before',
+      asked: 20,
+      reachable: 20.41,
+      how: 'source 32 a node, target 6 a pod',
+    },
+    {
+      step: 'complete/retire',
+      phase: 'complete' as const,
+      does: 'shop/web of the source leaves rsp-1',
+      wayBack: 'none by itself',
+    },
   ];
   const pin = { context: 'a', uid: 'u', version: 'v1.20.15' };
-  const plan = { schemaVersion: 1 as const, name: 'shop', digest: 'abcdef0123456789', takenAt: '', playbook: {} as never, pins: { source: pin, target: pin }, steps: [], shares: [], notes: ['备注：一条很长的说明，用来看看换行是否正确，是否不会超过终端的宽度限制'] };
+  const plan = {
+    schemaVersion: 1 as const,
+    name: 'shop',
+    digest: 'abcdef0123456789',
+    takenAt: '',
+    playbook: {} as never,
+    pins: { source: pin, target: pin },
+    steps: [],
+    shares: [],
+    notes: ['备注：一条很长的说明，用来看看换行是否正确，是否不会超过终端的宽度限制'],
+  };
   for (const columns of [80, 120]) {
     const lines = planLines({ type: 'plan', plan, rows }, plain(columns));
     for (const line of lines) assert.ok(widthOf(line) <= columns, `${columns}: ${line}`);
@@ -95,13 +158,34 @@ test('a plan fits 80 columns and draws the line that can not be crossed back bef
 });
 
 test('errors and endings wrap under their labels', () => {
-  const error = { type: 'error' as const, code: 'SHARE_NOT_TAKEN', what: 'Group rsp-1 sends 8 % to the target, not 20 %.', why: '有其他程序也在写这些权重。'.repeat(8), do: 'Find it.', now: '92 % source, 8 % target; both serve', stack: 'Error\n    at x' };
+  const error = {
+    type: 'error' as const,
+    code: 'SHARE_NOT_TAKEN',
+    what: 'Group rsp-1 sends 8 % to the target, not 20 %.',
+    why: '有其他程序也在写这些权重。'.repeat(8),
+    do: 'Find it.',
+    now: '92 % source, 8 % target; both serve',
+    stack: 'Error\n    at x',
+  };
   const lines = errorLines(error, plain(80));
   assert.match(lines[0] ?? '', /^✖ SHARE_NOT_TAKEN {2}Group/);
   for (const line of lines) assert.ok(widthOf(line) <= 80, line);
   assert.ok(!lines.join('\n').includes('at x'), 'the stack is for -v');
   assert.ok(errorLines(error, plain(80), true).join('\n').includes('at x'));
-  const ended = endedLines('shop', 'run', { type: 'ended', outcome: 'done', exit: 0, requests: { sent: 1_204_332, failed: 0, source: 1, target: 2, longestPauseMs: 210 }, share: { asked: 100, reachable: 100, measured: 100 }, serving: 'the target serves', back: 'migrate rollback' }, plain(80)).join('\n');
+  const ended = endedLines(
+    'shop',
+    'run',
+    {
+      type: 'ended',
+      outcome: 'done',
+      exit: 0,
+      requests: { sent: 1_204_332, failed: 0, source: 1, target: 2, longestPauseMs: 210 },
+      share: { asked: 100, reachable: 100, measured: 100 },
+      serving: 'the target serves',
+      back: 'migrate rollback',
+    },
+    plain(80),
+  ).join('\n');
   assert.match(ended, /^✔ run shop: done\n {2}requests 1,204,332 sent, 0 failed/);
   assert.match(ended, /share {4}asked 100 %, reachable 100 %, measured 100 %/);
   assert.match(ended, /back {5}migrate rollback$/);
@@ -109,11 +193,38 @@ test('errors and endings wrap under their labels', () => {
 
 const at = (seconds: number) => new Date(Date.UTC(2026, 10, 23, 6, 0, seconds)).toISOString();
 const events: Shown[] = [
-  { type: 'started', at: at(0), command: 'run', name: 'shop', digest: 'd', steps: 2, source: 'a', target: 'b', resumed: false },
+  {
+    type: 'started',
+    at: at(0),
+    command: 'run',
+    name: 'shop',
+    digest: 'd',
+    steps: 2,
+    source: 'a',
+    target: 'b',
+    resumed: false,
+  },
   { type: 'step', at: at(1), step: 'data/backup', state: 'begun', title: 'Velero backup of shop' },
   { type: 'step', at: at(1), step: 'traffic/20', state: 'begun', title: 'shop/web to 20 %' },
-  { type: 'step', at: at(2), step: 'data/backup', state: 'progress', title: 'Velero backup of shop', note: '12 of 40 items' },
-  { type: 'share', at: at(3), step: 'traffic/20', service: 'shop/web', asked: 20, reachable: 20.4, measured: 20.4, source: { members: 3, weight: 78 }, target: { members: 12, weight: 20 } },
+  {
+    type: 'step',
+    at: at(2),
+    step: 'data/backup',
+    state: 'progress',
+    title: 'Velero backup of shop',
+    note: '12 of 40 items',
+  },
+  {
+    type: 'share',
+    at: at(3),
+    step: 'traffic/20',
+    service: 'shop/web',
+    asked: 20,
+    reachable: 20.4,
+    measured: 20.4,
+    source: { members: 3, weight: 78 },
+    target: { members: 12, weight: 20 },
+  },
   { type: 'gate', at: at(4), step: 'traffic/20', gate: 'probe', state: 'wait', why: '0 of 3 failed' },
   { type: 'hold', at: at(5), step: 'traffic/20', elapsedMs: 150_000, holdMs: 600_000 },
   { type: 'step', at: at(65), step: 'data/backup', state: 'done', title: 'Velero backup of shop' },
@@ -128,7 +239,13 @@ test('off a terminal every line has its time and its step and stands by itself',
   const lines = text.trimEnd().split('\n');
   for (const line of lines) assert.match(line, /^2026-11-23T06:0\d:\d\dZ (data\/backup|traffic\/20|-) \S/);
   assert.ok(!text.includes('\u001b'));
-  assert.ok(lines.some((it) => it.includes('traffic/20 share of shop/web: asked 20 %, reachable 20.4 %, measured 20.4 %; source 3 members, weight 78')));
+  assert.ok(
+    lines.some((it) =>
+      it.includes(
+        'traffic/20 share of shop/web: asked 20 %, reachable 20.4 %, measured 20.4 %; source 3 members, weight 78',
+      ),
+    ),
+  );
   assert.ok(lines.some((it) => it.endsWith('traffic/20 held 2 min 30 s of 10 min')));
 });
 
@@ -151,13 +268,15 @@ test('on a terminal what is done stays and what is under way is drawn below it, 
 });
 
 test('a share bar is never empty while somebody is served there, and never full while somebody is not', () => {
-  const cells = (share: number) => (/▕([█░]*)▏/.exec(bar(share, plain(80)))?.[1] ?? '').split('').filter((it) => it === '█').length;
+  const cells = (share: number) =>
+    (/▕([█░]*)▏/.exec(bar(share, plain(80)))?.[1] ?? '').split('').filter((it) => it === '█').length;
   assert.deepEqual([0, 0.4, 50, 99.9, 100].map(cells), [0, 1, 5, 9, 10]);
 });
 
 test('colour is for terminals, and NO_COLOR, FORCE_COLOR and --no-color are heeded', () => {
   const stream = (isTTY: boolean, columns = 100) => ({ isTTY, columns, write: () => true }) as never;
-  const colours = (isTTY: boolean, env: Record<string, string>, flag = true) => screenOn(stream(isTTY), env, flag).paint('red', 'x') !== 'x';
+  const colours = (isTTY: boolean, env: Record<string, string>, flag = true) =>
+    screenOn(stream(isTTY), env, flag).paint('red', 'x') !== 'x';
   assert.equal(colours(true, {}), true);
   assert.equal(colours(false, {}), false);
   assert.equal(colours(true, { NO_COLOR: '1' }), false);
@@ -185,12 +304,19 @@ test('junit fails what refuses and what is unknown, and is well-formed', () => {
 });
 
 test('sarif has one result a finding with a logical place, and suppresses what is waived', () => {
-  const log = JSON.parse(reportIn('sarif', 'shop', preflight, hints) ?? '') as { version: string; runs: { tool: { driver: { rules: { id: string }[] } }; results: Record<string, never>[] }[] };
+  const log = JSON.parse(reportIn('sarif', 'shop', preflight, hints) ?? '') as {
+    version: string;
+    runs: { tool: { driver: { rules: { id: string }[] } }; results: Record<string, never>[] }[];
+  };
   const [run] = log.runs;
   assert.equal(log.version, '2.1.0');
   assert.equal(run?.results.length, 2 + 1 + 12);
-  for (const it of run?.results ?? []) assert.equal(run?.tool.driver.rules[it['ruleIndex'] as unknown as number]?.id, it['ruleId']);
-  const waived = run?.results.filter((it) => it['suppressions'] !== undefined) as unknown as { locations: { logicalLocations: { fullyQualifiedName: string }[] }[]; suppressions: { justification: string }[] }[];
+  for (const it of run?.results ?? [])
+    assert.equal(run?.tool.driver.rules[it['ruleIndex'] as unknown as number]?.id, it['ruleId']);
+  const waived = run?.results.filter((it) => it['suppressions'] !== undefined) as unknown as {
+    locations: { logicalLocations: { fullyQualifiedName: string }[] }[];
+    suppressions: { justification: string }[];
+  }[];
   assert.equal(waived.length, 1);
   assert.equal(waived[0]?.locations[0]?.logicalLocations[0]?.fullyQualifiedName, 'ingress shop/legacy');
   assert.match(waived[0]?.suppressions[0]?.justification ?? '', /goes away \(web, until 2027-03-31\)/);

@@ -36,7 +36,11 @@ export class Place {
   }
 
   start(args: readonly string[], env: Record<string, string> = {}): ChildProcess {
-    return spawn(process.execPath, [BIN, ...args], { cwd: this.dir, env: { ...clean(), HOME: this.dir, ...env }, stdio: ['ignore', 'pipe', 'pipe'] });
+    return spawn(process.execPath, [BIN, ...args], {
+      cwd: this.dir,
+      env: { ...clean(), HOME: this.dir, ...env },
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
   }
 
   async run(args: readonly string[], env: Record<string, string> = {}): Promise<Finished> {
@@ -50,14 +54,20 @@ export class Place {
 
 export function finished(child: ChildProcess): Promise<Finished> {
   const told = { stdout: '', stderr: '' };
-  for (const stream of ['stdout', 'stderr'] as const) child[stream]?.setEncoding('utf8').on('data', (text: string) => (told[stream] += text));
+  for (const stream of ['stdout', 'stderr'] as const)
+    child[stream]?.setEncoding('utf8').on('data', (text: string) => (told[stream] += text));
   return new Promise((resolve, reject) => {
     child.on('error', reject).on('close', (code) => resolve({ code, ...told }));
   });
 }
 
 /** Nothing of the machine's own settings. */
-const clean = () => Object.fromEntries(Object.entries(process.env).filter(([name]) => !/^(MIGRATE_|ALIBABA_|KUBECONFIG$|NO_COLOR$|FORCE_COLOR$|CI$|COLUMNS$|NODE_)/.test(name)));
+const clean = () =>
+  Object.fromEntries(
+    Object.entries(process.env).filter(
+      ([name]) => !/^(MIGRATE_|ALIBABA_|KUBECONFIG$|NO_COLOR$|FORCE_COLOR$|CI$|COLUMNS$|NODE_)/.test(name),
+    ),
+  );
 
 export const linesOf = (text: string): Record<string, unknown>[] =>
   text

@@ -3,7 +3,9 @@ export function screenAfter(output: string): string[] {
   const lines: string[] = [''];
   let [row, column] = [0, 0];
   // oxlint-disable-next-line no-control-regex
-  for (const [, escape, newline, back, text] of output.matchAll(/(\u001b\[[?0-9;]*[A-Za-z])|(\n)|(\r)|([^\u001b\n\r]+)/g)) {
+  for (const [, escape, newline, back, text] of output.matchAll(
+    /(\u001b\[[?0-9;]*[A-Za-z])|(\n)|(\r)|([^\u001b\n\r]+)/g,
+  )) {
     if (newline) {
       row++;
       column = 0;
@@ -17,7 +19,8 @@ export function screenAfter(output: string): string[] {
     else if (escape?.endsWith('J')) {
       lines.length = row + 1;
       lines[row] = (lines[row] ?? '').slice(0, column);
-    } else if (escape && !/[mhl]$/.test(escape)) throw new Error(`a sequence that this terminal does not know: ${JSON.stringify(escape)}`);
+    } else if (escape && !/[mhl]$/.test(escape))
+      throw new Error(`a sequence that this terminal does not know: ${JSON.stringify(escape)}`);
   }
   return lines;
 }

@@ -21,12 +21,15 @@ interface Described {
   flags: readonly Option[];
 }
 
-const names = (flags: readonly Option[]) => flags.flatMap((it) => [it.short, it.long].filter((name) => name !== undefined));
+const names = (flags: readonly Option[]) =>
+  flags.flatMap((it) => [it.short, it.long].filter((name) => name !== undefined));
 
 /** Words that may stand behind a flag; undefined for a file. */
 function valuesOf(flag: Option): string[] | undefined {
   if (flag.argChoices) return flag.argChoices;
-  const listed = /: ((?:[a-z]+, )+[a-z]+)$/.exec(flag.description)?.[1] ?? /^((?:[a-z]+, )+[a-z]+)(?:;|$)/.exec(flag.description)?.[1];
+  const listed =
+    /: ((?:[a-z]+, )+[a-z]+)$/.exec(flag.description)?.[1] ??
+    /^((?:[a-z]+, )+[a-z]+)(?:;|$)/.exec(flag.description)?.[1];
   return listed?.split(', ');
 }
 
@@ -38,7 +41,8 @@ function bash(commands: Described[]): string {
   for (const { name, flags } of commands) {
     for (const flag of flags) {
       const words = valuesOf(flag);
-      if (words && takesValue(flag)) values.set(`${name}:${[flag.short, flag.long].filter(Boolean).join(`|${name}:`)}`, words.join(' '));
+      if (words && takesValue(flag))
+        values.set(`${name}:${[flag.short, flag.long].filter(Boolean).join(`|${name}:`)}`, words.join(' '));
     }
   }
   return `# bash completion for migrate:  source <(migrate completion bash)

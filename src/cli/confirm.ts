@@ -1,7 +1,11 @@
 import { MigrateError } from '../errors.js';
 
 /** Asks on a terminal; nobody is there to ask off one. @throws MigrateError NEEDS_YES */
-export async function confirmOn(input: NodeJS.ReadStream, output: NodeJS.WriteStream, question: string): Promise<boolean> {
+export async function confirmOn(
+  input: NodeJS.ReadStream,
+  output: NodeJS.WriteStream,
+  question: string,
+): Promise<boolean> {
   if (!input.isTTY || !output.isTTY) {
     throw new MigrateError('NEEDS_YES', {
       what: question,

@@ -19,7 +19,14 @@ export async function doctor(options: CommonOptions & { repair?: 'forward' | 'ba
   io.emit(found);
   if (found.sound) return { type: 'ended', outcome: 'done', exit: 0, next: 'migrate status' };
   const direction = options.repair ?? (await asked(options, io));
-  if (direction === undefined) return { type: 'ended', outcome: 'stopped', exit: 3, next: 'migrate doctor --repair forward', back: 'migrate doctor --repair back' };
+  if (direction === undefined)
+    return {
+      type: 'ended',
+      outcome: 'stopped',
+      exit: 3,
+      next: 'migrate doctor --repair forward',
+      back: 'migrate doctor --repair back',
+    };
   const { runAct, rollbackAct } = await import('./acts.js');
   return direction === 'forward' ? runAct(options, io) : rollbackAct(options, io);
 }
@@ -32,7 +39,10 @@ async function asked(_options: CommonOptions, io: Io): Promise<'forward' | 'back
 }
 
 async function examine(options: CommonOptions): Promise<DoctorEvent> {
-  const session = openSession(options.playbook.name, { readOnly: true, ...(options.stateDir !== undefined && { stateDir: options.stateDir }) });
+  const session = openSession(options.playbook.name, {
+    readOnly: true,
+    ...(options.stateDir !== undefined && { stateDir: options.stateDir }),
+  });
   const records = session.journal.records();
   const debts = session.journal.debts().flatMap(({ owed }) => owed.map((it) => it.what));
   const looked: DoctorEvent['looked'] = [];
@@ -42,21 +52,43 @@ async function examine(options: CommonOptions): Promise<DoctorEvent> {
       ...(options.kubeconfig !== undefined && { kubeconfig: options.kubeconfig }),
       ...(options.timeoutMs !== undefined && { timeoutMs: options.timeoutMs }),
     });
-    const engine: Engine = { world: { ...world, clock: impatient(world.clock) }, journal: session.journal, kinds: stepKinds, emit: () => undefined, stopping: () => false, limit: 1 };
+    const engine: Engine = {
+      world: { ...world, clock: impatient(world.clock) },
+      journal: session.journal,
+      kinds: stepKinds,
+      emit: () => undefined,
+      stopping: () => false,
+      limit: 1,
+    };
     for (const [index, record] of records.entries()) looked.push(await ask(record, records.slice(index + 1), engine));
   }
-  return { type: 'doctor', name: options.playbook.name, looked, debts, sound: debts.length === 0 && looked.every((it) => it.world === 'as recorded') };
+  return {
+    type: 'doctor',
+    name: options.playbook.name,
+    looked,
+    debts,
+    sound: debts.length === 0 && looked.every((it) => it.world === 'as recorded'),
+  };
 }
 
 type Looked = DoctorEvent['looked'][number];
 
 async function ask(record: StepRecord, later: readonly StepRecord[], engine: Engine): Promise<Looked> {
   const head = { step: record.step.id, journal: record.state };
-  if (record.state !== 'done') return { ...head, world: 'half done', why: record.failure ? `${record.failure.code}: ${record.failure.what}` : `${record.state}, and not done` };
+  if (record.state !== 'done')
+    return {
+      ...head,
+      world: 'half done',
+      why: record.failure ? `${record.failure.code}: ${record.failure.what}` : `${record.state}, and not done`,
+    };
   const over = later.find((it) => covers(it, record));
   if (over) return { ...head, world: 'as recorded', why: `${over.step.id} has gone on from there` };
   try {
-    await kindOf(record.step, engine.kinds).verify(record.step.args, record.before, contextOf(record.step, record.mark, engine));
+    await kindOf(record.step, engine.kinds).verify(
+      record.step.args,
+      record.before,
+      contextOf(record.step, record.mark, engine),
+    );
     return { ...head, world: 'as recorded' };
   } catch (error) {
     if (!(error instanceof MigrateError)) throw error;
@@ -72,7 +104,10 @@ function covers(later: StepRecord, { step }: StepRecord): boolean {
   if (mine !== undefined && key(later.step) === mine) return true;
   if (step.kind !== 'scale' || later.step.kind !== 'scale') return false;
   const [was, is] = [step.args as ScaleArgs, later.step.args as ScaleArgs];
-  return was.side === is.side && was.workloads.some((one) => is.workloads.some((other) => one.kind === other.kind && pathOf(one) === pathOf(other)));
+  return (
+    was.side === is.side &&
+    was.workloads.some((one) => is.workloads.some((other) => one.kind === other.kind && pathOf(one) === pathOf(other)))
+  );
 }
 
 /** Waits shrink to a blink: what is not there now is not waited for, but asked for a few times. */

@@ -54,7 +54,12 @@ export function draftOf(draft: Draft): string {
 }
 
 function cloud({ region, targetRegion }: Draft): string[] {
-  if (region === undefined) return ['# The nodes name no region: write it, or disks and weights can not be moved.', '# cloud: { provider: alibaba, region: cn-hangzhou }', ''];
+  if (region === undefined)
+    return [
+      '# The nodes name no region: write it, or disks and weights can not be moved.',
+      '# cloud: { provider: alibaba, region: cn-hangzhou }',
+      '',
+    ];
   return [`cloud: ${flow({ provider: 'alibaba', region, ...(targetRegion !== undefined && { targetRegion }) })}`, ''];
 }
 
@@ -64,11 +69,30 @@ function data({ namespaces, storageClasses, velero, zones, region }: Draft): str
   return [
     'data:',
     `  namespaces: ${flow(namespaces)}`,
-    ...(known.length > 0 ? ['  # Classes that claims use and the target lacks, and what they become there. Check it.', `  storageClasses: ${flow(Object.fromEntries(known))}`] : []),
-    ...mapped.filter(([, to]) => to === undefined).map(([from]) => `  # storageClasses: { ${text(from)}: ... }   the target lacks this class: name the one that it becomes`),
-    velero ? `  velero: ${flow(velero)}` : '  # Velero was not found on either side: install it on both, with the same bucket.\n  velero: { namespace: velero, storageLocation: default }',
-    region === undefined ? '  disks: none # needs `cloud`' : '  disks: copy # snapshot, copy when the region differs, new disk in the zone of the pods',
-    ...(zones.length > 1 ? [`  # The target's nodes stand in ${zones.join(', ')}, and a disk in one: say which.`, `  zone: ${text(zones[0] ?? '')}`] : []),
+    ...(known.length > 0
+      ? [
+          '  # Classes that claims use and the target lacks, and what they become there. Check it.',
+          `  storageClasses: ${flow(Object.fromEntries(known))}`,
+        ]
+      : []),
+    ...mapped
+      .filter(([, to]) => to === undefined)
+      .map(
+        ([from]) =>
+          `  # storageClasses: { ${text(from)}: ... }   the target lacks this class: name the one that it becomes`,
+      ),
+    velero
+      ? `  velero: ${flow(velero)}`
+      : '  # Velero was not found on either side: install it on both, with the same bucket.\n  velero: { namespace: velero, storageLocation: default }',
+    region === undefined
+      ? '  disks: none # needs `cloud`'
+      : '  disks: copy # snapshot, copy when the region differs, new disk in the zone of the pods',
+    ...(zones.length > 1
+      ? [
+          `  # The target's nodes stand in ${zones.join(', ')}, and a disk in one: say which.`,
+          `  zone: ${text(zones[0] ?? '')}`,
+        ]
+      : []),
     '  arrive: stopped # Deployments at 0, CronJobs suspended; started by a step of their own',
     '',
   ];
@@ -77,15 +101,29 @@ function data({ namespaces, storageClasses, velero, zones, region }: Draft): str
 function traffic({ services, region, targetRegion }: Draft): string[] {
   const ready = services.filter((it) => it.group !== undefined);
   const open = services.filter((it) => it.group === undefined);
-  const entry = ({ service, port, group, loadBalancer }: DraftService) => flow({ service, router: 'clb', group: group ?? 'rsp-...', port, ...(loadBalancer !== undefined && { loadBalancer }) });
+  const entry = ({ service, port, group, loadBalancer }: DraftService) =>
+    flow({
+      service,
+      router: 'clb',
+      group: group ?? 'rsp-...',
+      port,
+      ...(loadBalancer !== undefined && { loadBalancer }),
+    });
   const waiting = open.flatMap((it) => [
     `    # Service ${it.service} has a group that its controller made, which can not be shared. Make one of your own in its load`,
     '    # balancer, let the Service use it (annotation vgroup-port), and write its id here:',
     `    # - ${entry(it)}`,
   ]);
-  if (targetRegion !== undefined) return ['# No `traffic`: a classic load balancer takes no members from another region.', ''];
+  if (targetRegion !== undefined)
+    return ['# No `traffic`: a classic load balancer takes no members from another region.', ''];
   if (ready.length === 0 || region === undefined) {
-    return [open.length > 0 ? '# traffic:\n#   services:' : '# No Service of type LoadBalancer moves, so there is no traffic to shift.', ...waiting.map((it) => it.replace(/^ {4}(# )?/, '#     ')), ''];
+    return [
+      open.length > 0
+        ? '# traffic:\n#   services:'
+        : '# No Service of type LoadBalancer moves, so there is no traffic to shift.',
+      ...waiting.map((it) => it.replace(/^ {4}(# )?/, '#     ')),
+      '',
+    ];
   }
   return [
     'traffic:',
@@ -96,7 +134,7 @@ function traffic({ services, region, targetRegion }: Draft): string[] {
     '  hold: 10m',
     '  tolerance: 1 # points by which a reachable share may differ from the one asked for',
     '  gates: []',
-    "  # Asked through the front address all the while; a step is taken back when more than this share fails:",
+    '  # Asked through the front address all the while; a step is taken back when more than this share fails:',
     "  #   - { probe: 'https://shop.example.com/healthz', failures: 0.1% }",
     '',
   ];

@@ -16,12 +16,24 @@ export function exitOf(error: unknown, touched: boolean): number {
   return exit === 1 && touched ? 3 : exit;
 }
 
-const OUTCOME_OF: Record<number, EndedEvent['outcome']> = { 1: 'refused', 2: 'refused', 3: 'stopped', 4: 'waiting', 5: 'refused', 70: 'failed' };
+const OUTCOME_OF: Record<number, EndedEvent['outcome']> = {
+  1: 'refused',
+  2: 'refused',
+  3: 'stopped',
+  4: 'waiting',
+  5: 'refused',
+  70: 'failed',
+};
 
 /** Tells of an error, with where things stand now, and gives the last event. */
-export function endedBy(error: unknown, emit: Emit, standing: { touched: boolean; now: string; next?: string; back?: string }): EndedEvent {
+export function endedBy(
+  error: unknown,
+  emit: Emit,
+  standing: { touched: boolean; now: string; next?: string; back?: string },
+): EndedEvent {
   const exit = exitOf(error, standing.touched);
-  const told = error instanceof MigrateError ? { code: error.code, what: error.what, why: error.why, do: error.fix } : bug(error);
+  const told =
+    error instanceof MigrateError ? { code: error.code, what: error.what, why: error.why, do: error.fix } : bug(error);
   emit({ type: 'error', ...told, now: standing.now });
   return {
     type: 'ended',
@@ -57,7 +69,9 @@ export async function whatServes(world: World | undefined, services: readonly Sh
         return `${service.service}: ${points(100 - share)} % source, ${points(share)} % target; ${both ? 'both serve' : share === 0 ? 'the source serves' : 'the target serves'}`;
       }),
     );
-    return lines.length <= 3 ? lines.join('. ') : `${lines.slice(0, 3).join('. ')}, and ${count(lines.length - 3, 'service')} more`;
+    return lines.length <= 3
+      ? lines.join('. ')
+      : `${lines.slice(0, 3).join('. ')}, and ${count(lines.length - 3, 'service')} more`;
   } catch {
     return 'the share could not be read at the load balancer';
   }

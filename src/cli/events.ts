@@ -1,7 +1,16 @@
 import type { EventBody } from '../events.js';
 
 /** What the commands that do not run steps have to say, beside the events of the engine. */
-export type CliEvent = EventBody | PlaybookEvent | ValidEvent | ExplainedEvent | ExplainableEvent | StatusEvent | DoctorEvent | WrittenEvent | TwinEvent;
+export type CliEvent =
+  | EventBody
+  | PlaybookEvent
+  | ValidEvent
+  | ExplainedEvent
+  | ExplainableEvent
+  | StatusEvent
+  | DoctorEvent
+  | WrittenEvent
+  | TwinEvent;
 
 /** Which playbook the rest is about. */
 export interface PlaybookEvent {

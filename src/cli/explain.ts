@@ -10,7 +10,11 @@ import type { Io } from './program.js';
 import { usage } from './usage.js';
 
 /** A check or an error, offline; without a code, all of them. */
-export async function explain(code: string | undefined, { lang }: Pick<Flags, 'lang'>, { emit }: Io): Promise<EndedEvent> {
+export async function explain(
+  code: string | undefined,
+  { lang }: Pick<Flags, 'lang'>,
+  { emit }: Io,
+): Promise<EndedEvent> {
   const texts: readonly CheckText[] = [...checks, WAIVERS];
   if (code === undefined) {
     emit({
@@ -25,8 +29,16 @@ export async function explain(code: string | undefined, { lang }: Pick<Flags, 'l
   if (check) emit(explainedCheck(check, lang));
   else if (error) emit(explainedError(code.toUpperCase(), error, lang));
   else {
-    const meant = nearest(code.toLowerCase(), texts.map((it) => it.id)) ?? nearest(code.toUpperCase(), Object.keys(catalogue));
-    throw usage(`There is neither a check nor an error "${code}".`, 'Checks have names like removed-apis, errors like LOCK_HELD.', meant === undefined ? 'See them all: `migrate explain`.' : `Did you mean \`migrate explain ${meant}\`?`);
+    const meant =
+      nearest(
+        code.toLowerCase(),
+        texts.map((it) => it.id),
+      ) ?? nearest(code.toUpperCase(), Object.keys(catalogue));
+    throw usage(
+      `There is neither a check nor an error "${code}".`,
+      'Checks have names like removed-apis, errors like LOCK_HELD.',
+      meant === undefined ? 'See them all: `migrate explain`.' : `Did you mean \`migrate explain ${meant}\`?`,
+    );
   }
   return { type: 'ended', outcome: 'done', exit: 0 };
 }
@@ -38,19 +50,60 @@ const OUTCOME = {
 
 function explainedCheck(check: CheckText & { reads?: object }, lang: Flags['lang']): ExplainedEvent {
   const { asks, why, fix } = lang === 'zh' ? check.zh : { asks: check.asks, ...check.hint };
-  return { type: 'explained', code: check.id, kind: 'check', lang, asks, outcome: OUTCOME[lang][check.severity], why, how: howFound(check, lang), do: fix, sources: check.sources };
+  return {
+    type: 'explained',
+    code: check.id,
+    kind: 'check',
+    lang,
+    asks,
+    outcome: OUTCOME[lang][check.severity],
+    why,
+    how: howFound(check, lang),
+    do: fix,
+    sources: check.sources,
+  };
 }
 
 /** From what the check reads: it only ever looks at what was captured. */
-function howFound({ reads = {} }: { reads?: { source?: string[]; target?: string[]; cloud?: boolean } }, lang: Flags['lang']): string {
+function howFound(
+  { reads = {} }: { reads?: { source?: string[]; target?: string[]; cloud?: boolean } },
+  lang: Flags['lang'],
+): string {
   const every = lang === 'zh' ? '所有可列出的命名空间资源' : 'every namespaced kind';
   const kinds = (list: string[] | undefined) => (list ?? []).map((it) => (it === '*' ? every : it)).join(', ');
-  const words = lang === 'zh' ? { source: '源集群', target: '目标集群', cloud: '云上的负载均衡和云盘', none: '只看服务器的版本、发现接口和权限应答' } : { source: 'source', target: 'target', cloud: 'the cloud: load balancers and disks', none: 'what both servers answer about themselves: version, served kinds, rights' };
-  const parts = [kinds(reads.source) && `${words.source}: ${kinds(reads.source)}`, kinds(reads.target) && `${words.target}: ${kinds(reads.target)}`, reads.cloud && words.cloud].filter(Boolean);
+  const words =
+    lang === 'zh'
+      ? {
+          source: '源集群',
+          target: '目标集群',
+          cloud: '云上的负载均衡和云盘',
+          none: '只看服务器的版本、发现接口和权限应答',
+        }
+      : {
+          source: 'source',
+          target: 'target',
+          cloud: 'the cloud: load balancers and disks',
+          none: 'what both servers answer about themselves: version, served kinds, rights',
+        };
+  const parts = [
+    kinds(reads.source) && `${words.source}: ${kinds(reads.source)}`,
+    kinds(reads.target) && `${words.target}: ${kinds(reads.target)}`,
+    reads.cloud && words.cloud,
+  ].filter(Boolean);
   return parts.join('; ') || words.none;
 }
 
 function explainedError(code: string, entry: Entry, lang: Flags['lang']): ExplainedEvent {
   const { means, why, fix } = entry[lang];
-  return { type: 'explained', code, kind: 'error', lang, asks: means, outcome: exitText(entry.exit, lang), why, do: fix, sources: [] };
+  return {
+    type: 'explained',
+    code,
+    kind: 'error',
+    lang,
+    asks: means,
+    outcome: exitText(entry.exit, lang),
+    why,
+    do: fix,
+    sources: [],
+  };
 }

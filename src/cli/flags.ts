@@ -44,7 +44,10 @@ export interface Outputs {
 export const screenFlags = (command: Command, { formats = ['text', 'json'], file }: Outputs = {}) =>
   command
     .addOption(
-      new Option(file === undefined ? '-o, --output <format>' : '-o, --output <format|file>', `${formats.join(', ')}${file === undefined ? '' : `; or the file for ${file}`}`)
+      new Option(
+        file === undefined ? '-o, --output <format>' : '-o, --output <format|file>',
+        `${formats.join(', ')}${file === undefined ? '' : `; or the file for ${file}`}`,
+      )
         .default({ format: 'text' } satisfies Output, 'text')
         .env('MIGRATE_OUTPUT')
         .argParser((typed, before: Output) => outputOf(typed, before, formats, file !== undefined)),
@@ -66,22 +69,35 @@ function outputOf(typed: string, before: Output, formats: readonly string[], fil
 }
 
 export const playbookFlag = (command: Command) =>
-  command.addOption(new Option('-f, --playbook <file>', 'the playbook: a file, or a name under playbooks/ (default: migrate.yaml)').env('MIGRATE_PLAYBOOK'));
+  command.addOption(
+    new Option('-f, --playbook <file>', 'the playbook: a file, or a name under playbooks/ (default: migrate.yaml)').env(
+      'MIGRATE_PLAYBOOK',
+    ),
+  );
 
 export const worldFlags = (command: Command) =>
   command
-    .addOption(new Option('--kubeconfig <file>', 'the kubeconfig with both contexts (default: $KUBECONFIG, ~/.kube/config)').env('MIGRATE_KUBECONFIG'))
+    .addOption(
+      new Option('--kubeconfig <file>', 'the kubeconfig with both contexts (default: $KUBECONFIG, ~/.kube/config)').env(
+        'MIGRATE_KUBECONFIG',
+      ),
+    )
     .addOption(
       new Option('--timeout <duration>', 'how long one reply is waited for (default: 30s)')
         .env('MIGRATE_TIMEOUT')
         .argParser((typed) => durationOf('--timeout', typed)),
     );
 
-export const stateFlag = (command: Command) => command.addOption(new Option('--state <dir>', 'where plan, journal and lock are kept (default: .migrate)').env('MIGRATE_STATE'));
+export const stateFlag = (command: Command) =>
+  command.addOption(
+    new Option('--state <dir>', 'where plan, journal and lock are kept (default: .migrate)').env('MIGRATE_STATE'),
+  );
 
 export const writingFlags = (command: Command) =>
   stateFlag(command)
-    .addOption(new Option('--take-over <owner>', 'take over the lock that this owner left behind').env('MIGRATE_TAKE_OVER'))
+    .addOption(
+      new Option('--take-over <owner>', 'take over the lock that this owner left behind').env('MIGRATE_TAKE_OVER'),
+    )
     .addOption(new Option('-y, --yes', 'do not ask; needed where there is no terminal').env('MIGRATE_YES'));
 
 /** Shown under a command's flags. */

@@ -25,7 +25,8 @@ export function onInterrupt(writes: boolean, note: (text: string) => unknown, ki
   const pressed = () => {
     presses++;
     if (!writes) reject(new Cut());
-    else if (presses === 1) note('Stopping at the next safe point. What is under way is finished first; press again to see what that costs.');
+    else if (presses === 1)
+      note('Stopping at the next safe point. What is under way is finished first; press again to see what that costs.');
     else if (presses === 2) note(COSTS);
     else kill();
   };

@@ -16,15 +16,26 @@ const FOLDER = 'playbooks';
 export function findPlaybook(typed: string | undefined, shipped?: string): string {
   const named = typed ?? DEFAULT_PLAYBOOK;
   const here = [named, ...(isName(named) ? [path.join(FOLDER, `${named}.yaml`)] : [])];
-  const there = shipped === undefined || path.isAbsolute(named) || typed === undefined ? [] : here.map((it) => path.join(shipped, '..', it)).filter((it) => path.dirname(it) === path.resolve(shipped));
+  const there =
+    shipped === undefined || path.isAbsolute(named) || typed === undefined
+      ? []
+      : here.map((it) => path.join(shipped, '..', it)).filter((it) => path.dirname(it) === path.resolve(shipped));
   const found = [...here, ...there].find((it) => existsSync(it));
   if (found !== undefined) return found;
-  const known = readdirSync(existsSync(FOLDER) ? FOLDER : '.').filter((it) => /\.ya?ml$/.test(it) && !it.includes('.world.'));
-  const meant = nearest(path.basename(named).replace(/\.ya?ml$/, ''), known.map((it) => it.replace(/\.ya?ml$/, '')));
+  const known = readdirSync(existsSync(FOLDER) ? FOLDER : '.').filter(
+    (it) => /\.ya?ml$/.test(it) && !it.includes('.world.'),
+  );
+  const meant = nearest(
+    path.basename(named).replace(/\.ya?ml$/, ''),
+    known.map((it) => it.replace(/\.ya?ml$/, '')),
+  );
   throw new MigrateError('PLAYBOOK_MISSING', {
     what: typed === undefined ? `There is no ${DEFAULT_PLAYBOOK} here.` : `There is no playbook "${typed}".`,
     why: `Looked for ${[...here, ...there].join(', ')}.`,
-    fix: meant === undefined ? 'Name one with --playbook FILE, or write one: `migrate init`.' : `Did you mean ${meant}? Name it with --playbook FILE.`,
+    fix:
+      meant === undefined
+        ? 'Name one with --playbook FILE, or write one: `migrate init`.'
+        : `Did you mean ${meant}? Name it with --playbook FILE.`,
   });
 }
 
@@ -44,7 +55,14 @@ export function readText(file: string, code: string, what: string): string {
     const reason = (error as NodeJS.ErrnoException).code;
     throw new MigrateError(code, {
       what: `${what} ${file} can't be read.`,
-      why: reason === 'ENOENT' ? 'There is no such file.' : reason === 'EISDIR' ? 'It is a directory.' : reason === 'EACCES' ? 'Its permissions forbid it.' : String(reason),
+      why:
+        reason === 'ENOENT'
+          ? 'There is no such file.'
+          : reason === 'EISDIR'
+            ? 'It is a directory.'
+            : reason === 'EACCES'
+              ? 'Its permissions forbid it.'
+              : String(reason),
       fix: 'Check the path.',
     });
   }

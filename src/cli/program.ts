@@ -66,7 +66,9 @@ export async function main(argv: readonly string[], place: Pick<Host, 'version' 
     return code;
   } catch (error) {
     if (error instanceof CommanderError && error.exitCode === 0) return 0; // --help, --version
-    return perform({ command: typedCommand(argv, program) }, typedFlags(argv), () => Promise.reject(misread(error, argv, program)));
+    return perform({ command: typedCommand(argv, program) }, typedFlags(argv), () =>
+      Promise.reject(misread(error, argv, program)),
+    );
   }
 }
 
@@ -74,8 +76,19 @@ async function perform({ command, writes = false, serves = false }: Manner, flag
   const { stdin, stdout, stderr, env } = process;
   const out = screenOn(stdout, env, flags.color);
   const err = screenOn(stderr, env, flags.color);
-  const view = await openView({ command, format: flags.output.format, out, err, quiet: flags.quiet === true, verbose: flags.verbose === true });
-  const interrupts = onInterrupt(writes || serves, (text) => serves || view.note(text), () => process.exit(130));
+  const view = await openView({
+    command,
+    format: flags.output.format,
+    out,
+    err,
+    quiet: flags.quiet === true,
+    verbose: flags.verbose === true,
+  });
+  const interrupts = onInterrupt(
+    writes || serves,
+    (text) => serves || view.note(text),
+    () => process.exit(130),
+  );
   const emit: CliEmit = ({ at, ...event }) => {
     if (event.type === 'error' && !flags.verbose) delete event.stack;
     view.show({ ...event, at: at ?? new Date().toISOString() });
@@ -116,9 +129,17 @@ async function endedByThrow(error: unknown, emit: CliEmit): Promise<EndedEvent> 
 
 /** How usage errors are told, before there are parsed flags. */
 function typedFlags(argv: readonly string[]): Flags {
-  const given = argv.flatMap((it, index) => (it === '-o' || it === '--output' ? (argv[index + 1] ?? '') : (/^(?:-o=?|--output=)(.+)$/.exec(it)?.[1] ?? [])));
+  const given = argv.flatMap((it, index) =>
+    it === '-o' || it === '--output' ? (argv[index + 1] ?? '') : (/^(?:-o=?|--output=)(.+)$/.exec(it)?.[1] ?? []),
+  );
   const json = given.length > 0 ? given.includes('json') : process.env['MIGRATE_OUTPUT'] === 'json';
-  return { output: { format: json ? 'json' : 'text' }, color: !argv.includes('--no-color'), lang: 'en', verbose: argv.includes('-v') || argv.includes('--verbose') };
+  return {
+    output: { format: json ? 'json' : 'text' },
+    color: !argv.includes('--no-color'),
+    lang: 'en',
+    verbose: argv.includes('-v') || argv.includes('--verbose'),
+  };
 }
 
-const typedCommand = (argv: readonly string[], program: Command) => program.commands.find((it) => argv.includes(it.name()))?.name() ?? '';
+const typedCommand = (argv: readonly string[], program: Command) =>
+  program.commands.find((it) => argv.includes(it.name()))?.name() ?? '';

@@ -33,24 +33,84 @@ const finding = z.looseObject({
   waivedBy: z.object({ owner: z.string(), until: z.string(), because: z.string() }).optional(),
 });
 const outcome = z.enum(['pass', 'warn', 'refuse', 'unknown', 'skipped', 'waived']);
-const result = z.looseObject({ check: z.string(), group: z.string(), asks: z.string(), before: z.enum(['data', 'traffic']), outcome, findings: z.array(finding), why: z.string().optional() });
+const result = z.looseObject({
+  check: z.string(),
+  group: z.string(),
+  asks: z.string(),
+  before: z.enum(['data', 'traffic']),
+  outcome,
+  findings: z.array(finding),
+  why: z.string().optional(),
+});
 const report = z.looseObject({ results: z.array(result), counts: z.record(outcome, count), ready: z.boolean() });
 
-const step = z.looseObject({ id: z.string(), kind: z.string(), phase: z.enum(['data', 'traffic', 'complete']), args: z.unknown(), after: z.array(z.string()) });
-const row = z.looseObject({ step: z.string(), phase: z.string(), does: z.string(), wayBack: z.string(), asked: percent.optional(), reachable: percent.optional(), how: z.string().optional() });
+const step = z.looseObject({
+  id: z.string(),
+  kind: z.string(),
+  phase: z.enum(['data', 'traffic', 'complete']),
+  args: z.unknown(),
+  after: z.array(z.string()),
+});
+const row = z.looseObject({
+  step: z.string(),
+  phase: z.string(),
+  does: z.string(),
+  wayBack: z.string(),
+  asked: percent.optional(),
+  reachable: percent.optional(),
+  how: z.string().optional(),
+});
 
 const bodies = {
-  started: { command: z.string(), name: z.string(), digest: z.string(), steps: count, source: z.string(), target: z.string(), resumed: z.boolean() },
+  started: {
+    command: z.string(),
+    name: z.string(),
+    digest: z.string(),
+    steps: count,
+    source: z.string(),
+    target: z.string(),
+    resumed: z.boolean(),
+  },
   playbook: { name: z.string(), file: z.string() },
   preflight: { report, source: side, target: side, tookMs: z.number(), calls: count },
-  plan: { plan: z.looseObject({ schemaVersion: z.literal(1), name: z.string(), digest: z.string(), steps: z.array(step) }), rows: z.array(row) },
-  step: { step: z.string(), state: z.enum(['begun', 'progress', 'done', 'failed', 'undoing', 'undone', 'skipped']), title: z.string(), note: z.string().optional() },
-  share: { step: z.string(), service: z.string(), ...figures, source: members, target: members, clients: percent.optional() },
+  plan: {
+    plan: z.looseObject({ schemaVersion: z.literal(1), name: z.string(), digest: z.string(), steps: z.array(step) }),
+    rows: z.array(row),
+  },
+  step: {
+    step: z.string(),
+    state: z.enum(['begun', 'progress', 'done', 'failed', 'undoing', 'undone', 'skipped']),
+    title: z.string(),
+    note: z.string().optional(),
+  },
+  share: {
+    step: z.string(),
+    service: z.string(),
+    ...figures,
+    source: members,
+    target: members,
+    clients: percent.optional(),
+  },
   gate: { step: z.string(), gate: z.string(), state: z.enum(['pass', 'fail', 'wait']), why: z.string() },
   hold: { step: z.string(), elapsedMs: z.number(), holdMs: z.number() },
   warning: { what: z.string(), fix: z.string().optional() },
-  error: { code: z.string(), what: z.string(), why: z.string(), do: z.string(), now: z.string(), stack: z.string().optional() },
-  valid: { file: z.string(), name: z.string(), source: z.string(), target: z.string(), namespaces: z.array(z.string()), services: z.array(z.string()), steps: z.array(percent) },
+  error: {
+    code: z.string(),
+    what: z.string(),
+    why: z.string(),
+    do: z.string(),
+    now: z.string(),
+    stack: z.string().optional(),
+  },
+  valid: {
+    file: z.string(),
+    name: z.string(),
+    source: z.string(),
+    target: z.string(),
+    namespaces: z.array(z.string()),
+    services: z.array(z.string()),
+    steps: z.array(percent),
+  },
   explained: {
     code: z.string(),
     kind: z.enum(['check', 'error']),
@@ -62,7 +122,10 @@ const bodies = {
     do: z.string(),
     sources: z.array(z.string()),
   },
-  explainable: { checks: z.array(z.object({ code: z.string(), asks: z.string() })), errors: z.array(z.object({ code: z.string(), means: z.string() })) },
+  explainable: {
+    checks: z.array(z.object({ code: z.string(), asks: z.string() })),
+    errors: z.array(z.object({ code: z.string(), means: z.string() })),
+  },
   status: {
     name: z.string(),
     state: z.enum(['none', 'running', 'stopped', 'undoing', 'moved', 'completed']),
@@ -72,22 +135,37 @@ const bodies = {
     debts: z.array(z.string()),
     waiting: z.string().optional(),
     lock: z.object({ owner: z.string(), host: z.string(), pid: z.int(), ageMs: z.number() }).optional(),
-    shares: z.array(z.object({ service: z.string(), group: z.string(), target: percent.nullable(), why: z.string().optional() })),
+    shares: z.array(
+      z.object({ service: z.string(), group: z.string(), target: percent.nullable(), why: z.string().optional() }),
+    ),
     next: z.string(),
     back: z.string().optional(),
   },
   doctor: {
     name: z.string(),
-    looked: z.array(z.object({ step: z.string(), journal: z.string(), world: z.enum(['as recorded', 'differs', 'half done', 'unknown']), why: z.string().optional() })),
+    looked: z.array(
+      z.object({
+        step: z.string(),
+        journal: z.string(),
+        world: z.enum(['as recorded', 'differs', 'half done', 'unknown']),
+        why: z.string().optional(),
+      }),
+    ),
     debts: z.array(z.string()),
     sound: z.boolean(),
   },
   written: { file: z.string(), what: z.string() },
-  twin: { kubeconfig: z.string(), contexts: z.object({ source: z.string(), target: z.string() }), environment: z.record(z.string(), z.string()) },
+  twin: {
+    kubeconfig: z.string(),
+    contexts: z.object({ source: z.string(), target: z.string() }),
+    environment: z.record(z.string(), z.string()),
+  },
   ended: {
     outcome: z.enum(['done', 'refused', 'stopped', 'waiting', 'interrupted', 'failed']),
     exit: z.int().min(0).max(130),
-    requests: z.object({ sent: count, failed: count, source: count, target: count, longestPauseMs: z.number() }).optional(),
+    requests: z
+      .object({ sent: count, failed: count, source: count, target: count, longestPauseMs: z.number() })
+      .optional(),
     share: z.object(figures).optional(),
     calls: z.object({ reads: count, writes: count }).optional(),
     tookMs: z.number().optional(),

@@ -12,9 +12,17 @@ export interface Screen {
 export type Colour = 'bold' | 'dim' | 'red' | 'green' | 'yellow' | 'cyan';
 export type Paint = (colour: Colour, text: string) => string;
 
-const CODES: Record<Colour, [number, number]> = { bold: [1, 22], dim: [2, 22], red: [31, 39], green: [32, 39], yellow: [33, 39], cyan: [36, 39] };
+const CODES: Record<Colour, [number, number]> = {
+  bold: [1, 22],
+  dim: [2, 22],
+  red: [31, 39],
+  green: [32, 39],
+  yellow: [33, 39],
+  cyan: [36, 39],
+};
 
-const painted: Paint = (colour, text) => (text === '' ? '' : `\u001b[${CODES[colour][0]}m${text}\u001b[${CODES[colour][1]}m`);
+const painted: Paint = (colour, text) =>
+  text === '' ? '' : `\u001b[${CODES[colour][0]}m${text}\u001b[${CODES[colour][1]}m`;
 const plain: Paint = (_colour, text) => text;
 
 /** The least that screens are made for. */
@@ -36,7 +44,10 @@ export interface Terminal extends Writable {
 export function screenOn(stream: Terminal, env: Record<string, string | undefined>, colour: boolean): Screen {
   const terminal = stream.isTTY === true && env['TERM'] !== 'dumb';
   const forced = env['FORCE_COLOR'];
-  const coloured = colour && !env['NO_COLOR'] && (forced === undefined || forced === '' ? terminal : forced !== '0' && forced !== 'false');
+  const coloured =
+    colour &&
+    !env['NO_COLOR'] &&
+    (forced === undefined || forced === '' ? terminal : forced !== '0' && forced !== 'false');
   const given = Number(env['COLUMNS']);
   return {
     write: (text) => void stream.write(text),

@@ -19,7 +19,14 @@ import { openWorld } from './world.js';
 const AGAIN_MS = 2000;
 
 /** 0: nothing runs and nothing is half done; 3: stopped midway; 4: running, or waiting. */
-const EXIT: Record<StatusEvent['state'], number> = { none: 0, moved: 0, completed: 0, stopped: 3, undoing: 3, running: 4 };
+const EXIT: Record<StatusEvent['state'], number> = {
+  none: 0,
+  moved: 0,
+  completed: 0,
+  stopped: 3,
+  undoing: 3,
+  running: 4,
+};
 
 /** Where the run stands, from journal and lock, and the share from the load balancer. Takes no lock and writes nothing. */
 export async function status(options: CommonOptions & { watch: boolean }, io: Io): Promise<EndedEvent> {
@@ -32,14 +39,23 @@ export async function status(options: CommonOptions & { watch: boolean }, io: Io
     told = now;
     if (!options.watch || event.state !== 'running') {
       const exit = EXIT[event.state];
-      return { type: 'ended', outcome: exit === 0 ? 'done' : exit === 4 ? 'waiting' : 'stopped', exit, next: event.next, ...(event.back !== undefined && { back: event.back }) };
+      return {
+        type: 'ended',
+        outcome: exit === 0 ? 'done' : exit === 4 ? 'waiting' : 'stopped',
+        exit,
+        next: event.next,
+        ...(event.back !== undefined && { back: event.back }),
+      };
     }
     await sleep(AGAIN_MS);
   }
 }
 
 async function look(options: CommonOptions): Promise<StatusEvent> {
-  const session = openSession(options.playbook.name, { readOnly: true, ...(options.stateDir !== undefined && { stateDir: options.stateDir }) });
+  const session = openSession(options.playbook.name, {
+    readOnly: true,
+    ...(options.stateDir !== undefined && { stateDir: options.stateDir }),
+  });
   const { journal } = session;
   const plan = session.plan();
   const held = readLock(path.join(session.dir, 'lock.json'));
@@ -86,7 +102,9 @@ function nextOf(state: StatusEvent['state'], journal: Journal, owner: string | u
     case 'undoing':
       return `migrate rollback${takeOver}${journal.records().length === 0 ? ' once more, for what is owed' : ' goes on'}`;
     case 'moved':
-      return journal.opened()?.command === 'shift' ? 'migrate shift --to N' : 'hold as long as you like, then migrate complete';
+      return journal.opened()?.command === 'shift'
+        ? 'migrate shift --to N'
+        : 'hold as long as you like, then migrate complete';
     case 'completed':
       return 'nothing: the move is complete';
     default:
@@ -94,7 +112,8 @@ function nextOf(state: StatusEvent['state'], journal: Journal, owner: string | u
   }
 }
 
-const lastOf = (entries: readonly Entry[], step: string) => entries.findLast((it) => ('step' in it ? (typeof it.step === 'string' ? it.step : it.step.id) : '') === step);
+const lastOf = (entries: readonly Entry[], step: string) =>
+  entries.findLast((it) => ('step' in it ? (typeof it.step === 'string' ? it.step : it.step.id) : '') === step);
 
 function openStep({ step, state, failure }: StepRecord, entries: readonly Entry[]): StatusEvent['open'][number] {
   return { step: step.id, state, since: lastOf(entries, step.id)?.at ?? '', ...(failure && { failure }) };
@@ -112,7 +131,8 @@ function waitOf({ step, state }: StepRecord, entries: readonly Entry[]): string 
 async function sharesNow(options: CommonOptions, services: readonly SharedService[]): Promise<StatusEvent['shares']> {
   if (services.length === 0) return [];
   const groupOf = (it: SharedService) => it.ports[0]?.group ?? '';
-  const unread = (why: string) => services.map((it) => ({ service: it.service, group: groupOf(it), target: null, why }));
+  const unread = (why: string) =>
+    services.map((it) => ({ service: it.service, group: groupOf(it), target: null, why }));
   let world: World;
   try {
     world = await openWorld(options.playbook, {
@@ -130,7 +150,12 @@ async function sharesNow(options: CommonOptions, services: readonly SharedServic
         const groups = await readGroups(service, world);
         return groups.map((it) => {
           const share = measured(it);
-          return { service: service.service, group: it.group, target: Number.isNaN(share) ? null : share, ...(Number.isNaN(share) && { why: 'every weight is 0: NOBODY serves' }) };
+          return {
+            service: service.service,
+            group: it.group,
+            target: Number.isNaN(share) ? null : share,
+            ...(Number.isNaN(share) && { why: 'every weight is 0: NOBODY serves' }),
+          };
         });
       } catch (error) {
         if (!(error instanceof MigrateError)) throw error;

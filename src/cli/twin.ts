@@ -48,7 +48,12 @@ async function seedFrom({ typed, shipped, world, inventory }: TwinFlags) {
   if (world !== undefined) return readWorld(world);
   const file = findPlaybook(typed, shipped);
   const playbook = await readPlaybook(file);
-  const seed = inventory === undefined ? worldFor(file, playbook, undefined) : seedOf(playbook, readInventory(inventory));
+  const seed =
+    inventory === undefined ? worldFor(file, playbook, undefined) : seedOf(playbook, readInventory(inventory));
   // The playbook's own names, so that it can be run against the twin as it stands.
-  return { ...seed, source: { ...seed.source, context: playbook.source.context }, target: { ...seed.target, context: playbook.target.context } };
+  return {
+    ...seed,
+    source: { ...seed.source, context: playbook.source.context },
+    target: { ...seed.target, context: playbook.target.context },
+  };
 }

@@ -9,7 +9,11 @@ export function oneOf<T extends string>(flag: string, words: readonly T[], typed
   const found = words.find((it) => it === typed);
   if (found !== undefined) return found;
   const meant = nearest(typed, words);
-  throw usage(`${flag} can't be "${typed}".`, `It is one of: ${words.join(', ')}.`, meant === undefined ? `Give one of them.` : `Did you mean ${meant}?`);
+  throw usage(
+    `${flag} can't be "${typed}".`,
+    `It is one of: ${words.join(', ')}.`,
+    meant === undefined ? `Give one of them.` : `Did you mean ${meant}?`,
+  );
 }
 
 export function durationOf(flag: string, typed: string): number {
@@ -22,7 +26,11 @@ export function percentOf(flag: string, typed: string): number {
   const found = /^(\d+(?:\.\d+)?)\s*%?$/.exec(typed);
   const value = found ? Number(found[1]) : Number.NaN;
   if (value >= 0 && value <= 100) return value;
-  throw usage(`${flag} can't be "${typed}".`, 'It is the percentage of new connections that the target shall get.', 'Give a number from 0 to 100, e.g. --to 20.');
+  throw usage(
+    `${flag} can't be "${typed}".`,
+    'It is the percentage of new connections that the target shall get.',
+    'Give a number from 0 to 100, e.g. --to 20.',
+  );
 }
 
 export function wholeNumber(flag: string, typed: string): number {

@@ -42,7 +42,8 @@ function columnsOf(character: string): number {
   return code >= 0x1100 && WIDE.some(([first, last]) => code >= first && code <= last) ? 2 : 1;
 }
 
-export const widthOf = (text: string): number => [...text.replace(ESCAPE, '')].reduce((sum, it) => sum + columnsOf(it), 0);
+export const widthOf = (text: string): number =>
+  [...text.replace(ESCAPE, '')].reduce((sum, it) => sum + columnsOf(it), 0);
 
 export const padEnd = (text: string, width: number): string => text + ' '.repeat(Math.max(0, width - widthOf(text)));
 

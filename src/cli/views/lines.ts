@@ -43,7 +43,10 @@ function lineOf(event: Shown, held: Map<string, number>): string | undefined {
   }
 }
 
-function holdLine({ step, elapsedMs, holdMs }: Extract<Shown, { type: 'hold' }>, held: Map<string, number>): string | undefined {
+function holdLine(
+  { step, elapsedMs, holdMs }: Extract<Shown, { type: 'hold' }>,
+  held: Map<string, number>,
+): string | undefined {
   const quarter = holdMs === 0 ? 4 : Math.floor((elapsedMs / holdMs) * 4);
   if (quarter <= (held.get(step) ?? -1) && elapsedMs > 0) return undefined;
   held.set(step, quarter);

@@ -40,11 +40,15 @@ export async function textView({ command, format, out, err, quiet, verbose }: Op
 /** What each check advises. Only commands that ask checks load them, and these do so anyway. */
 async function hintsFor(command: string): Promise<ReadonlyMap<string, CheckText>> {
   if (!['preflight', 'run', 'shift', 'rehearse'].includes(command)) return new Map();
-  const [{ checks }, { WAIVERS }] = await Promise.all([import('../../../checks/index.js'), import('../../preflight.js')]);
+  const [{ checks }, { WAIVERS }] = await Promise.all([
+    import('../../../checks/index.js'),
+    import('../../preflight.js'),
+  ]);
   return new Map([...checks, WAIVERS].map((it) => [it.id, it]));
 }
 
 const PROGRESS: ReadonlySet<string> = new Set(['started', 'step', 'share', 'gate', 'hold', 'warning']);
 const isProgress = (event: Shown) => PROGRESS.has(event.type);
 
-const nameIn = (event: Shown): string | undefined => (event.type === 'plan' ? event.plan.name : 'name' in event && typeof event.name === 'string' ? event.name : undefined);
+const nameIn = (event: Shown): string | undefined =>
+  event.type === 'plan' ? event.plan.name : 'name' in event && typeof event.name === 'string' ? event.name : undefined;

@@ -29,7 +29,9 @@ export function planLines({ plan, rows }: PlanEvent, screen: Screen): string[] {
 }
 
 const doesOf = ({ does, asked, reachable, how }: PlanRow) =>
-  asked === undefined || reachable === undefined ? does : `${does}  → ${points(reachable)} % reachable${how === undefined ? '' : ` (${how})`}`;
+  asked === undefined || reachable === undefined
+    ? does
+    : `${does}  → ${points(reachable)} % reachable${how === undefined ? '' : ` (${how})`}`;
 
 type Widths = [number, number, number, number];
 
@@ -47,7 +49,9 @@ function row(cells: [string, string, string, string], widths: Widths): string[] 
   const height = Math.max(...columns.map((it) => it.length));
   return Array.from({ length: height }, (_, line) =>
     columns
-      .map((it, index) => (index === 0 ? (it[line] ?? '').padStart(widths[0]) : padEnd(it[line] ?? '', widths[index] ?? 10)))
+      .map((it, index) =>
+        index === 0 ? (it[line] ?? '').padStart(widths[0]) : padEnd(it[line] ?? '', widths[index] ?? 10),
+      )
       .join('  ')
       .trimEnd(),
   );

@@ -38,7 +38,12 @@ const SHOWN = 8;
 const ID_ROOM = 21;
 
 /** Grouped, quiet where all is well, evidence and remedy where it isn't. */
-export function preflightLines(name: string, event: PreflightEvent, hints: ReadonlyMap<string, CheckText>, screen: Screen): string[] {
+export function preflightLines(
+  name: string,
+  event: PreflightEvent,
+  hints: ReadonlyMap<string, CheckText>,
+  screen: Screen,
+): string[] {
   const { paint, columns } = screen;
   const { report, source, target } = event;
   const side = (it: PreflightEvent['source']) => `${it.context} (${it.version}, ${count(it.nodes, 'node')})`;
@@ -51,7 +56,9 @@ export function preflightLines(name: string, event: PreflightEvent, hints: Reado
     const skipped = results.filter((it) => it.outcome === 'skipped');
     const mark = loud.length > 0 ? ' ' : skipped.length === results.length ? paint('dim', '–') : paint('green', '✔');
     const counts = count(results.length, 'check') + (skipped.length > 0 ? `, ${skipped.length} skipped` : '');
-    lines.push(`${mark} ${paint('bold', padEnd(title, Math.min(columns(), 100) - 4 - counts.length))} ${paint('dim', counts)}`);
+    lines.push(
+      `${mark} ${paint('bold', padEnd(title, Math.min(columns(), 100) - 4 - counts.length))} ${paint('dim', counts)}`,
+    );
     for (const result of loud) lines.push(...resultLines(result, hints.get(result.check), screen));
   }
   return [...lines, '', ...countsLines(report, event, screen), ...readyLines(report, screen)];
@@ -59,18 +66,36 @@ export function preflightLines(name: string, event: PreflightEvent, hints: Reado
 
 function resultLines(result: CheckResult, text: CheckText | undefined, screen: Screen): string[] {
   if (result.outcome === 'unknown') {
-    return [...headed(result.check, 'unknown', `could not be answered: ${result.why ?? ''}`, screen), ...(result.bug === undefined ? [] : ['      this is a fault of the check itself: please report it, with the output of -o json'])];
+    return [
+      ...headed(result.check, 'unknown', `could not be answered: ${result.why ?? ''}`, screen),
+      ...(result.bug === undefined
+        ? []
+        : ['      this is a fault of the check itself: please report it, with the output of -o json']),
+    ];
   }
   const shown = result.findings.slice(0, SHOWN);
   const lines = shown.flatMap((finding) => findingLines(result, finding, text, screen));
   const left = result.findings.length - shown.length;
-  return left > 0 ? [...lines, screen.paint('dim', `${' '.repeat(ID_ROOM + 4)}and ${left} more; -o json has them all`)] : lines;
+  return left > 0
+    ? [...lines, screen.paint('dim', `${' '.repeat(ID_ROOM + 4)}and ${left} more; -o json has them all`)]
+    : lines;
 }
 
-function findingLines({ check }: CheckResult, finding: JudgedFinding, text: CheckText | undefined, screen: Screen): string[] {
+function findingLines(
+  { check }: CheckResult,
+  finding: JudgedFinding,
+  text: CheckText | undefined,
+  screen: Screen,
+): string[] {
   const { waivedBy } = finding;
   // What is waived was read before: one line.
-  if (waivedBy) return headed(check, 'waived', `${finding.about}: waived by ${waivedBy.owner} until ${waivedBy.until} (${waivedBy.because})`, screen);
+  if (waivedBy)
+    return headed(
+      check,
+      'waived',
+      `${finding.about}: waived by ${waivedBy.owner} until ${waivedBy.until} (${waivedBy.because})`,
+      screen,
+    );
   return [
     ...headed(check, finding.severity, finding.about, screen),
     ...detail('seen', finding.saw, screen),
@@ -89,11 +114,22 @@ function headed(check: string, outcome: Outcome, about: string, screen: Screen):
 function detail(label: string, text: string | undefined, screen: Screen): string[] {
   if (text === undefined || text === '') return [];
   const indent = ID_ROOM + 4;
-  return labelled(label, text, screen, indent, 6).map((line, index) => (index === 0 ? line.replace(label, screen.paint('dim', label)) : line));
+  return labelled(label, text, screen, indent, 6).map((line, index) =>
+    index === 0 ? line.replace(label, screen.paint('dim', label)) : line,
+  );
 }
 
 export const countsText = ({ counts }: Report): string =>
-  ([['pass', 'passed'], ['refuse', 'refused'], ['warn', counts.warn === 1 ? 'warning' : 'warnings'], ['unknown', 'unknown'], ['waived', 'waived'], ['skipped', 'skipped']] as const)
+  (
+    [
+      ['pass', 'passed'],
+      ['refuse', 'refused'],
+      ['warn', counts.warn === 1 ? 'warning' : 'warnings'],
+      ['unknown', 'unknown'],
+      ['waived', 'waived'],
+      ['skipped', 'skipped'],
+    ] as const
+  )
     .filter(([outcome]) => outcome === 'pass' || counts[outcome] > 0)
     .map(([outcome, word]) => `${counts[outcome]} ${word}`)
     .join(' · ');

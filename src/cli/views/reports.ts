@@ -20,10 +20,14 @@ export function reportIn(format: string, name: string, event: PreflightEvent, hi
   }
 }
 
-const remedy = (result: CheckResult, finding: JudgedFinding, hints: Hints) => finding.fix ?? hints.get(result.check)?.hint.fix ?? '';
+const remedy = (result: CheckResult, finding: JudgedFinding, hints: Hints) =>
+  finding.fix ?? hints.get(result.check)?.hint.fix ?? '';
 
 /** `saw …; wanted …; breaks …` */
-const evidence = ({ saw, want, breaks }: JudgedFinding) => [`seen: ${saw}`, want !== undefined && `wanted: ${want}`, breaks !== undefined && `breaks: ${breaks}`].filter(Boolean).join('; ');
+const evidence = ({ saw, want, breaks }: JudgedFinding) =>
+  [`seen: ${saw}`, want !== undefined && `wanted: ${want}`, breaks !== undefined && `breaks: ${breaks}`]
+    .filter(Boolean)
+    .join('; ');
 
 /**
  * One test case a check. What refuses fails it, and so does what could not be looked at; warnings and waivers pass, and stand in its output.
@@ -38,14 +42,29 @@ function junit(name: string, { report, tookMs }: PreflightEvent, hints: Hints): 
     if (mine.length === 0) return [];
     const failures = mine.filter((it) => it.outcome === 'refuse' || it.outcome === 'unknown').length;
     const skipped = mine.filter((it) => it.outcome === 'skipped').length;
-    return [`  <testsuite name="${xml(title)}" tests="${mine.length}" failures="${failures}" skipped="${skipped}">`, ...mine.map((it) => testCase(name, it, hints)), '  </testsuite>'];
+    return [
+      `  <testsuite name="${xml(title)}" tests="${mine.length}" failures="${failures}" skipped="${skipped}">`,
+      ...mine.map((it) => testCase(name, it, hints)),
+      '  </testsuite>',
+    ];
   });
-  return ['<?xml version="1.0" encoding="UTF-8"?>', `<testsuites name="migrate preflight ${xml(name)}" ${head}>`, ...suites, '</testsuites>', ''].join('\n');
+  return [
+    '<?xml version="1.0" encoding="UTF-8"?>',
+    `<testsuites name="migrate preflight ${xml(name)}" ${head}>`,
+    ...suites,
+    '</testsuites>',
+    '',
+  ].join('\n');
 }
 
 function testCase(name: string, result: CheckResult, hints: Hints): string {
   const open = `    <testcase classname="${xml(`${name}.${result.group}`)}" name="${xml(result.check)}"`;
-  const told = result.findings.map((it) => `${it.about}: ${evidence(it)}${it.waivedBy ? ` (waived by ${it.waivedBy.owner} until ${it.waivedBy.until})` : `; do: ${remedy(result, it, hints)}`}`).join('\n');
+  const told = result.findings
+    .map(
+      (it) =>
+        `${it.about}: ${evidence(it)}${it.waivedBy ? ` (waived by ${it.waivedBy.owner} until ${it.waivedBy.until})` : `; do: ${remedy(result, it, hints)}`}`,
+    )
+    .join('\n');
   switch (result.outcome) {
     case 'pass':
       return `${open}/>`;
@@ -65,7 +84,10 @@ function testCase(name: string, result: CheckResult, hints: Hints): string {
 
 // XML 1.0 has no way to write most control characters.
 // oxlint-disable-next-line no-control-regex
-const xml = (text: string) => text.replace(/[\u0000-\u0008\u000b\u000c\u000e-\u001f\ufffe\uffff]/g, '\ufffd').replace(/[&<>"]/g, (it) => ({ '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;' })[it] ?? it);
+const xml = (text: string) =>
+  text
+    .replace(/[\u0000-\u0008\u000b\u000c\u000e-\u001f\ufffe\uffff]/g, '\ufffd')
+    .replace(/[&<>"]/g, (it) => ({ '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;' })[it] ?? it);
 
 /**
  * One result a finding. Findings are about objects, not lines of a file, so places are logical; what is waived is suppressed.
@@ -77,51 +99,79 @@ function sarif({ report }: PreflightEvent, hints: Hints): object {
     return {
       id: check,
       shortDescription: { text: asks },
-      ...(text && { fullDescription: { text: text.hint.why }, help: { text: text.hint.fix }, properties: { group: text.group, sources: text.sources } }),
+      ...(text && {
+        fullDescription: { text: text.hint.why },
+        help: { text: text.hint.fix },
+        properties: { group: text.group, sources: text.sources },
+      }),
       defaultConfiguration: { level: text?.severity === 'warn' ? 'warning' : 'error' },
     };
   });
   return {
     $schema: 'https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json',
     version: '2.1.0',
-    runs: [{ tool: { driver: { name: 'migrate preflight', rules } }, results: report.results.flatMap((it, index) => sarifResults(it, index, hints)) }],
+    runs: [
+      {
+        tool: { driver: { name: 'migrate preflight', rules } },
+        results: report.results.flatMap((it, index) => sarifResults(it, index, hints)),
+      },
+    ],
   };
 }
 
 function sarifResults(result: CheckResult, ruleIndex: number, hints: Hints): object[] {
   const rule = { ruleId: result.check, ruleIndex };
-  if (result.outcome === 'unknown') return [{ ...rule, level: 'error', kind: 'fail', message: { text: `Could not be answered: ${result.why ?? ''}` } }];
+  if (result.outcome === 'unknown')
+    return [{ ...rule, level: 'error', kind: 'fail', message: { text: `Could not be answered: ${result.why ?? ''}` } }];
   return result.findings.map((finding) => ({
     ...rule,
     level: finding.severity === 'refuse' ? 'error' : 'warning',
     message: { text: `${finding.about}: ${evidence(finding)}. Do: ${remedy(result, finding, hints)}` },
     locations: [{ logicalLocations: [{ fullyQualifiedName: finding.about, kind: 'resource' }] }],
     partialFingerprints: { 'finding/v1': `${result.check}: ${finding.about}` },
-    ...(finding.waivedBy && { suppressions: [{ kind: 'external', status: 'accepted', justification: `${finding.waivedBy.because} (${finding.waivedBy.owner}, until ${finding.waivedBy.until})` }] }),
+    ...(finding.waivedBy && {
+      suppressions: [
+        {
+          kind: 'external',
+          status: 'accepted',
+          justification: `${finding.waivedBy.because} (${finding.waivedBy.owner}, until ${finding.waivedBy.until})`,
+        },
+      ],
+    }),
   }));
 }
 
 /** To paste into a ticket: a headline, what is wrong as a table, and what was looked at. */
 function markdown(name: string, { report, source, target }: PreflightEvent, hints: Hints): string {
   const rows = report.results.flatMap((result) => {
-    if (result.outcome === 'unknown') return [row([`? unknown`, result.check, '', result.why ?? '', 'Make it readable; unknown is never taken for fine.'])];
+    if (result.outcome === 'unknown')
+      return [
+        row([`? unknown`, result.check, '', result.why ?? '', 'Make it readable; unknown is never taken for fine.']),
+      ];
     return result.findings.map((it) => {
       const outcome = it.waivedBy ? 'waived' : it.severity;
-      const action = it.waivedBy ? `waived by ${it.waivedBy.owner} until ${it.waivedBy.until}: ${it.waivedBy.because}` : remedy(result, it, hints);
+      const action = it.waivedBy
+        ? `waived by ${it.waivedBy.owner} until ${it.waivedBy.until}: ${it.waivedBy.because}`
+        : remedy(result, it, hints);
       return row([`${MARKS[outcome][0]} ${outcome}`, result.check, it.about, evidence(it), action]);
     });
   });
   const passed = report.results.filter((it) => it.outcome === 'pass').map((it) => `\`${it.check}\``);
-  const skipped = report.results.filter((it) => it.outcome === 'skipped').map((it) => `\`${it.check}\` (${it.why ?? ''})`);
+  const skipped = report.results
+    .filter((it) => it.outcome === 'skipped')
+    .map((it) => `\`${it.check}\` (${it.why ?? ''})`);
   return [
     `## Preflight of ${name}: ${report.ready ? 'ready' : 'not ready'}`,
     '',
     `${source.context} (${source.version}) → ${target.context} (${target.version}). ${countsText(report)}.`,
     '',
-    ...(rows.length > 0 ? [row(['outcome', 'check', 'about', 'evidence', 'do']), row(['---', '---', '---', '---', '---']), ...rows, ''] : []),
+    ...(rows.length > 0
+      ? [row(['outcome', 'check', 'about', 'evidence', 'do']), row(['---', '---', '---', '---', '---']), ...rows, '']
+      : []),
     ...(passed.length > 0 ? [`Passed: ${passed.join(', ')}.`, ''] : []),
     ...(skipped.length > 0 ? [`Skipped: ${skipped.join(', ')}.`, ''] : []),
   ].join('\n');
 }
 
-const row = (cells: string[]) => `| ${cells.map((it) => it.replaceAll('|', '\\|').replaceAll('\n', '<br>')).join(' | ')} |`;
+const row = (cells: string[]) =>
+  `| ${cells.map((it) => it.replaceAll('|', '\\|').replaceAll('\n', '<br>')).join(' | ')} |`;

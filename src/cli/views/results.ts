@@ -1,6 +1,14 @@
 import type { CheckText } from '../../check.js';
 import { count, points, spell } from '../../words.js';
-import type { DoctorEvent, ExplainableEvent, ExplainedEvent, Shown, StatusEvent, TwinEvent, ValidEvent } from '../events.js';
+import type {
+  DoctorEvent,
+  ExplainableEvent,
+  ExplainedEvent,
+  Shown,
+  StatusEvent,
+  TwinEvent,
+  ValidEvent,
+} from '../events.js';
 import type { Screen } from '../screen.js';
 import { padEnd } from '../width.js';
 import { planLines } from './plan.js';
@@ -71,7 +79,10 @@ function ended(event: Extract<Shown, { type: 'ended' }>, command: string, name: 
 }
 
 function validLines({ file, source, target, namespaces, services, steps }: ValidEvent, screen: Screen): string[] {
-  const parts = [namespaces.length > 0 && `data of ${namespaces.join(', ')}`, services.length > 0 && `traffic of ${services.join(', ')} by ${steps.map(points).join(', ')} %`].filter(Boolean);
+  const parts = [
+    namespaces.length > 0 && `data of ${namespaces.join(', ')}`,
+    services.length > 0 && `traffic of ${services.join(', ')} by ${steps.map(points).join(', ')} %`,
+  ].filter(Boolean);
   return [`${screen.paint('green', '✔')} ${file}: ${source} → ${target}; ${parts.join('; ')}`];
 }
 
@@ -83,7 +94,11 @@ const WORDS = {
 function explainedLines(event: ExplainedEvent, screen: Screen): string[] {
   const words = WORDS[event.lang];
   const say = (label: string, text: string | undefined) =>
-    text === undefined || text === '' ? [] : labelled(label, text, screen, 2, 9).map((line, index) => (index === 0 ? line.replace(label, screen.paint('dim', label)) : line));
+    text === undefined || text === ''
+      ? []
+      : labelled(label, text, screen, 2, 9).map((line, index) =>
+          index === 0 ? line.replace(label, screen.paint('dim', label)) : line,
+        );
   return [
     screen.paint('bold', event.code),
     ...say(words.asks, event.asks),
@@ -97,8 +112,17 @@ function explainedLines(event: ExplainedEvent, screen: Screen): string[] {
 
 function explainableLines({ checks, errors }: ExplainableEvent, screen: Screen): string[] {
   const { paint } = screen;
-  const row = (code: string, text: string, room: number) => labelled(code, text, screen, 2, room).map((line, index) => (index === 0 ? line.replace(code, paint('bold', code)) : line));
-  return ['Checks', ...checks.flatMap((it) => row(it.code, it.asks, 22)), '', 'Errors', ...errors.flatMap((it) => row(it.code, it.means, 22))];
+  const row = (code: string, text: string, room: number) =>
+    labelled(code, text, screen, 2, room).map((line, index) =>
+      index === 0 ? line.replace(code, paint('bold', code)) : line,
+    );
+  return [
+    'Checks',
+    ...checks.flatMap((it) => row(it.code, it.asks, 22)),
+    '',
+    'Errors',
+    ...errors.flatMap((it) => row(it.code, it.means, 22)),
+  ];
 }
 
 const STATE: Record<StatusEvent['state'], string> = {
@@ -112,31 +136,53 @@ const STATE: Record<StatusEvent['state'], string> = {
 
 function statusLines(event: StatusEvent, screen: Screen): string[] {
   const { paint } = screen;
-  const lines = [`${paint('bold', event.name)}   ${STATE[event.state]}   ${paint('dim', `${event.done} of ${count(event.steps, 'step')} done`)}`];
+  const lines = [
+    `${paint('bold', event.name)}   ${STATE[event.state]}   ${paint('dim', `${event.done} of ${count(event.steps, 'step')} done`)}`,
+  ];
   for (const { service, group, target, why } of event.shares) {
-    lines.push(target === null ? `${service}  share unknown: ${why ?? ''}` : `${padEnd(service, 20)} ${bar(target, screen)} on the target  ${paint('dim', group)}`);
+    lines.push(
+      target === null
+        ? `${service}  share unknown: ${why ?? ''}`
+        : `${padEnd(service, 20)} ${bar(target, screen)} on the target  ${paint('dim', group)}`,
+    );
   }
+  const room = Math.max(0, ...event.open.map((it) => it.step.length));
   for (const it of event.open) {
-    lines.push(`${it.failure ? paint('red', '✖') : paint('cyan', '…')} ${padEnd(it.step, 20)} ${it.state} since ${it.since.slice(0, 19)}Z${it.failure ? `: ${it.failure.code} ${it.failure.what}` : ''}`);
+    lines.push(
+      `${it.failure ? paint('red', '✖') : paint('cyan', '…')} ${padEnd(it.step, room)}  ${it.state} since ${it.since.slice(0, 19)}Z${it.failure ? `: ${it.failure.code} ${it.failure.what}` : ''}`,
+    );
   }
   for (const debt of event.debts) lines.push(...labelled('owed', debt, screen, 0));
   if (event.waiting !== undefined) lines.push(...labelled('waits', event.waiting, screen, 0));
-  if (event.lock) lines.push(`lock     ${event.lock.owner}, process ${event.lock.pid} on ${event.lock.host}, last sign of life ${spell(event.lock.ageMs)} ago`);
+  if (event.lock)
+    lines.push(
+      `lock     ${event.lock.owner}, process ${event.lock.pid} on ${event.lock.host}, last sign of life ${spell(event.lock.ageMs)} ago`,
+    );
   return lines;
 }
 
-const LOOKED = { 'as recorded': ['✔', 'green'], differs: ['✖', 'red'], 'half done': ['‼', 'yellow'], unknown: ['?', 'red'] } as const;
+const LOOKED = {
+  'as recorded': ['✔', 'green'],
+  differs: ['✖', 'red'],
+  'half done': ['‼', 'yellow'],
+  unknown: ['?', 'red'],
+} as const;
 
 function doctorLines(event: DoctorEvent, screen: Screen): string[] {
   const { paint } = screen;
-  const lines = [`${paint('bold', event.name)}   ${event.looked.length === 0 ? 'the journal has no step to compare' : `${count(event.looked.length, 'step')} of the journal compared with the world`}`];
+  const lines = [
+    `${paint('bold', event.name)}   ${event.looked.length === 0 ? 'the journal has no step to compare' : `${count(event.looked.length, 'step')} of the journal compared with the world`}`,
+  ];
+  const room = Math.max(0, ...event.looked.map((it) => it.step.length));
   for (const it of event.looked) {
     const [mark, colour] = LOOKED[it.world];
-    lines.push(`${paint(colour, mark)} ${padEnd(it.step, 22)} ${padEnd(it.journal, 9)} ${it.world}`);
-    if (it.why !== undefined) lines.push(...labelled('', it.why, screen, 2, 21));
+    lines.push(`${paint(colour, mark)} ${padEnd(it.step, room)}  ${padEnd(it.journal, 8)}  ${it.world}`);
+    if (it.why !== undefined) lines.push(...labelled('', it.why, screen, 2, room + 1));
   }
   for (const debt of event.debts) lines.push(...labelled('owed', debt, screen, 0));
-  lines.push(event.sound ? paint('green', 'Journal and world agree.') : paint('yellow', 'Journal and world do not agree.'));
+  lines.push(
+    event.sound ? paint('green', 'Journal and world agree.') : paint('yellow', 'Journal and world do not agree.'),
+  );
   return lines;
 }
 

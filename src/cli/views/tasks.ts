@@ -1,6 +1,6 @@
 import type { Shown } from '../events.js';
 import type { Screen } from '../screen.js';
-import { fit, padEnd, widthOf } from '../width.js';
+import { fit, padEnd, widthOf, wrap } from '../width.js';
 import { count, points, spell } from '../../words.js';
 import { shareText, sideText } from './text.js';
 import type { View } from './view.js';
@@ -25,17 +25,28 @@ export function tasksView(screen: Screen, now: () => number): View {
   const draw = () => {
     lastDraw = now();
     const lines = [...open.values()].flatMap((it) => linesOf(it, room, screen, frame)).slice(0, 20);
-    if (open.size > 0) lines.push(footer(steps, done, [...open.values()].some((it) => it.hold), screen));
+    if (open.size > 0)
+      lines.push(
+        footer(
+          steps,
+          done,
+          [...open.values()].some((it) => it.hold),
+          screen,
+        ),
+      );
     const width = Math.max(20, screen.columns() - 1);
     screen.write(erase(drawn) + lines.map((it) => `${clip(it, width)}\n`).join(''));
     drawn = lines.length;
   };
   const soon = () => {
     // Events come by the hundred in a rehearsal; a terminal needs a dozen pictures a second.
-    due ??= setTimeout(() => {
-      due = undefined;
-      draw();
-    }, Math.max(0, 70 - (now() - lastDraw)));
+    due ??= setTimeout(
+      () => {
+        due = undefined;
+        draw();
+      },
+      Math.max(0, 70 - (now() - lastDraw)),
+    );
   };
   const keep = (line: string) => {
     screen.write(erase(drawn));
@@ -58,14 +69,19 @@ export function tasksView(screen: Screen, now: () => number): View {
       if (event.type === 'started') {
         steps = event.steps;
         start();
-        keep(`${paint('bold', `${event.command} ${event.name}`)}   ${event.source} ${paint('dim', '→')} ${event.target}   ${paint('dim', `${event.resumed ? 'goes on, ' : ''}${count(event.steps, 'step')}`)}\n`);
+        keep(
+          `${paint('bold', `${event.command} ${event.name}`)}   ${event.source} ${paint('dim', '→')} ${event.target}   ${paint('dim', `${event.resumed ? 'goes on, ' : ''}${count(event.steps, 'step')}`)}\n`,
+        );
         return;
       }
       if (event.type === 'plan') {
         room = Math.max(room, ...event.rows.map((it) => it.step.length));
         return;
       }
-      if (event.type === 'warning') return keep(`${paint('yellow', '‼')} ${event.what}${event.fix === undefined ? '' : ` ${paint('dim', event.fix)}`}`);
+      if (event.type === 'warning')
+        return keep(
+          `${paint('yellow', '‼')} ${event.what}${event.fix === undefined ? '' : ` ${paint('dim', event.fix)}`}`,
+        );
       if (!('step' in event)) return;
       const id = event.step;
       room = Math.max(room, id.length);
@@ -81,7 +97,12 @@ export function tasksView(screen: Screen, now: () => number): View {
       start();
       soon();
     },
-    note: (text) => keep(paint('dim', text)),
+    note: (text) =>
+      keep(
+        wrap(text, Math.min(screen.columns(), 110) - 1)
+          .map((it) => paint('dim', it))
+          .join('\n'),
+      ),
     close() {
       clearInterval(timer);
       clearTimeout(due);
@@ -138,10 +159,18 @@ function keepsUp(task: Open, event: Shown): boolean {
 
 function linesOf(task: Open, room: number, screen: Screen, frame: number): string[] {
   const { paint } = screen;
-  const lines = [`${paint('cyan', FRAMES[frame % FRAMES.length] ?? '')} ${padEnd(task.id, room)} ${task.undoing ? 'undo: ' : ''}${task.title}${task.note === undefined ? '' : paint('dim', `  ${task.note}`)}`];
-  if (task.share) lines.push(`  ${bar(task.share.measured, screen)}  ${shareText(task.share)}`, paint('dim', `  source ${sideText(task.share.source)} · target ${sideText(task.share.target)}`));
-  if (task.gates.size > 0) lines.push(`  gates    ${[...task.gates].map(([name, gate]) => gateText(name, gate, screen)).join('   ')}`);
-  if (task.hold && task.hold.holdMs > 0) lines.push(`  holding  ${spell(task.hold.elapsedMs)} of ${spell(task.hold.holdMs)}`);
+  const lines = [
+    `${paint('cyan', FRAMES[frame % FRAMES.length] ?? '')} ${padEnd(task.id, room)} ${task.undoing ? 'undo: ' : ''}${task.title}${task.note === undefined ? '' : paint('dim', `  ${task.note}`)}`,
+  ];
+  if (task.share)
+    lines.push(
+      `  ${bar(task.share.measured, screen)}  ${shareText(task.share)}`,
+      paint('dim', `  source ${sideText(task.share.source)} · target ${sideText(task.share.target)}`),
+    );
+  if (task.gates.size > 0)
+    lines.push(`  gates    ${[...task.gates].map(([name, gate]) => gateText(name, gate, screen)).join('   ')}`);
+  if (task.hold && task.hold.holdMs > 0)
+    lines.push(`  holding  ${spell(task.hold.elapsedMs)} of ${spell(task.hold.holdMs)}`);
   return lines;
 }
 
@@ -156,12 +185,16 @@ function gateText(name: string, { state, why }: Gate, { paint }: Screen): string
 export function bar(share: number, { columns, paint }: Pick<Screen, 'columns' | 'paint'>): string {
   const cells = Math.min(30, Math.max(10, columns() - 70));
   // Never empty while somebody is served there, never full while somebody is not.
-  const filled = share <= 0 ? 0 : share >= 100 ? cells : Math.min(cells - 1, Math.max(1, Math.round((share / 100) * cells)));
+  const filled =
+    share <= 0 ? 0 : share >= 100 ? cells : Math.min(cells - 1, Math.max(1, Math.round((share / 100) * cells)));
   return `▕${paint('green', '█'.repeat(filled))}${paint('dim', '░'.repeat(cells - filled))}▏ ${points(share)} %`;
 }
 
 function footer(steps: number, done: number, holds: boolean, { paint }: Screen): string {
-  return paint('dim', `  ${done} of ${count(steps, 'step')}${holds ? '; Ctrl-C stops after this hold' : '; Ctrl-C stops at the next safe point'}; migrate rollback goes back`);
+  return paint(
+    'dim',
+    `  ${done} of ${count(steps, 'step')}${holds ? '; Ctrl-C stops after this hold' : '; Ctrl-C stops at the next safe point'}; migrate rollback goes back`,
+  );
 }
 
 const MARK = { done: ['✔', 'green'], undone: ['↩', 'green'], failed: ['✖', 'red'], skipped: ['○', 'yellow'] } as const;
@@ -172,7 +205,8 @@ function ending(task: Open, event: Extract<Shown, { type: 'step' }>, room: numbe
   const took = Date.parse(event.at) - Date.parse(task.began);
   const time = took >= 1000 ? spell(took) : '';
   const word = event.state === 'undone' ? 'undone: ' : event.state === 'failed' ? 'failed: ' : '';
-  const said = task.share && event.state === 'done' ? shareText(task.share) : event.state === 'failed' ? (event.note ?? '') : '';
+  const said =
+    task.share && event.state === 'done' ? shareText(task.share) : event.state === 'failed' ? (event.note ?? '') : '';
   const first = `${paint(colour, mark)} ${padEnd(task.id, room)} ${word}${event.title}`;
   if (said === '') return ended(first, time, screen);
   const second = `${' '.repeat(room + 3)}${task.share && event.state === 'done' ? `${bar(task.share.measured, { ...screen, columns: () => 80 })}  ` : ''}${paint('dim', said)}`;

@@ -8,8 +8,18 @@ import { padEnd, widthOf, wrap } from '../width.js';
 export type ErrorEvent = Extract<EventBody, { type: 'error' }>;
 
 /** `asked 20 %, reachable 20.4 %, measured 20.4 %` */
-export const shareText = ({ asked, reachable, measured, clients }: Pick<ShareEvent, 'asked' | 'reachable' | 'measured' | 'clients'>) =>
-  [`asked ${points(asked)} %`, `reachable ${points(reachable)} %`, `measured ${points(measured)} %`, ...(clients === undefined ? [] : [`clients saw ${points(clients)} %`])].join(', ');
+export const shareText = ({
+  asked,
+  reachable,
+  measured,
+  clients,
+}: Pick<ShareEvent, 'asked' | 'reachable' | 'measured' | 'clients'>) =>
+  [
+    `asked ${points(asked)} %`,
+    `reachable ${points(reachable)} %`,
+    `measured ${points(measured)} %`,
+    ...(clients === undefined ? [] : [`clients saw ${points(clients)} %`]),
+  ].join(', ');
 
 /** `12 members 240` */
 export const sideText = ({ members, weight }: ShareEvent['source']) => `${count(members, 'member')}, weight ${weight}`;
@@ -19,14 +29,28 @@ const thousands = (n: number) => String(n).replace(/\B(?=(\d{3})+$)/g, ',');
 const LABEL_ROOM = 8;
 
 /** A name and what it stands for, the latter wrapped under itself. */
-export function labelled(label: string, text: string, { columns }: Pick<Screen, 'columns'>, indent = 2, room = LABEL_ROOM): string[] {
+export function labelled(
+  label: string,
+  text: string,
+  { columns }: Pick<Screen, 'columns'>,
+  indent = 2,
+  room = LABEL_ROOM,
+): string[] {
   const head = ' '.repeat(indent) + padEnd(label, room) + ' ';
   const width = Math.max(20, columns() - widthOf(head));
-  return text.split('\n').flatMap((part) => wrap(part, width)).map((line, index) => (index === 0 ? head : ' '.repeat(widthOf(head))) + line);
+  return text
+    .split('\n')
+    .flatMap((part) => wrap(part, width))
+    .map((line, index) => (index === 0 ? head : ' '.repeat(widthOf(head))) + line);
 }
 
 /** `shop   source …  →  target …`, on two lines where one is too narrow. */
-export function headline(name: string, source: string, target: string, { paint, columns }: Pick<Screen, 'paint' | 'columns'>): string[] {
+export function headline(
+  name: string,
+  source: string,
+  target: string,
+  { paint, columns }: Pick<Screen, 'paint' | 'columns'>,
+): string[] {
   const first = `${paint('bold', name)}   source ${source}`;
   const second = `target ${target}`;
   const one = `${first}  ${paint('dim', '→')}  ${second}`;
@@ -34,11 +58,19 @@ export function headline(name: string, source: string, target: string, { paint, 
 }
 
 /** What, why, what to do, and where it stands now. */
-export function errorLines({ code, what, why, do: fix, now, stack }: ErrorEvent, screen: Screen, verbose = false): string[] {
+export function errorLines(
+  { code, what, why, do: fix, now, stack }: ErrorEvent,
+  screen: Screen,
+  verbose = false,
+): string[] {
   const { paint } = screen;
   const [first = '', ...more] = what.split('\n');
   const lines = [`${paint('red', '✖')} ${paint('bold', code)}  ${first}`, ...more.map((it) => `  ${it}`)];
-  for (const [label, text] of [['why', why], ['do', fix], ['now', now]] as const) {
+  for (const [label, text] of [
+    ['why', why],
+    ['do', fix],
+    ['now', now],
+  ] as const) {
     if (text !== '') lines.push(...labelled(label, text, screen).map((line) => dimHead(line, label, screen)));
   }
   if (verbose && stack !== undefined) lines.push(...stack.split('\n').map((it) => paint('dim', `  ${it}`)));
@@ -62,11 +94,14 @@ export function endedLines(name: string, command: string, event: EndedEvent, scr
   const [mark, colour, word] = ENDED[event.outcome];
   const { requests, share, tookMs, virtualMs, calls, same, seed } = event;
   const took = [
-    tookMs !== undefined && `${spell(tookMs)}${virtualMs === undefined ? '' : `, ${spell(virtualMs)} on the twin's clock`}`,
+    tookMs !== undefined &&
+      `${spell(tookMs)}${virtualMs === undefined ? '' : `, ${spell(virtualMs)} on the twin's clock`}`,
     calls && `${count(calls.reads, 'read')}, ${count(calls.writes, 'write')}`,
     seed !== undefined && `seed ${seed}`,
   ].filter(Boolean);
-  const lines = [`${paint(colour, mark)} ${paint('bold', `${command}${name === '' ? '' : ` ${name}`}: ${word}`)}${took.length > 0 ? `   ${paint('dim', took.join(' · '))}` : ''}`];
+  const lines = [
+    `${paint(colour, mark)} ${paint('bold', `${command}${name === '' ? '' : ` ${name}`}: ${word}`)}${took.length > 0 ? `   ${paint('dim', took.join(' · '))}` : ''}`,
+  ];
   const say = (label: string, text: string | undefined) => {
     if (text) lines.push(...labelled(label, text, screen).map((line) => dimHead(line, label, screen)));
   };

@@ -93,6 +93,13 @@ export interface CheckText {
 }
 
 /**
+ * `each`: it judges every object by itself, beside what it reads of other kinds, and so may be asked again and again with some at a time,
+ * and with none. Fields, by their paths (see fields.ts): it needs these of all objects at once; none is just their names. `named`: only
+ * those that are held whole anyway.
+ */
+export type Taken = 'whole' | 'each' | 'named' | readonly string[];
+
+/**
  * A check is data plus one pure function over what was seen; it never reaches out itself.
  *
  * `reads` is what the inventory must hold for it: a kind there that could not be read makes the check unknown, unless
@@ -104,6 +111,12 @@ export interface Check extends CheckText {
   reads: { source?: Kind[]; target?: Kind[]; cloud?: boolean };
   /** what helps where it can be read; the check itself says what it does without */
   also?: { source?: Kind[]; target?: Kind[] };
+  /**
+   * What it can do with of kinds that come by the ten thousand, so that a great cluster need not be held at once; `*` stands for all others
+   * that have a namespace. A kind that is not named is held whole. Always whole are the cluster's own parts, those of Velero, and the Services
+   * of the playbook.
+   */
+  takes?: Record<Kind, Taken>;
   /** those of `reads` and `also` that are wanted from all namespaces; where only some may be read, `whole` says so */
   everywhere?: { source?: Kind[]; target?: Kind[] };
   /** the sections of the playbook without which the question does not arise */

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
-import { dataSteps } from './data.js';
+import { dataSteps, NEVER_TRAVELS } from './data.js';
 import { MigrateError } from './errors.js';
+import type { Readers } from './fold.js';
 import type { Inventory } from './inventory.js';
 import { canonical, pluralOf } from './objects.js';
 import type { Playbook } from './playbook.js';
@@ -34,6 +35,27 @@ export interface PlannedShare {
   /** how, in words: `source 100 a node, target 5 a pod` */
   how: string;
 }
+
+/** Whether the object travels at all; see `travels`. */
+const TRAVELS = 'metadata.labels[velero.io/exclude-from-backup]';
+
+/**
+ * What a plan is made from, of kinds with a namespace, as far as they need not be held whole. Of the target it takes no more than its own
+ * parts and the Services of the playbook.
+ */
+export const PLAN_TAKES: Readers = {
+  source: {
+    '*': [TRAVELS],
+    Secret: [TRAVELS, 'type'],
+    Service: [TRAVELS, 'spec.type', 'spec.ports'],
+    PersistentVolumeClaim: 'whole',
+    'Deployment.apps': [TRAVELS, 'spec.replicas', 'spec.template.metadata.labels', 'spec.template.spec.volumes.persistentVolumeClaim.claimName'],
+    'StatefulSet.apps': [TRAVELS, 'spec.replicas', 'spec.template.metadata.labels', 'spec.template.spec.volumes.persistentVolumeClaim.claimName', 'spec.volumeClaimTemplates'],
+    Pod: ['status.podIP'],
+    ...Object.fromEntries([...NEVER_TRAVELS].filter((it) => it !== 'Pod').map((kind) => [kind, 'named'] as const)),
+  },
+  target: { '*': 'named' },
+};
 
 /**
  * @throws MigrateError PLAN_SAME_CLUSTER, PLAN_SHARE_UNREACHABLE, PLAN_SERVICE_UNFIT, PLAN_DISK_UNFIT, PLAN_NOT_SEEN

@@ -1,8 +1,9 @@
 import { Skipped, Unknown, type Check, type CheckText, type Finding, type Needs, type Severity, type Sight, type SideSight } from './check.js';
+import { takenOf, type Fold, type Judge, type SideKind } from './fold.js';
 import type { ClusterInventory, Inventory } from './inventory.js';
 import { movedNamespaces } from './look.js';
 import type { Playbook, Waiver } from './playbook.js';
-import type { Kind, ServedKind, Side } from './ports.js';
+import type { Kind, KubeObject, ServedKind, Side } from './ports.js';
 import { nearest } from './words.js';
 
 /**
@@ -69,12 +70,13 @@ export const WAIVERS: CheckText = {
 };
 
 /**
+ * @param heard  what checks said of objects that are no longer in the inventory
  * @returns one result per check in the order of `checks`, then that of the waivers
  */
-export function askAll(checks: readonly Check[], asked: Asked): Report {
+export function askAll(checks: readonly Check[], asked: Asked, heard?: Heard): Report {
   const sight = sightOf(asked);
   const inForce = asked.playbook.preflight.waive.filter((it) => asked.today <= it.until);
-  const results = checks.map((check) => ask(check, sight, inForce));
+  const results = checks.map((check) => ask(check, heard ? sightOf({ ...asked, inventory: heard.restFor(check, asked.inventory) }) : sight, inForce, heard?.said.get(check.id)));
   results.push(judgeWaivers(asked, results));
   const counts = count(results);
   return { results, counts, ready: counts.refuse === 0 && counts.unknown === 0 };
@@ -89,7 +91,7 @@ function count(results: readonly CheckResult[]): Report['counts'] {
   return counts;
 }
 
-function ask(check: Check, sight: Sight, waivers: readonly Waiver[]): CheckResult {
+function ask(check: Check, sight: Sight, waivers: readonly Waiver[], heard?: Said): CheckResult {
   const { id, group, asks, before } = check;
   const head = { check: id, group, asks, before };
   const mine = waivers.filter((it) => it.check === id);
@@ -97,7 +99,8 @@ function ask(check: Check, sight: Sight, waivers: readonly Waiver[]): CheckResul
   if (missing) return { ...head, outcome: 'skipped', findings: [], why: `the playbook has no \`${missing}\`` };
   try {
     requireSeen(check, sight);
-    const findings = check.look(sight).map((finding) => judge(finding, check.severity, mine));
+    if (heard?.failed !== undefined) throw heard.failed;
+    const findings = withHeard(heard, () => check.look(sight)).map((finding) => judge(finding, check.severity, mine));
     return { ...head, outcome: worst(findings), findings };
   } catch (error) {
     if (error instanceof Skipped) return { ...head, outcome: 'skipped', findings: [], why: error.message };
@@ -114,6 +117,20 @@ function unknown(head: Pick<CheckResult, 'check' | 'group' | 'asks' | 'before'>,
   if (!waiver) return { ...head, outcome: 'unknown', findings: [], why };
   const finding: JudgedFinding = { about: 'unknown', saw: why, severity: 'refuse', waivedBy: waivedBy(waiver) };
   return { ...head, outcome: 'waived', findings: [finding], why };
+}
+
+/** What a check said of portions comes first; of the rest, which it saw beside each portion, it is heard once. */
+function withHeard(heard: Said | undefined, look: () => Finding[]): Finding[] {
+  if (!heard) return look();
+  let rest: Finding[] = [];
+  try {
+    rest = look();
+  } catch (error) {
+    // Of the rest alone its question does not arise; of what it has been shown it did.
+    if (!(error instanceof Skipped)) throw error;
+  }
+  const again = new Set(rest.map((it) => JSON.stringify(it)));
+  return [...[...heard.findings].filter(([key]) => !again.has(key)).map(([, it]) => it), ...rest];
 }
 
 const waivedBy = ({ owner, until, because }: Waiver) => ({ owner, until, because });
@@ -160,6 +177,70 @@ function requireSeen({ reads }: Check, sight: Sight): void {
   for (const side of [sight.source, sight.target]) for (const kind of reads[side.side] ?? []) if (kind !== '*') side.list(kind);
   if (reads.cloud) sight.cloud();
 }
+
+/** What a check said while objects came by: its findings, each once, or why it could not go on. */
+export interface Said {
+  findings: Map<string, Finding>;
+  failed?: unknown;
+}
+
+export interface Heard {
+  /** by the ids of checks */
+  said: Map<string, Said>;
+  /** what a check has not been shown yet: without the kinds that came by, but for what stays */
+  restFor(check: Check, inventory: Inventory): Inventory;
+}
+
+/**
+ * Asks, of each portion, the checks that take its kind one by one. What else they take so they see without it, but for what stays; all
+ * other kinds they see as they are held.
+ *
+ * @param asked  its inventory grows as it is read
+ */
+export function listenTo(checks: readonly Check[], asked: Asked, fold: Pick<Fold, 'stays'>): { judge: Judge; heard: Heard } {
+  const said = new Map<string, Said>();
+  const cameBy = new Set<string>();
+  const views = new Map<string, Inventory>();
+  const judge: Judge = (at, some) => {
+    cameBy.add(`${at.side} ${at.kind}`);
+    for (const check of checks) {
+      if (!takesEach(check, at) || check.when?.some((section) => !asked.playbook[section])) continue;
+      const mine: Said = said.get(check.id) ?? { findings: new Map() };
+      if (mine.failed !== undefined) continue;
+      const key = `${check.id} ${at.side} ${at.kind}`;
+      const view = views.get(key) ?? viewOf(check, asked.inventory, fold, () => true);
+      views.set(key, view);
+      try {
+        for (const it of check.look(sightOf({ ...asked, inventory: joined(view, at, some) }))) mine.findings.set(JSON.stringify(it), it);
+      } catch (error) {
+        if (error instanceof Skipped) continue;
+        mine.failed = error;
+      }
+      said.set(check.id, mine);
+    }
+  };
+  return { judge, heard: { said, restFor: (check, inventory) => viewOf(check, inventory, fold, (side, kind) => cameBy.has(`${side} ${kind}`)) } };
+}
+
+const takesEach = ({ takes, reads, also }: Check, { side, kind }: SideKind) =>
+  takenOf(takes, kind) === 'each' && [reads[side], also?.[side]].some((kinds) => kinds?.includes(kind) || kinds?.includes('*'));
+
+/** An inventory without the kinds that a check takes one by one or by name alone, but for what stays, as far as `which` of them. */
+function viewOf(check: Check, inventory: Inventory, fold: Pick<Fold, 'stays'>, which: (side: Side, kind: Kind) => boolean): Inventory {
+  const of = (side: Side): ClusterInventory => {
+    const { objects, served } = inventory[side];
+    const namespaced = new Set(served.filter((it) => it.namespaced).map(kindServed));
+    const isLeftOut = (kind: Kind) => namespaced.has(kind) && ['each', 'named'].includes(takenOf(check.takes, kind) as string) && which(side, kind);
+    const seen = Object.entries(objects).map(([kind, all]) => [kind, isLeftOut(kind) ? all.filter(fold.stays) : all] as const);
+    return { ...inventory[side], objects: Object.fromEntries(seen) };
+  };
+  return { ...inventory, source: of('source'), target: of('target') };
+}
+
+const joined = (inventory: Inventory, { side, kind }: SideKind, some: readonly KubeObject[]): Inventory => ({
+  ...inventory,
+  [side]: { ...inventory[side], objects: { ...inventory[side].objects, [kind]: [...(inventory[side].objects[kind] ?? []), ...some] } },
+});
 
 export function sightOf({ playbook, inventory, today, needs }: Asked): Sight {
   const cloud = () => {

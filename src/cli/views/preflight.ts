@@ -81,6 +81,9 @@ function resultLines(result: CheckResult, text: CheckText | undefined, screen: S
     : lines;
 }
 
+/** The mark alone would say nothing to who can't tell it apart, or hears the screen. */
+const SEVERITY = { refuse: 'refuses', warn: 'warning' };
+
 function findingLines(
   { check }: CheckResult,
   finding: JudgedFinding,
@@ -97,7 +100,7 @@ function findingLines(
       screen,
     );
   return [
-    ...headed(check, finding.severity, finding.about, screen),
+    ...headed(check, finding.severity, `${finding.about} · ${SEVERITY[finding.severity]}`, screen),
     ...detail('seen', finding.saw, screen),
     ...detail('wanted', finding.want, screen),
     ...detail('breaks', finding.breaks, screen),

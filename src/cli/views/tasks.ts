@@ -178,7 +178,7 @@ const GATE = { pass: ['✔', 'green'], fail: ['✖', 'red'], wait: ['…', 'yell
 
 function gateText(name: string, { state, why }: Gate, { paint }: Screen): string {
   const [mark, colour] = GATE[state];
-  return `${paint(colour, mark)} ${name} ${why}`;
+  return `${paint(colour, mark)} ${name}${state === 'fail' ? ' broke:' : ''} ${why}`;
 }
 
 /** `▕████░░░░▏ 20 %`: the target's share */

@@ -13,7 +13,8 @@ const META = ['uid', 'resourceVersion', 'creationTimestamp', 'generation', 'mana
 /** Annotations and labels that carry a name, a hash or a time which the run drew. */
 const MARKS = new Set(['volume.kubernetes.io/selected-node', 'service.beta.kubernetes.io/hash', 'deployment.kubernetes.io/revision', 'controller-uid']);
 
-const isTime = (key: string): boolean => /(Time|Timestamp|At)$/.test(key);
+/** `expiration` is a Backup's. */
+const isTime = (key: string): boolean => /(Time|Timestamp|At)$|^expiration$/.test(key);
 
 const DRAWN = new Set(['uid', 'resourceVersion', 'creationTimestamp', 'observedGeneration', 'controller-uid']);
 

@@ -29,8 +29,15 @@ import { localPolicy } from './load-balancing/local-policy.js';
 import { serviceAnnotations } from './load-balancing/service-annotations.js';
 import { sharedGroup } from './load-balancing/shared-group.js';
 import { stickiness } from './load-balancing/stickiness.js';
+import { architectures } from './scheduling/architectures.js';
+import { autoscaling } from './scheduling/autoscaling.js';
+import { disruptionBudgets } from './scheduling/disruption-budgets.js';
+import { extendedResources } from './scheduling/extended-resources.js';
+import { priorityClasses } from './scheduling/priority-classes.js';
 import { quotas } from './scheduling/quotas.js';
 import { room } from './scheduling/room.js';
+import { runtimeClasses } from './scheduling/runtime-classes.js';
+import { spread } from './scheduling/spread.js';
 import { taints } from './scheduling/taints.js';
 import { diskKinds } from './storage/disk-kinds.js';
 import { storageClasses } from './storage/storage-classes.js';
@@ -65,6 +72,13 @@ export const checks: readonly Check[] = [
   quotas,
   room,
   taints,
+  architectures,
+  autoscaling,
+  disruptionBudgets,
+  extendedResources,
+  priorityClasses,
+  runtimeClasses,
+  spread,
   kubeProxyMode,
   inClusterCallers,
   localPolicy,

@@ -1,8 +1,8 @@
 import type { Check, Finding, Sight } from '../../src/check.js';
 import type { KubeObject } from '../../src/ports.js';
 import { about, some } from '../about.js';
-import { containers, replicasOf, WORKLOADS, workloads, type Workload } from '../pods.js';
-import { add, amount, requestsOf, spelled, type Amounts } from '../quantities.js';
+import { containers, replicasOf, WORKLOADS, workloads, type Workload, workloadFields, REPLICAS } from '../pods.js';
+import { add, amount, requestsOf, spelled, type Amounts, REQUESTS } from '../quantities.js';
 
 /**
  * A quota of the target's namespace counts what arrives. What goes beyond is refused pod by pod; and where a quota asks for
@@ -18,6 +18,7 @@ export const quotas: Check = {
   severity: 'refuse',
   when: ['data'],
   reads: { source: [...WORKLOADS, 'Service', 'PersistentVolumeClaim'], target: ['ResourceQuota', 'LimitRange'] },
+  takes: { ...workloadFields(REQUESTS, REPLICAS), Service: ['spec.type'] },
   hint: {
     why: 'What a quota does not allow is refused half way through the restore, or later, pod by pod.',
     fix: 'Raise the quota or the limit range of the target’s namespace.',

@@ -1,9 +1,9 @@
 import { type Check, type Finding, type SideSight, type Sight } from '../../src/check.js';
 import type { KubeObject } from '../../src/ports.js';
 import { about } from '../about.js';
-import { mayRunOn, usableNodes } from '../nodes.js';
-import { replicasOf, WORKLOADS, workloads, type PodSpec, type Workload } from '../pods.js';
-import { add, amount, requestsOf, spelled, type Amounts } from '../quantities.js';
+import { mayRunOn, usableNodes, PLACEMENT } from '../nodes.js';
+import { replicasOf, WORKLOADS, workloads, type PodSpec, type Workload, workloadFields, REPLICAS } from '../pods.js';
+import { add, amount, requestsOf, spelled, type Amounts, REQUESTS } from '../quantities.js';
 import { untolerated } from './taints.js';
 
 /**
@@ -23,6 +23,7 @@ export const room: Check = {
   severities: ['refuse', 'warn'],
   when: ['data'],
   reads: { source: WORKLOADS, target: ['Node', 'Pod'] },
+  takes: workloadFields([...REQUESTS, ...PLACEMENT, 'spec.tolerations', 'spec.nodeName'], [...REPLICAS, 'status.phase']),
   everywhere: { target: ['Pod'] },
   hint: {
     why: 'Pods for which no node has room stay Pending, and the source’s are not there to help once traffic has moved.',

@@ -2,7 +2,7 @@ import type { Check, Finding } from '../../src/check.js';
 import type { KubeObject } from '../../src/ports.js';
 import { about, some } from '../about.js';
 import { mayRunOn, usableNodes } from '../nodes.js';
-import { WORKLOADS, workloads, type PodSpec, type Toleration } from '../pods.js';
+import { WORKLOADS, workloads, type PodSpec, type Toleration, EACH_WORKLOAD } from '../pods.js';
 
 /**
  * A node may have every label that a pod wants, and still turn it away by a taint. New clusters are tainted more: control
@@ -18,6 +18,7 @@ export const taints: Check = {
   severity: 'refuse',
   when: ['data'],
   reads: { source: WORKLOADS, target: ['Node'] },
+  takes: EACH_WORKLOAD,
   hint: {
     why: 'Where every node that fits has a taint that the pod does not tolerate, it stays Pending.',
     fix: 'Add the toleration to the template, or take the taint off the nodes that are meant for it.',

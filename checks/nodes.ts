@@ -46,5 +46,8 @@ export const requiredTerms = (spec: PodSpec): NodeTerm[] | undefined =>
 export const selectorOf = (spec: PodSpec): NodeExpression[] =>
   Object.entries(spec.nodeSelector ?? {}).map(([key, value]) => ({ key, operator: 'In', values: [value] }));
 
+/** Where mayRunOn looks in a pod. */
+export const PLACEMENT = ['spec.nodeSelector', 'spec.affinity.nodeAffinity.requiredDuringSchedulingIgnoredDuringExecution'];
+
 /** Whether the pod's own words let it run there; taints and room are other questions. */
 export const mayRunOn = (spec: PodSpec, node: KubeObject): boolean => selectorOf(spec).every((it) => matches(node, it)) && matchesAny(node, requiredTerms(spec));

@@ -1,5 +1,5 @@
 import type { Kind, KubeObject } from '../src/ports.js';
-import type { SideSight } from '../src/check.js';
+import type { SideSight, Taken } from '../src/check.js';
 
 /**
  * What would run: the pod template of every kind of workload, and of bare pods. Objects that a controller made are left
@@ -7,6 +7,21 @@ import type { SideSight } from '../src/check.js';
  */
 
 export const WORKLOADS: Kind[] = ['Deployment.apps', 'StatefulSet.apps', 'DaemonSet.apps', 'ReplicaSet.apps', 'Job.batch', 'CronJob.batch', 'Pod'];
+
+/** For checks that judge each workload by itself. */
+export const EACH_WORKLOAD: Record<Kind, Taken> = Object.fromEntries(WORKLOADS.map((kind) => [kind, 'each']));
+
+/** For checks that need all workloads at once: fields of the pod template, or of the bare pod, and of the workload around it. */
+export const workloadFields = (pod: readonly string[], around: readonly string[] = []): Record<Kind, Taken> =>
+  Object.fromEntries(
+    WORKLOADS.map((kind) => {
+      const template = kind === 'Pod' ? '' : kind === 'CronJob.batch' ? 'spec.jobTemplate.spec.template.' : 'spec.template.';
+      return [kind, [...pod.map((it) => `${template}${it}`), ...around]];
+    }),
+  );
+
+/** Where replicasOf looks. */
+export const REPLICAS = ['spec.replicas', 'spec.parallelism', 'status.conditions'];
 
 export interface NodeTerm {
   matchExpressions?: NodeExpression[];

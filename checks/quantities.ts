@@ -31,6 +31,9 @@ export function add(a: Amounts, b: Amounts, times = 1): Amounts {
   return sum;
 }
 
+/** Where requestsOf looks in a pod. */
+export const REQUESTS = ['spec.containers.resources', 'spec.initContainers.resources', 'spec.overhead'];
+
 /** Init containers run one after another, before the others: of them the largest counts. */
 export function requestsOf(spec: PodSpec): Amounts {
   const asked = (all: { resources?: { requests?: Record<string, unknown>; limits?: Record<string, unknown> } }) => {

@@ -26,35 +26,51 @@ export function treeOf(paths: readonly string[]): FieldTree {
 /** For what is there but of no interest, such as a container without a probe; one for all. */
 const NOTHING = Object.freeze({});
 
-/** The object with no more than these fields; equal texts and empty parts are shared through `texts`. */
-export function project(object: KubeObject, tree: FieldTree, texts: Map<string, string>): KubeObject {
+/** What is equal in many objects, held once. The objects that share it must not be changed. */
+export class Shared {
+  readonly #known = new Map<string, unknown>();
+
+  /** The first that was equal to it, as far as it is remembered. */
+  of<T>(value: T): T {
+    const isText = typeof value === 'string';
+    if (!isText && (value === null || typeof value !== 'object')) return value;
+    const key = isText ? (value as string) : JSON.stringify(value);
+    if (key.length > LONGEST) return value;
+    const known = this.#known.get(key);
+    // A text can look like the JSON of something else.
+    if (known !== undefined && typeof known === typeof value) return known as T;
+    if (this.#known.size >= MOST) this.#known.clear();
+    this.#known.set(key, value);
+    return value;
+  }
+}
+
+const LONGEST = 1000;
+/** When there are more they are forgotten, and what is common is soon known again. */
+const MOST = 2000;
+
+/** The object with no more than these fields. */
+export function project(object: KubeObject, tree: FieldTree, shared: Shared): KubeObject {
   const { name, namespace } = object.metadata;
   const { metadata, ...rest } = tree;
-  const kept = (metadata === undefined ? undefined : part(object.metadata, metadata, texts)) as object | undefined;
-  const body = part(object, rest, texts) as object;
+  const kept = (metadata === undefined ? undefined : part(object.metadata, metadata, shared)) as object | undefined;
+  const body = part(object, rest, shared) as object;
   return {
-    apiVersion: shared(object.apiVersion, texts),
-    kind: shared(object.kind, texts),
-    metadata: { name, ...(namespace !== undefined && { namespace: shared(namespace, texts) }), ...kept },
+    apiVersion: shared.of(object.apiVersion),
+    kind: shared.of(object.kind),
+    metadata: { name, ...(namespace !== undefined && { namespace: shared.of(namespace) }), ...kept },
     ...body,
   };
 }
 
-function part(value: unknown, tree: FieldTree | true, texts: Map<string, string>): unknown {
-  if (tree === true) return typeof value === 'string' ? shared(value, texts) : value;
-  if (Array.isArray(value)) return value.map((it) => part(it, tree, texts));
+function part(value: unknown, tree: FieldTree | true, shared: Shared): unknown {
+  if (tree === true) return shared.of(value);
+  if (Array.isArray(value)) return value.map((it) => part(it, tree, shared));
   if (value === null || typeof value !== 'object') return value;
   let kept: Record<string, unknown> | undefined;
   for (const name in tree) {
     const inner = (value as Record<string, unknown>)[name];
-    if (inner !== undefined) (kept ??= {})[name] = part(inner, tree[name] ?? true, texts);
+    if (inner !== undefined) (kept ??= {})[name] = shared.of(part(inner, tree[name] ?? true, shared));
   }
   return kept ?? NOTHING;
-}
-
-function shared(text: string, texts: Map<string, string>): string {
-  const known = texts.get(text);
-  if (known !== undefined) return known;
-  if (texts.size < 10_000) texts.set(text, text);
-  return text;
 }

@@ -1,5 +1,5 @@
 import type { Check, Taken } from './check.js';
-import { project, treeOf } from './fields.js';
+import { project, Shared, treeOf } from './fields.js';
 import { pathOf } from './objects.js';
 import type { Playbook } from './playbook.js';
 import type { Kind, KubeObject, Side } from './ports.js';
@@ -43,7 +43,7 @@ export function foldFor(playbook: Playbook, checks: readonly Check[], planTakes:
   const services = new Set(playbook.traffic?.services.map((it) => it.service));
   const whole = new Set(['kube-system', playbook.data?.velero.namespace]);
   const readers: Reader[] = [...checks.map(readerOf), { takes: planTakes, reads: () => true }];
-  const texts = new Map<string, string>();
+  const shared = new Shared();
   const willing = (at: SideKind) => heldOf(at, readers) !== 'whole';
   return {
     groups: (kinds) => grouped(kinds.filter(willing), readers),
@@ -51,7 +51,7 @@ export function foldFor(playbook: Playbook, checks: readonly Check[], planTakes:
     open(at, judge) {
       const held = heldOf(at, readers);
       const tree = held === 'whole' || held.size === 0 ? undefined : treeOf([...held].filter((it) => it !== NAMES));
-      const keep = held === 'whole' ? (it: KubeObject) => it : tree && ((it: KubeObject) => project(it, tree, texts));
+      const keep = held === 'whole' ? (it: KubeObject) => it : tree && ((it: KubeObject) => project(it, tree, shared));
       return folding(at, judge, keep, portion);
     },
   };

@@ -14,6 +14,7 @@ export const plugins: Check = {
   before: 'data',
   severity: 'warn',
   reads: { source: ['Pod'], target: ['Pod'] },
+  takes: { Pod: 'named' },
   hint: {
     why: 'A plug-in that only one side has changes or refuses objects there; a gate that only one side has gives fields a meaning there.',
     fix: 'Compare the flags; where a difference is wanted, waive it here.',

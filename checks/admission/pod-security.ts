@@ -1,6 +1,9 @@
 import type { Check, Finding, Sight } from '../../src/check.js';
 import { about, some } from '../about.js';
-import { containers, WORKLOADS, workloads, type Workload } from '../pods.js';
+import { containers, WORKLOADS, workloads, type Workload, EACH_WORKLOAD } from '../pods.js';
+
+/** Of bare pods, which are wanted all at once, for the policies that let them in. */
+const POD_FIELDS = ['hostNetwork', 'hostPID', 'hostIPC', 'securityContext', 'volumes.hostPath', 'containers.securityContext', 'containers.ports.hostPort', 'initContainers.securityContext', 'initContainers.ports.hostPort'].map((it) => `spec.${it}`);
 
 /**
  * Pod security policies ended with 1.25. Their successor works by labels of namespaces, it only refuses and never fills in,
@@ -17,6 +20,7 @@ export const podSecurity: Check = {
   severities: ['refuse', 'warn'],
   when: ['data'],
   reads: { source: [...WORKLOADS, 'Namespace', PSP()], target: ['Namespace'] },
+  takes: { ...EACH_WORKLOAD, Pod: ['metadata.annotations[kubernetes.io/psp]', ...POD_FIELDS] },
   hint: {
     why: 'Pods that a namespace’s level does not allow are refused one by one, while their Deployment looks restored. And what an old policy used to fill in (user, seccomp, capabilities) nobody fills in any more.',
     fix: 'Label the namespace with the level that its pods need, or change the pods; write what the policy filled in into their securityContext.',

@@ -23,6 +23,7 @@ export const webhooks: Check = {
     source: ['*', 'Namespace'],
     target: ['ValidatingWebhookConfiguration.admissionregistration.k8s.io', 'MutatingWebhookConfiguration.admissionregistration.k8s.io', 'Service', 'EndpointSlice.discovery.k8s.io', 'Namespace'],
   },
+  takes: { '*': [], 'EndpointSlice.discovery.k8s.io': ['metadata.labels[kubernetes.io/service-name]', 'endpoints.addresses', 'endpoints.conditions'] },
   everywhere: { target: ['Service', 'EndpointSlice.discovery.k8s.io'] },
   hint: {
     why: 'With failurePolicy Fail and nobody behind it, each create that its rules match is refused; a restore does not try again.',

@@ -21,6 +21,7 @@ export const backupVersions: Check = {
   severity: 'refuse',
   when: ['data'],
   reads: { source: ['*', 'Deployment.apps'], target: ['Deployment.apps'] },
+  takes: { '*': [], 'Deployment.apps': [] },
   hint: {
     why: 'Velero stores the version that the source prefers and restores just that one: what the target does not serve in it is left out.',
     fix: 'Start both Velero servers with --features=EnableAPIGroupVersions, or serve the stored version on the target too.',

@@ -28,6 +28,7 @@ export const removedApis: Check = {
   severities: ['refuse', 'warn'],
   when: ['data'],
   reads: { source: ['*'] },
+  takes: { '*': 'each' },
   hint: {
     why: 'A restore skips what the target does not serve, often without an error; a file in a removed version cannot be applied again.',
     fix: 'Install the missing CRD on the target, or leave the object behind and waive it here. Move files and charts to the version that is served; `helm mapkubeapis` mends the release that Helm has stored.',

@@ -2,7 +2,7 @@ import { isIP } from 'node:net';
 import type { Check, Finding, Sight } from '../../src/check.js';
 import type { KubeObject } from '../../src/ports.js';
 import { about } from '../about.js';
-import { WORKLOADS, workloads } from '../pods.js';
+import { WORKLOADS, workloads, EACH_WORKLOAD } from '../pods.js';
 
 /**
  * Servers used to take `010.0.0.1`, `::ffff:10.0.0.1` and `10.0.0.5/24`; from 1.36 on they refuse them when an object is
@@ -18,6 +18,7 @@ export const strictAddresses: Check = {
   severity: 'refuse',
   when: ['data'],
   reads: { source: ['Service', 'NetworkPolicy.networking.k8s.io', ...WORKLOADS] },
+  takes: { ...EACH_WORKLOAD, Service: 'each', 'NetworkPolicy.networking.k8s.io': 'each' },
   hint: {
     why: 'From 1.36 the server refuses to create objects whose addresses have leading zeros, are IPv4 in IPv6, or whose networks have host bits set.',
     fix: 'Write them in their plain form on the source first: 10.0.0.1, 10.0.0.0/24.',

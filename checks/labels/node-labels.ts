@@ -4,7 +4,7 @@ import { about, some } from '../about.js';
 import { annotation } from '../annotations.js';
 import { isRewritten, volumesOfClaims } from '../disks.js';
 import { matches, matchesAny, matchesTerm, mayRunOn, requiredTerms, selectorOf, usableNodes } from '../nodes.js';
-import { WORKLOADS, workloads, type NodeExpression, type NodeTerm, type PodSpec, type Workload } from '../pods.js';
+import { WORKLOADS, workloads, type NodeExpression, type NodeTerm, type PodSpec, type Workload, EACH_WORKLOAD } from '../pods.js';
 
 /**
  * A list of deprecated labels proves little: most of the old ones are still set, and what breaks is values, such as names
@@ -25,6 +25,7 @@ export const nodeLabels: Check = {
     source: [...WORKLOADS, 'Service', 'PersistentVolumeClaim', 'PersistentVolume'],
     target: ['Node', 'StorageClass.storage.k8s.io'],
   },
+  takes: { ...EACH_WORKLOAD, Service: 'each' },
   hint: {
     why: 'A pod whose selector no node meets stays Pending; a Service whose backend-label no node carries has no members.',
     fix: 'Label the target nodes, or change key or value in the workload; values such as node names and pool ids belong to one cluster.',

@@ -2,7 +2,7 @@ import type { Check, Finding, Severity, Sight } from '../../src/check.js';
 import type { KubeObject } from '../../src/ports.js';
 import { about } from '../about.js';
 import { requiredTerms } from '../nodes.js';
-import { WORKLOADS, workloads, type Workload } from '../pods.js';
+import { WORKLOADS, workloads, type Workload, EACH_WORKLOAD } from '../pods.js';
 
 /**
  * Keys whose meaning ended between the two versions. Nothing refuses them: a pod starts, without the confinement,
@@ -19,6 +19,7 @@ export const removedLabels: Check = {
   severities: ['refuse', 'warn'],
   when: ['data'],
   reads: { source: [...WORKLOADS, 'Service', 'PersistentVolumeClaim'] },
+  takes: { ...EACH_WORKLOAD, Service: 'each' },
   hint: {
     why: 'A key that the newer version no longer heeds is kept and does nothing: no error, no event.',
     fix: 'Write down in its successor what the key said, before the move; both versions take most of the successors.',

@@ -23,6 +23,7 @@ export const clusterIds: Check = {
   severity: 'refuse',
   when: ['cloud', 'traffic'],
   reads: { source: ['Service', 'Node', 'ConfigMap'], target: ['Service', 'Node', 'ConfigMap'], cloud: true },
+  takes: { Service: 'named', ConfigMap: 'named' },
   hint: {
     why: 'Two controllers with one id and Services of one name each remove the other’s members from the group, at every event; the last pod of one side can take the address down.',
     fix: 'Give the self-run controllers different `clusterID`s in cloud-config and restart them; where an id cannot be read (managed clusters), state it as `clusterId` under `source` or `target` in the playbook.',

@@ -3,7 +3,7 @@ import type { KubeObject } from '../../src/ports.js';
 import { about } from '../about.js';
 import { annotation } from '../annotations.js';
 import { balancerOf, fronts, type Front } from '../fronts.js';
-import { containers, WORKLOADS, workloads } from '../pods.js';
+import { containers, WORKLOADS, workloads, EACH_WORKLOAD } from '../pods.js';
 
 /**
  * Every mode of kube-proxy catches what pods and nodes send to an address in `status.loadBalancer.ingress` and hands it to
@@ -20,6 +20,7 @@ export const inClusterCallers: Check = {
   severity: 'warn',
   when: ['cloud', 'traffic'],
   reads: { source: ['Service', 'ConfigMap', ...WORKLOADS], target: ['Service', 'ConfigMap', ...WORKLOADS], cloud: true },
+  takes: { ...EACH_WORKLOAD, ConfigMap: 'each', Service: 'named' },
   hint: {
     why: 'kube-proxy short-circuits the address of the load balancer: such callers stay in their own cluster at any share, past its weights, ACLs and TLS.',
     fix: 'Let them call the Service by its cluster name; or publish no address (annotation …-loadbalancer-hostname, or ipMode: Proxy from 1.32).',

@@ -18,6 +18,7 @@ export const kubeProxyMode: Check = {
   severity: 'warn',
   severities: ['refuse', 'warn'],
   reads: { source: ['ConfigMap', 'Service'], target: ['ConfigMap', 'Node'] },
+  takes: { ConfigMap: 'named', Service: ['spec.ports.nodePort'] },
   hint: {
     why: 'Another mode answers on other addresses, needs another kernel, and may be on its way out.',
     fix: 'For a target of 1.33 or newer choose nftables on a kernel of 5.13 or newer; use node addresses where 127.0.0.1 was used.',

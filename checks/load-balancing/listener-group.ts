@@ -15,6 +15,7 @@ export const listenerGroup: Check = {
   severity: 'refuse',
   when: ['cloud', 'traffic'],
   reads: { source: ['Service'], target: ['Service'], cloud: true },
+  takes: { Service: 'named' },
   hint: {
     why: 'Weights in a group that is not behind the address change nothing; read back, they look right all the same.',
     fix: 'Point the listener at the group (one call: VServerGroupId and Scheduler together), or name in the playbook the group that it has.',

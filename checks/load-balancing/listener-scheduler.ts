@@ -16,6 +16,7 @@ export const listenerScheduler: Check = {
   severity: 'refuse',
   when: ['cloud', 'traffic'],
   reads: { source: ['Service'], target: ['Service'], cloud: true },
+  takes: { Service: 'named' },
   hint: {
     why: 'Under rr, sch and tch a weight above 0 changes nothing: each member gets the same, and the first step already sends the target its full part by head count.',
     fix: 'Set the scheduler of the listener to wrr: console or SetLoadBalancerTCPListenerAttribute with Scheduler=wrr (UDP, HTTP and HTTPS alike). Open connections stay.',

@@ -25,6 +25,7 @@ export const localPolicy: Check = {
   severities: ['refuse', 'warn'],
   when: ['traffic'],
   reads: { source: ['Service', 'ConfigMap', 'Pod', 'Node'], target: ['Service', 'ConfigMap'] },
+  takes: { ConfigMap: 'named', Service: 'named', Pod: ['metadata.labels', 'spec.nodeName'] },
   hint: {
     why: 'A call that meets a node without a pod is dropped, refused or lost, by mode and version; the load balancer learns a moment later than kube-proxy that a pod has gone.',
     fix: 'Policy Cluster, or pods on every node that is called; a preStop sleep longer than the controller takes. With pods as members (backend-type eni) the policy no longer counts from outside.',

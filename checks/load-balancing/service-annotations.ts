@@ -19,6 +19,7 @@ export const serviceAnnotations: Check = {
   severities: ['refuse', 'warn'],
   when: ['traffic'],
   reads: { source: ['Service'], target: ['Service'] },
+  takes: { Service: 'named' },
   hint: {
     why: 'What the controller cannot read it leaves out without an error: the Service gets default weights, a group of its own, or loses its members.',
     fix: 'On the source Service: …-loadbalancer-id: lb-…, …-loadbalancer-vgroup-port: "rsp-…:PORT" (group first, no blanks), and no …-force-override-listeners.',

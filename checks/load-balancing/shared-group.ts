@@ -6,7 +6,7 @@ import { annotation, signature } from '../annotations.js';
 import { cloudConfig } from '../config-maps.js';
 import { balanced, type BalancedFront } from '../fronts.js';
 import { regionOf, usableNodes } from '../nodes.js';
-import { WORKLOADS, selects, workloads } from '../pods.js';
+import { WORKLOADS, selects, workloads, workloadFields } from '../pods.js';
 
 /**
  * What one group must be for two controllers to keep their members in it: made by a person, in a load balancer that no
@@ -22,6 +22,7 @@ export const sharedGroup: Check = {
   severity: 'refuse',
   when: ['cloud', 'traffic'],
   reads: { source: ['Service', ...WORKLOADS], target: ['Service', 'Node'], cloud: true },
+  takes: { ...workloadFields(['metadata.labels'], ['spec.replicas']), Service: 'named' },
   hint: {
     why: 'A controller takes no group or load balancer that a controller made, and reaches none in another region or VPC; it then makes a group of its own or does nothing, and says that all is well.',
     fix: 'Make a group by hand on a load balancer by hand, join the source to it first (annotations id and vgroup-port), point the listener at it, then come back.',

@@ -16,6 +16,7 @@ export const stickiness: Check = {
   severity: 'warn',
   when: ['cloud', 'traffic'],
   reads: { source: ['Service'], target: ['Service'], cloud: true },
+  takes: { Service: 'named' },
   hint: {
     why: 'Clients that are kept on their member follow a new weight only once they are forgotten: forward, the share lags; back, some stay on the side that you are leaving.',
     fix: 'Turn persistence off for the time of the move, or let each step hold longer than it lasts.',

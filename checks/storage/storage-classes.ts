@@ -21,6 +21,7 @@ export const storageClasses: Check = {
     source: ['PersistentVolumeClaim', 'StatefulSet.apps', 'StorageClass.storage.k8s.io'],
     target: ['StorageClass.storage.k8s.io'],
   },
+  takes: { 'StatefulSet.apps': ['spec.volumeClaimTemplates'] },
   hint: {
     why: 'A restored claim without its class stays Pending, and its pod with it.',
     fix: 'Create the class on the target, or map it under `data.storageClasses` in the playbook.',

@@ -3,8 +3,8 @@ import { zoneOf } from '../../src/objects.js';
 import type { KubeObject } from '../../src/ports.js';
 import { about, some } from '../about.js';
 import { isRewritten, volumesOfClaims } from '../disks.js';
-import { mayRunOn, regionOf, usableNodes } from '../nodes.js';
-import { WORKLOADS, workloads, type Workload } from '../pods.js';
+import { mayRunOn, regionOf, usableNodes, PLACEMENT } from '../nodes.js';
+import { WORKLOADS, workloads, type Workload, workloadFields } from '../pods.js';
 
 /**
  * A new disk is made in one zone and can be attached nowhere else. Made in the wrong one it is found out last, by a pod that
@@ -21,6 +21,7 @@ export const zoneOfDisks: Check = {
   severity: 'refuse',
   when: ['data', 'cloud'],
   reads: { source: ['PersistentVolumeClaim', 'PersistentVolume', ...WORKLOADS], target: ['Node'] },
+  takes: workloadFields([...PLACEMENT, 'spec.volumes.persistentVolumeClaim.claimName'], ['spec.volumeClaimTemplates.metadata.name']),
   hint: {
     why: 'A disk can be attached only in its own zone: made in another one, its pod stays Pending.',
     fix: 'Name the zone as `data.zone` in the playbook; it needs ready nodes on which the pods of the disks may run.',

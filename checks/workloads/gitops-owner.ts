@@ -17,6 +17,7 @@ export const gitopsOwner: Check = {
   before: 'traffic',
   severity: 'warn',
   reads: { source: ['Service', 'Deployment.apps', 'StatefulSet.apps'], target: ['Service', 'Deployment.apps', 'StatefulSet.apps'] },
+  takes: { Service: 'named', 'Deployment.apps': 'each', 'StatefulSet.apps': 'each' },
   hint: {
     why: 'It puts weights and replica counts back, in the middle of a step or long after it.',
     fix: 'Argo CD: ignoreDifferences for these fields, or no self-heal during the move. Flux: `flux suspend kustomization NAME`, or the annotation kustomize.toolkit.fluxcd.io/reconcile: disabled.',

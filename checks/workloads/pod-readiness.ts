@@ -1,7 +1,7 @@
 import type { Check, Finding, Sight } from '../../src/check.js';
 import { about } from '../about.js';
 import { fronts, type Front } from '../fronts.js';
-import { selects, WORKLOADS, workloads } from '../pods.js';
+import { selects, WORKLOADS, workloads, workloadFields } from '../pods.js';
 
 /**
  * Without a readiness probe a pod is ready as soon as its process has started. The controller adds it to the group at once,
@@ -17,6 +17,7 @@ export const podReadiness: Check = {
   severity: 'warn',
   when: ['traffic'],
   reads: { source: ['Service', ...WORKLOADS], target: ['Service'] },
+  takes: { ...workloadFields(['metadata.labels', 'spec.containers.readinessProbe']), Service: 'named' },
   hint: {
     why: 'Without a readiness probe a starting pod gets requests before it can answer them, at each step and each roll-out.',
     fix: 'Add a readinessProbe to the container that serves, and a preStop sleep of some seconds.',

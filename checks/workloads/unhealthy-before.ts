@@ -15,6 +15,7 @@ export const unhealthyBefore: Check = {
   before: 'data',
   severity: 'warn',
   reads: { source: ['Deployment.apps', 'StatefulSet.apps'] },
+  takes: { 'Deployment.apps': 'each', 'StatefulSet.apps': 'each' },
   hint: {
     why: 'What was not ready before cannot be told from what the move has broken.',
     fix: 'Heal it first, scale it to 0 if nobody needs it, or leave it out of the move.',

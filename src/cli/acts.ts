@@ -11,11 +11,12 @@ import { askRights, takeInventory } from '../look.js';
 import { makePlan, rightsNeeded, type Plan } from '../plan.js';
 import type { Playbook } from '../playbook.js';
 import type { Call, Tap, World } from '../ports.js';
-import { askAll, type Report } from '../preflight.js';
+import { askAll, type Heard, type Report } from '../preflight.js';
 import { rollback, toUndo, undoRecord } from '../rollback.js';
 import { run } from '../run.js';
 import type { Phase, StepKinds } from '../step.js';
 import { stepKinds } from '../steps/index.js';
+import { survey } from '../survey.js';
 import { points } from '../words.js';
 import { endedBy, NOTHING, servicesIn, whatServes } from './ending.js';
 import { openSession, writeWhole, type Session } from './session.js';
@@ -97,8 +98,8 @@ export interface Looked {
 
 /** One look at everything, a plan if there can be one, and all checks asked. */
 export async function look(playbook: Playbook, world: World, manifests?: Manifests): Promise<Looked> {
-  const seen = await withAnswers(playbook, await takeInventory(playbook, world, checks), world);
-  return judge(playbook, withManifests(seen, manifests), world);
+  const { inventory, heard } = await survey(playbook, world, checks);
+  return judge(playbook, withManifests(await withAnswers(playbook, inventory, world), manifests), world, heard);
 }
 
 /** What only matters to objects that move: other witnesses of their versions, and what the target says to them. */
@@ -111,7 +112,7 @@ async function withAnswers(playbook: Playbook, seen: Inventory, world: World): P
 const withManifests = (seen: Inventory, manifests: Manifests | undefined): Inventory =>
   manifests ? { ...seen, source: { ...seen.source, evidence: { ...seen.source.evidence, manifests } } } : seen;
 
-async function judge(playbook: Playbook, seen: Inventory, world?: World): Promise<Looked> {
+async function judge(playbook: Playbook, seen: Inventory, world?: World, heard?: Heard): Promise<Looked> {
   let plan: Plan | undefined;
   let planError: MigrateError | undefined;
   try {
@@ -123,7 +124,7 @@ async function judge(playbook: Playbook, seen: Inventory, world?: World): Promis
   const needs = plan ? rightsNeeded(plan, stepKinds, seen) : { source: [], target: [] };
   const inventory = world ? await askRights(seen, world, needs) : seen;
   const today = inventory.takenAt.slice(0, 10);
-  return { inventory, report: askAll(checks, { playbook, inventory, today, needs }), ...(plan && { plan }), ...(planError && { planError }) };
+  return { inventory, report: askAll(checks, { playbook, inventory, today, needs }, heard), ...(plan && { plan }), ...(planError && { planError }) };
 }
 
 const sideLine = ({ context, version, objects }: Inventory['source']): SideLine => ({ context, version, nodes: (objects['Node'] ?? []).length });
@@ -171,7 +172,10 @@ export const preflightAct: Act<CommonOptions & { inventory?: Inventory; manifest
 export const inventoryAct: Act<CommonOptions & { output: string }> = async (options, io) => {
   const { tap, counter } = counting(options.onCall);
   try {
-    const { inventory } = await look(options.playbook, await open(options, tap, PATIENCE_LOOKING));
+    const world = await open(options, tap, PATIENCE_LOOKING);
+    // Whole, unlike what preflight holds: rehearsals start from it, and other checks may be asked of it.
+    const seen = await withAnswers(options.playbook, await takeInventory(options.playbook, world, checks), world);
+    const { inventory } = await judge(options.playbook, seen, world);
     writeWhole(options.output, `${JSON.stringify(inventory, undefined, 1)}\n`);
     for (const side of ['source', 'target'] as const) {
       for (const { kind, why } of inventory[side].unseen) io.emit({ type: 'warning', what: `${side}: ${kind} could not be read: ${why}` });

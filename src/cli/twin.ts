@@ -20,7 +20,7 @@ export interface TwinFlags {
 
 /** `migrate twin`: two clusters and a cloud on loopback ports, in real time, until Ctrl-C. */
 export async function twin(flags: TwinFlags, { emit, stopping }: Io): Promise<EndedEvent> {
-  const started = await startTwin(await seedFrom(flags), { clock: 'real' });
+  const started = await startTwin(await seedFrom(flags), { clock: 'real', tls: true });
   try {
     // Pods start in real time here: a preflight right after would find them on the way up.
     await started.settle(SETTLE_MS);

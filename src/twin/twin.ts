@@ -21,6 +21,8 @@ export interface TwinOptions {
   clock: 'virtual' | 'real';
   /** of the real clock: the twin's seconds in one of ours, 1 when absent */
   speed?: number;
+  /** API servers speak TLS: client-go and so kubectl send no token over plain HTTP */
+  tls?: boolean;
   /** what requests over the wire meet; controllers and clients of the twin never do */
   faults?: Faults;
   /** draws latencies and ids */
@@ -133,7 +135,9 @@ const yamlText = (text: string): string => JSON.stringify(text);
 function kubeconfigOf(clusters: Record<Side, TwinCluster>): string {
   const lines = ['apiVersion: v1', 'kind: Config', `current-context: ""`, 'preferences: {}'];
   const each = (title: string, entry: (side: Side) => string): void => void lines.push(`${title}:`, ...SIDES.map(entry));
-  each('clusters', (it) => `- name: ${yamlText(clusters[it].context)}\n  cluster: { server: ${yamlText(clusters[it].url)}, insecure-skip-tls-verify: true }`);
+  // Without a certificate of its own a server is plain HTTP on loopback, which clients take only when told not to look for one.
+  const trust = ({ ca }: TwinCluster): string => (ca === undefined ? 'insecure-skip-tls-verify: true' : `certificate-authority-data: ${Buffer.from(ca).toString('base64')}`);
+  each('clusters', (it) => `- name: ${yamlText(clusters[it].context)}\n  cluster: { server: ${yamlText(clusters[it].url)}, ${trust(clusters[it])} }`);
   each('users', (it) => `- name: ${yamlText(clusters[it].context)}\n  user: { token: ${yamlText(clusters[it].token)} }`);
   each('contexts', (it) => {
     const name = yamlText(clusters[it].context);
@@ -183,6 +187,7 @@ export async function startTwin(seed: Seed, options: TwinOptions): Promise<Twin>
       background: clock.background,
       name: side,
       token: secret(`${side}-token`),
+      ...(options.tls ? { tls: true } : {}),
       ...(options.faults ? { faults: options.faults } : {}),
       ...(own.uid === undefined ? {} : { uid: own.uid }),
     });

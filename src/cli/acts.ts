@@ -325,7 +325,10 @@ async function acting(
     const services = [...new Map([...before, ...servicesIn(session.journal)].map((it) => [it.service, it])).values()];
     const serving = await whatServes(world, services);
     if (outcome.outcome === 'stopped') {
-      return { ...endedBy(outcome.error, io.emit, { touched: true, now: serving || 'see migrate status', next: 'migrate run goes on from there', back: 'migrate rollback' }), calls: counter, tookMs: performance.now() - began };
+      // A first step that refused before it began has left nothing in the journal, and nothing in the world.
+      const touched = session.journal.records().length > 0;
+      const where = touched ? { now: serving || 'see migrate status', next: 'migrate run goes on from there', back: 'migrate rollback' } : { now: serving || NOTHING };
+      return { ...endedBy(outcome.error, io.emit, { touched, ...where }), calls: counter, tookMs: performance.now() - began };
     }
     const interrupted = outcome.outcome === 'interrupted';
     return {

@@ -391,7 +391,11 @@ export async function addNodes(plane: ControlPlane, count: number, options: Node
     const { status, body } = await plane.request('POST', '/api/v1/nodes', {
       metadata: {
         name: node.name,
-        annotations: { [KWOK_ANNOTATION]: 'fake' },
+        annotations: {
+          [KWOK_ANNOTATION]: 'fake',
+          // As each kubelet says of itself; without it the controller manager attaches no volume to the node.
+          'volumes.kubernetes.io/controller-managed-attach-detach': 'true',
+        },
         labels: {
           'kubernetes.io/hostname': node.name,
           'kubernetes.io/os': 'linux',

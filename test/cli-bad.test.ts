@@ -210,6 +210,7 @@ const cases: Bad[] = [
   },
 
   kubeconfig('missing', undefined),
+  { name: 'kubeconfig-none-at-all', args: ['plan'], exit: 2, files: { 'migrate.yaml': GOOD } },
   kubeconfig('not-yaml', 'apiVersion: v1\nusers: [{ name: me, user: { token: canary-token'),
   kubeconfig('unknown-context', KUBECONFIG('https://127.0.0.1:1'), (it) => it.replace('context: old', 'context: odl')),
   kubeconfig('context-without-cluster', KUBECONFIG('https://127.0.0.1:1'), (it) =>

@@ -142,7 +142,7 @@ async function contextsIn(kubeconfig: string | undefined): Promise<string[]> {
       fix: 'Name another with --kubeconfig.',
     });
   }
-  return config.getContexts().map((it) => it.name);
+  return config.getContexts().flatMap((it) => (it.name === 'loaded-context' ? [] : [it.name]));
 }
 
 async function choose(side: Side, given: string | undefined, contexts: readonly string[], io: Io): Promise<string> {

@@ -84,6 +84,14 @@ export async function connect(options: ConnectionOptions): Promise<Connection> {
       fix: 'Name another with --kubeconfig, or mend it: `kubectl config view` shows what kubectl reads.',
     });
   }
+  // The client makes up a cluster at localhost:8080 where there is no kubeconfig at all.
+  if (config.getContextObject('loaded-context') && config.getCurrentCluster()?.server === 'http://localhost:8080') {
+    throw new MigrateError('KUBECONFIG_INVALID', {
+      what: 'There is no kubeconfig.',
+      why: 'Neither --kubeconfig nor $KUBECONFIG is given, and ~/.kube/config is not there.',
+      fix: 'Name the one that has both contexts: --kubeconfig FILE.',
+    });
+  }
   // Never the current context by default, and never a fall-back for a misspelt one.
   if (!config.getContextObject(context)) {
     const known = config.getContexts().map((it) => it.name);

@@ -106,7 +106,10 @@ function explainedLines(event: ExplainedEvent, screen: Screen): string[] {
     ...say(words.why, event.why),
     ...say(words.how, event.how),
     ...say(words.do, event.do),
-    ...say(words.sources, event.sources.join('\n')),
+    // Whole, however long: to be clicked or copied.
+    ...event.sources.map(
+      (it, index) => `  ${index === 0 ? padEnd(screen.paint('dim', words.sources), 9) : ' '.repeat(9)} ${it}`,
+    ),
   ];
 }
 

@@ -105,7 +105,7 @@ export function endedLines(name: string, command: string, event: EndedEvent, scr
   const say = (label: string, text: string | undefined) => {
     if (text) lines.push(...labelled(label, text, screen).map((line) => dimHead(line, label, screen)));
   };
-  if (requests) say('requests', requestsText(requests));
+  if (requests && requests.sent > 0) say('requests', requestsText(requests));
   if (share) say('share', shareText(share));
   if (same) say('world', 'after going all the way back it equals the one at the start');
   // An error has said it already.

@@ -1,10 +1,12 @@
+import http from 'node:http';
+import https from 'node:https';
 import { setTimeout as sleepFor } from 'node:timers/promises';
 import { alibabaCloud } from '../alibaba/cloud.js';
 import { MigrateError } from '../errors.js';
 import { clusterOver } from '../kube/cluster.js';
 import { connect } from '../kube/connection.js';
 import type { Playbook } from '../playbook.js';
-import type { Clock, Cloud, Prober, Side, Tap, World } from '../ports.js';
+import type { Clock, Cloud, ProbeReply, Prober, Side, Tap, World } from '../ports.js';
 
 /** The machine's own clock. */
 export const wallClock: Clock = { now: () => Date.now(), sleep: (ms) => sleepFor(ms) };
@@ -56,19 +58,21 @@ const noCloud = () =>
 
 /** One GET, no redirects followed: 2xx and 3xx are answers of somebody who serves. */
 export function httpProber(timeoutMs: number): Prober {
+  const signalMs = Math.min(timeoutMs, 10_000);
   return {
-    async probe(url) {
-      const began = performance.now();
-      const ms = () => performance.now() - began;
-      try {
+    probe: (url) =>
+      new Promise((resolve) => {
+        const began = performance.now();
+        const ended = (reply: Omit<ProbeReply, 'ms'>) => resolve({ ...reply, ms: performance.now() - began });
+        const { get } = url.startsWith('https:') ? https : http;
         // A connection of its own: a kept one would stay with the side that it once reached.
-        const reply = await fetch(url, { redirect: 'manual', signal: AbortSignal.timeout(Math.min(timeoutMs, 10_000)), headers: { connection: 'close', 'user-agent': 'migrate-probe' } });
-        await reply.body?.cancel();
-        return { ok: reply.status < 400, status: reply.status, ms: ms() };
-      } catch (error) {
-        const cause = (error as { cause?: { code?: string } }).cause;
-        return { ok: false, error: cause?.code ?? (error as Error).name, ms: ms() };
-      }
-    },
+        const asked = get(url, { agent: false, timeout: signalMs, headers: { 'user-agent': 'migrate-probe' } }, (reply) => {
+          const status = reply.statusCode ?? 0;
+          reply.resume();
+          ended({ ok: status >= 200 && status < 400, status });
+        });
+        asked.on('timeout', () => asked.destroy(Object.assign(new Error('no reply in time'), { code: 'ETIMEDOUT' })));
+        asked.on('error', (error: NodeJS.ErrnoException) => ended({ ok: false, error: error.code ?? error.name }));
+      }),
   };
 }

@@ -1,3 +1,4 @@
+import { seededRandom } from '../random.js';
 import type { Json, TwinObject } from '../types.js';
 import type { Fault } from './errors.js';
 import { invalid, invalidValue, notSupported, required } from './errors.js';
@@ -26,6 +27,8 @@ const usesNodePorts = (spec: Json): boolean =>
 const isSame = (a: TwinObject, b: TwinObject): boolean =>
   a.metadata.name === b.metadata.name && a.metadata.namespace === b.metadata.namespace;
 
+const nameOf = ({ metadata }: TwinObject): string => `${metadata.namespace}/${metadata.name}`;
+
 function takenPorts(store: Store, but: TwinObject): Set<string> {
   const taken = new Set<string>();
   for (const service of services(store)) {
@@ -36,17 +39,19 @@ function takenPorts(store: Store, but: TwinObject): Set<string> {
   return taken;
 }
 
-function draw<T>(store: Store, from: (fraction: number) => T, isTaken: (value: T) => boolean): T {
+/** What is drawn follows from what it is for, so that a retry more or less elsewhere doesn't change it. */
+function draw<T>(store: Store, key: string, from: (fraction: number) => T, isTaken: (value: T) => boolean): T {
+  const next = seededRandom(`${store.version} ${key}`);
   for (let tries = 0; tries < 10_000; tries++) {
-    const value = from(store.random());
+    const value = from(next());
     if (!isTaken(value)) return value;
   }
   throw new Error('the range is full');
 }
 
-function drawPort(store: Store, taken: Set<string>, protocol: string): number {
+function drawPort(store: Store, taken: Set<string>, object: TwinObject, use: string, protocol: string): number {
   const span = NODE_PORTS.last - NODE_PORTS.first + 1;
-  const port = draw(store, (fraction) => NODE_PORTS.first + Math.floor(fraction * span), (it) => taken.has(`${it}/${protocol}`));
+  const port = draw(store, `${nameOf(object)} ${use}/${protocol}`, (fraction) => NODE_PORTS.first + Math.floor(fraction * span), (it) => taken.has(`${it}/${protocol}`));
   taken.add(`${port}/${protocol}`);
   return port;
 }
@@ -66,6 +71,7 @@ function allocateAddress(object: TwinObject, store: Store): void {
   } else {
     spec.clusterIP = draw(
       store,
+      nameOf(object),
       (fraction) => {
         const number = 10 + Math.floor(fraction * 65_000);
         return `${CLUSTER_PREFIX}.${number >> 8}.${number & 255}`;
@@ -106,11 +112,11 @@ function allocatePorts(object: TwinObject, before: TwinObject | undefined, store
     const sharing = (spec.ports as Json[]).find((it) => it !== port && it.port === port.port && it.nodePort && !taken.has(`${it.nodePort}/${port.protocol}`));
     if (old && !taken.has(`${old.nodePort}/${port.protocol}`)) port.nodePort = old.nodePort;
     else if (sharing) port.nodePort = sharing.nodePort;
-    else port.nodePort = drawPort(store, taken, port.protocol);
+    else port.nodePort = drawPort(store, taken, object, port.port, port.protocol);
     taken.add(`${port.nodePort}/${port.protocol}`);
   }
   if (spec.type === 'LoadBalancer' && spec.externalTrafficPolicy === 'Local') {
-    spec.healthCheckNodePort ??= before?.['spec'].healthCheckNodePort ?? drawPort(store, taken, 'TCP');
+    spec.healthCheckNodePort ??= before?.['spec'].healthCheckNodePort ?? drawPort(store, taken, object, 'health', 'TCP');
   } else delete spec.healthCheckNodePort;
 }
 

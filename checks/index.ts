@@ -18,6 +18,13 @@ import { manifestFiles } from './apis/manifest-files.js';
 import { operators } from './apis/operators.js';
 import { removedApis } from './apis/removed-apis.js';
 import { strictAddresses } from './apis/strict-addresses.js';
+import { boundTokens } from './identity/bound-tokens.js';
+import { roleBindings } from './identity/role-bindings.js';
+import { secretSources } from './identity/secret-sources.js';
+import { tokenSecrets } from './identity/token-secrets.js';
+import { imageHosts } from './images/image-hosts.js';
+import { imageTags } from './images/image-tags.js';
+import { pullSecrets } from './images/pull-secrets.js';
 import { nodeLabels } from './labels/node-labels.js';
 import { removedLabels } from './labels/removed-labels.js';
 import { clusterIds } from './load-balancing/cluster-ids.js';
@@ -29,6 +36,12 @@ import { localPolicy } from './load-balancing/local-policy.js';
 import { serviceAnnotations } from './load-balancing/service-annotations.js';
 import { sharedGroup } from './load-balancing/shared-group.js';
 import { stickiness } from './load-balancing/stickiness.js';
+import { cgroups } from './runtime/cgroups.js';
+import { dockerSocket } from './runtime/docker-socket.js';
+import { hostPorts } from './runtime/host-ports.js';
+import { kernels } from './runtime/kernels.js';
+import { kubelets } from './runtime/kubelets.js';
+import { nodeDirectories } from './runtime/node-directories.js';
 import { architectures } from './scheduling/architectures.js';
 import { autoscaling } from './scheduling/autoscaling.js';
 import { disruptionBudgets } from './scheduling/disruption-budgets.js';
@@ -79,6 +92,12 @@ export const checks: readonly Check[] = [
   priorityClasses,
   runtimeClasses,
   spread,
+  cgroups,
+  dockerSocket,
+  hostPorts,
+  kernels,
+  kubelets,
+  nodeDirectories,
   kubeProxyMode,
   inClusterCallers,
   localPolicy,
@@ -91,6 +110,13 @@ export const checks: readonly Check[] = [
   storageClasses,
   diskKinds,
   zoneOfDisks,
+  boundTokens,
+  roleBindings,
+  secretSources,
+  tokenSecrets,
+  imageHosts,
+  imageTags,
+  pullSecrets,
   unhealthyBefore,
   podReadiness,
   gitopsOwner,

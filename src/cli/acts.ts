@@ -33,6 +33,8 @@ export interface Io {
   stopping(): boolean;
   /** Asks on a terminal. @throws MigrateError NEEDS_YES off one */
   confirm(question: string): Promise<boolean>;
+  /** of this program, for the journal */
+  version?: string;
 }
 
 export type Act<Options> = (options: Options, io: Io) => Promise<EndedEvent>;
@@ -217,7 +219,7 @@ export const runAct: Act<RunOptions> = (options, io) =>
     if (todo.length === 0) return { plan, outcome: { outcome: 'done' } };
     if (!options.yes && !(await io.confirm(`${resumed ? 'Go on with' : 'Start'} ${todo.length} steps from ${plan.pins.source.context} to ${plan.pins.target.context}?`))) return { plan, outcome: { outcome: 'interrupted' } };
     if (!resumed) session.savePlan(plan);
-    openEntry(session.journal, 'run', plan);
+    openEntry(session.journal, 'run', plan, io.version);
     io.emit({ type: 'started', command: 'run', name: plan.name, digest: plan.digest, steps: todo.length, source: plan.pins.source.context, target: plan.pins.target.context, resumed });
     return { plan, outcome: await run(plan, phases, engine) };
   });
@@ -240,7 +242,7 @@ export const shiftAct: Act<ShiftOptions> = (options, io) =>
     const plan = shiftPlan(options, looked.inventory, session.journal);
     if (plan.steps.length === 0) return { plan, outcome: { outcome: 'done' } };
     if (!options.yes && !(await io.confirm(`Move ${plan.steps.length === 1 ? 'one step' : `${plan.steps.length} steps`} to ${points(options.to)} %?`))) return { plan, outcome: { outcome: 'interrupted' } };
-    openEntry(session.journal, 'shift', plan);
+    openEntry(session.journal, 'shift', plan, io.version);
     io.emit({ type: 'started', command: 'shift', name: plan.name, digest: plan.digest, steps: plan.steps.length, source: plan.pins.source.context, target: plan.pins.target.context, resumed: false });
     return { plan, outcome: await run(plan, ['traffic'], engine) };
   });
@@ -265,7 +267,7 @@ export const completeAct: Act<CommonOptions> = (options, io) =>
     }
     await mustBePinned(plan, world);
     if (!options.yes && !(await io.confirm('This is the point of no return: the source leaves the load balancer and its workloads stop. Complete?'))) return { plan, outcome: { outcome: 'interrupted' } };
-    openEntry(session.journal, 'complete', plan);
+    openEntry(session.journal, 'complete', plan, io.version);
     io.emit({ type: 'started', command: 'complete', name: plan.name, digest: plan.digest, steps: plan.steps.filter((it) => it.phase === 'complete').length, source: plan.pins.source.context, target: plan.pins.target.context, resumed: false });
     const outcome = await run(plan, ['complete'], engine);
     if (outcome.outcome === 'done') session.journal.write({ type: 'completed' });
@@ -350,8 +352,8 @@ async function acting(
   }
 }
 
-const openEntry = (journal: Journal, command: string, plan: Plan) =>
-  journal.write({ type: 'opened', command, digest: plan.digest, version: process.env['npm_package_version'] ?? '', pins: { source: plan.pins.source.uid, target: plan.pins.target.uid } });
+const openEntry = (journal: Journal, command: string, plan: Plan, version = '') =>
+  journal.write({ type: 'opened', command, digest: plan.digest, version, pins: { source: plan.pins.source.uid, target: plan.pins.target.uid } });
 
 function resumedPlan(session: Session, given: Plan | undefined): Plan {
   const plan = session.plan();

@@ -16,6 +16,8 @@ import { openView } from './views/open.js';
 export interface Io {
   emit: CliEmit;
   stopping(): boolean;
+  /** of this program, for the journal */
+  version: string;
   confirm(question: string): Promise<boolean>;
   ask(question: string): Promise<string>;
   /** whether there is somebody to ask */
@@ -57,7 +59,7 @@ export async function main(argv: readonly string[], place: Pick<Host, 'version' 
   const host: Host = {
     ...place,
     async perform(manner, flags, body) {
-      code = await perform(manner, flags, body);
+      code = await perform(manner, flags, body, place.version);
     },
   };
   const program = commands(host);
@@ -72,7 +74,12 @@ export async function main(argv: readonly string[], place: Pick<Host, 'version' 
   }
 }
 
-async function perform({ command, writes = false, serves = false }: Manner, flags: Flags, body: Body): Promise<number> {
+async function perform(
+  { command, writes = false, serves = false }: Manner,
+  flags: Flags,
+  body: Body,
+  version = '',
+): Promise<number> {
   const { stdin, stdout, stderr, env } = process;
   const out = screenOn(stdout, env, flags.color);
   const err = screenOn(stderr, env, flags.color);
@@ -95,6 +102,7 @@ async function perform({ command, writes = false, serves = false }: Manner, flag
   };
   const io: Io = {
     emit,
+    version,
     stopping: interrupts.stopping,
     ask(question) {
       view.pause();

@@ -17,7 +17,7 @@ export interface Io {
   emit: CliEmit;
   stopping(): boolean;
   /** of this program, for the journal */
-  version: string;
+  version?: string;
   confirm(question: string): Promise<boolean>;
   ask(question: string): Promise<string>;
   /** whether there is somebody to ask */

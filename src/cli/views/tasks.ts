@@ -209,8 +209,11 @@ function ending(task: Open, event: Extract<Shown, { type: 'step' }>, room: numbe
     task.share && event.state === 'done' ? shareText(task.share) : event.state === 'failed' ? (event.note ?? '') : '';
   const first = `${paint(colour, mark)} ${padEnd(task.id, room)} ${word}${event.title}`;
   if (said === '') return ended(first, time, screen);
-  const second = `${' '.repeat(room + 3)}${task.share && event.state === 'done' ? `${bar(task.share.measured, { ...screen, columns: () => 80 })}  ` : ''}${paint('dim', said)}`;
-  return `${ended(first, time, screen)}\n${second}`;
+  const lead = task.share && event.state === 'done' ? `${bar(task.share.measured, { ...screen, columns: () => 80 })}  ` : '';
+  const indent = room + 3 + widthOf(lead);
+  const below = wrap(said, Math.max(20, Math.min(screen.columns(), 110) - 1 - indent));
+  const second = below.map((it, index) => `${index === 0 ? `${' '.repeat(room + 3)}${lead}` : ' '.repeat(indent)}${paint('dim', it)}`);
+  return [ended(first, time, screen), ...second].join('\n');
 }
 
 /** With the time at the right edge. */

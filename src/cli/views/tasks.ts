@@ -207,19 +207,30 @@ function ending(task: Open, event: Extract<Shown, { type: 'step' }>, room: numbe
   const word = event.state === 'undone' ? 'undone: ' : event.state === 'failed' ? 'failed: ' : '';
   const said =
     task.share && event.state === 'done' ? shareText(task.share) : event.state === 'failed' ? (event.note ?? '') : '';
-  const first = `${paint(colour, mark)} ${padEnd(task.id, room)} ${word}${event.title}`;
-  if (said === '') return ended(first, time, screen);
-  const lead = task.share && event.state === 'done' ? `${bar(task.share.measured, { ...screen, columns: () => 80 })}  ` : '';
-  const indent = room + 3 + widthOf(lead);
-  const below = wrap(said, Math.max(20, Math.min(screen.columns(), 110) - 1 - indent));
-  const second = below.map((it, index) => `${index === 0 ? `${' '.repeat(room + 3)}${lead}` : ' '.repeat(indent)}${paint('dim', it)}`);
-  return [ended(first, time, screen), ...second].join('\n');
+  const width = Math.min(screen.columns(), 110) - 1;
+  const hang = room + 3;
+  const [title = '', ...more] = wrap(
+    `${word}${event.title}`,
+    Math.max(20, width - hang - (time === '' ? 0 : time.length + 2)),
+  );
+  const first = ended(`${paint(colour, mark)} ${padEnd(task.id, room)} ${title}`, time, width, screen);
+  const lead =
+    task.share && event.state === 'done' ? `${bar(task.share.measured, { ...screen, columns: () => 80 })}  ` : '';
+  const indent = hang + widthOf(lead);
+  const below = said === '' ? [] : wrap(said, Math.max(20, width - indent));
+  return [
+    first,
+    ...more.map((it) => `${' '.repeat(hang)}${it}`),
+    ...below.map(
+      (it, index) => `${index === 0 ? `${' '.repeat(hang)}${lead}` : ' '.repeat(indent)}${paint('dim', it)}`,
+    ),
+  ].join('\n');
 }
 
 /** With the time at the right edge. */
-function ended(line: string, time: string, { paint, columns }: Screen): string {
+function ended(line: string, time: string, width: number, { paint }: Screen): string {
   if (time === '') return line;
-  return `${line}${' '.repeat(Math.max(2, Math.min(columns(), 110) - 1 - widthOf(line) - time.length))}${paint('dim', time)}`;
+  return `${line}${' '.repeat(Math.max(2, width - widthOf(line) - time.length))}${paint('dim', time)}`;
 }
 
 /** Cuts a painted line: colours are closed behind the cut. */

@@ -54,14 +54,21 @@ export interface HelmRelease {
   writes: Written[];
 }
 
+export interface Defined {
+  /** of the definition itself */
+  apiVersion: string;
+  /** `group/version/Kind` */
+  brings: string;
+}
+
 /** Files that somebody will apply to the target. */
 export interface Manifests {
   /** the folder, as it was named */
   from: string;
   files: number;
   objects: (Written & { file: string })[];
-  /** kinds that definitions among the files bring: `group/version/Kind` */
-  defines: string[];
+  /** kinds that CustomResourceDefinitions among the files bring */
+  defines: Defined[];
   /** files of charts: their text is no manifest until it is rendered */
   templates: string[];
   unread: Unread[];

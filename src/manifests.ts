@@ -1,5 +1,5 @@
 import { isMap, isScalar, isSeq, LineCounter, parseAllDocuments, type Document, type YAMLMap } from 'yaml';
-import type { Written } from './inventory.js';
+import type { Defined, Written } from './inventory.js';
 
 /**
  * Which objects a manifest names, and in which API versions; nothing else of it is looked at or kept. Pure.
@@ -9,8 +9,7 @@ import type { Written } from './inventory.js';
  */
 export interface Named {
   objects: Written[];
-  /** `group/version/Kind` of each version that a CustomResourceDefinition among them serves */
-  defines: string[];
+  defines: Defined[];
 }
 
 /** @throws Error  with the parser's words, for a text that is no YAML */
@@ -140,7 +139,7 @@ function readMap(map: YAMLMap, lineAt: (offset: number) => number, named: Named)
     for (const item of items.items) if (isMap(item)) readMap(item, lineAt, named);
     return;
   }
-  if (kind === 'CustomResourceDefinition') named.defines.push(...definedBy(map));
+  if (kind === 'CustomResourceDefinition') named.defines.push(...definedBy(map).map((brings) => ({ apiVersion, brings })));
   const metadata = map.get('metadata', true);
   const [name = '', namespace] = isMap(metadata) ? [text(metadata, 'name'), text(metadata, 'namespace')] : [];
   named.objects.push({ apiVersion, kind, name, ...(namespace !== undefined && { namespace }), line: lineAt(map.range?.[0] ?? 0) });

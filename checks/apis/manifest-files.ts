@@ -2,7 +2,7 @@ import { Skipped, Unknown, type Check, type Finding, type Sight } from '../../sr
 import type { Manifests } from '../../src/inventory.js';
 import { count } from '../../src/words.js';
 import { some } from '../about.js';
-import { outdated } from '../written.js';
+import { outdated, servesExactly } from '../written.js';
 
 /**
  * What is in Git is applied to the target sooner or later, and names one version of each kind. Live objects don't show it: the server
@@ -37,8 +37,10 @@ export const manifestFiles: Check = {
 };
 
 function ofObjects({ objects, defines }: Manifests, sight: Sight): Finding[] {
+  // A definition that can't be applied itself brings nothing.
+  const brought = new Set(defines.filter(({ apiVersion }) => servesExactly(sight.target, { apiVersion, kind: 'CustomResourceDefinition' })).map((it) => it.brings));
   return objects.flatMap((it): Finding[] => {
-    if (defines.includes(`${it.apiVersion}/${it.kind}`)) return [];
+    if (brought.has(`${it.apiVersion}/${it.kind}`)) return [];
     const found = outdated(it, sight);
     return found ? [{ about: `${it.file}:${it.line}`, ...found, breaks: `the next apply of ${it.kind.toLowerCase()} ${it.namespace === undefined ? '' : `${it.namespace}/`}${it.name} in the target` }] : [];
   });

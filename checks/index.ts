@@ -52,8 +52,14 @@ import { room } from './scheduling/room.js';
 import { runtimeClasses } from './scheduling/runtime-classes.js';
 import { spread } from './scheduling/spread.js';
 import { taints } from './scheduling/taints.js';
+import { accessModes } from './storage/access-modes.js';
 import { diskKinds } from './storage/disk-kinds.js';
+import { shareAddresses } from './storage/share-addresses.js';
+import { sharedVolumes } from './storage/shared-volumes.js';
+import { snapshots } from './storage/snapshots.js';
 import { storageClasses } from './storage/storage-classes.js';
+import { velero } from './storage/velero.js';
+import { volumeDrivers } from './storage/volume-drivers.js';
 import { zoneOfDisks } from './storage/zone-of-disks.js';
 import { gitopsOwner } from './workloads/gitops-owner.js';
 import { podReadiness } from './workloads/pod-readiness.js';
@@ -110,6 +116,12 @@ export const checks: readonly Check[] = [
   storageClasses,
   diskKinds,
   zoneOfDisks,
+  accessModes,
+  shareAddresses,
+  sharedVolumes,
+  snapshots,
+  velero,
+  volumeDrivers,
   boundTokens,
   roleBindings,
   secretSources,

@@ -30,6 +30,10 @@ export class Skipped extends Error {
   override name = 'Skipped';
 }
 
+/** By name and not by class: a check of the operator's own throws an error of its own making. */
+export const isUnknown = (error: unknown): error is Error => error instanceof Error && error.name === 'Unknown';
+export const isSkipped = (error: unknown): error is Error => error instanceof Error && error.name === 'Skipped';
+
 /** One side, read-only, as checks see it. */
 export interface SideSight {
   side: Side;
@@ -113,7 +117,7 @@ export interface Check extends CheckText {
   also?: { source?: Kind[]; target?: Kind[] };
   /**
    * What it can do with of kinds that come by the ten thousand, so that a great cluster need not be held at once; `*` stands for all others
-   * that have a namespace. A kind that is not named is held whole. Always whole are the cluster's own parts, those of Velero, and the Services
+   * that have a namespace, and `target Secret` for the kind on one side alone. A kind that is not named is held whole. Always whole are the cluster's own parts, those of Velero, and the Services
    * of the playbook.
    */
   takes?: Record<Kind, Taken>;

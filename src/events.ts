@@ -9,7 +9,7 @@ export type Event = { at: string } & EventBody;
 
 export type EventBody =
   | { type: 'started'; command: string; name: string; digest: string; steps: number; source: string; target: string; resumed: boolean }
-  | { type: 'preflight'; report: Report; source: SideLine; target: SideLine; tookMs: number; calls: number }
+  | { type: 'preflight'; report: Report; source: SideLine; target: SideLine; tookMs: number; calls: number; diff?: { fresh: ReportLine[]; gone: ReportLine[] }; leftOut?: number }
   | { type: 'plan'; plan: Plan; rows: PlanRow[] }
   | { type: 'step'; step: string; state: StepState; title: string; note?: string }
   | ShareEvent
@@ -18,6 +18,13 @@ export type EventBody =
   | { type: 'warning'; what: string; fix?: string }
   | { type: 'error'; code: string; what: string; why: string; do: string; now: string; stack?: string }
   | EndedEvent;
+
+/** A finding, as two reports are compared by. */
+export interface ReportLine {
+  check: string;
+  severity: string;
+  about: string;
+}
 
 /** One cluster in a headline. */
 export interface SideLine {

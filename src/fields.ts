@@ -58,19 +58,26 @@ export function project(object: KubeObject, tree: FieldTree, shared: Shared): Ku
   return {
     apiVersion: shared.of(object.apiVersion),
     kind: shared.of(object.kind),
-    metadata: { name, ...(namespace !== undefined && { namespace: shared.of(namespace) }), ...kept },
+    metadata: { name: shared.of(name), ...(namespace !== undefined && { namespace: shared.of(namespace) }), ...kept },
     ...body,
   };
 }
 
 function part(value: unknown, tree: FieldTree | true, shared: Shared): unknown {
-  if (tree === true) return shared.of(value);
-  if (Array.isArray(value)) return value.map((it) => part(it, tree, shared));
+  if (tree === true) return leaf(value, shared);
+  if (Array.isArray(value)) return value.map((it) => part(it, tree, shared) ?? NOTHING);
   if (value === null || typeof value !== 'object') return value;
   let kept: Record<string, unknown> | undefined;
   for (const name in tree) {
-    const inner = (value as Record<string, unknown>)[name];
-    if (inner !== undefined) (kept ??= {})[name] = shared.of(part(inner, tree[name] ?? true, shared));
+    const inner = part((value as Record<string, unknown>)[name], tree[name] ?? true, shared);
+    if (inner !== undefined) (kept ??= {})[name] = shared.of(inner);
   }
-  return kept ?? NOTHING;
+  return kept;
+}
+
+/** All of it; its texts, such as the values of labels, may well be those of others. */
+function leaf(value: unknown, shared: Shared): unknown {
+  if (value === null || typeof value !== 'object') return shared.of(value);
+  if (Array.isArray(value)) return value.map((it) => leaf(it, shared));
+  return Object.fromEntries(Object.entries(value).map(([name, inner]) => [name, leaf(inner, shared)]));
 }

@@ -32,14 +32,20 @@ export interface Folding {
   held(): KubeObject[];
 }
 
-/** Fewer objects than these are few; the rest is judged in such portions. */
-export const PORTION = { objects: 500, bytes: 4_000_000 };
+export interface Sizes {
+  /** of a kind: so many are held whole */
+  few: { objects: number; bytes: number };
+  /** of what is more than that: so many are judged at a time. Small ones, for what lives shortly costs least */
+  portion: { objects: number; bytes: number };
+}
+
+export const SIZES: Sizes = { few: { objects: 300, bytes: 2_000_000 }, portion: { objects: Number(process.env['P'] ?? 100), bytes: 1_000_000 } };
 
 /** What the plan and one check, or two checks, take of one kind, put together. */
 type Held = 'whole' | ReadonlySet<string>;
 
 /** @param planTakes  as a check's `takes`, of what the plan is made from */
-export function foldFor(playbook: Playbook, checks: readonly Check[], planTakes: Readers, portion = PORTION): Fold {
+export function foldFor(playbook: Playbook, checks: readonly Check[], planTakes: Readers, sizes = SIZES): Fold {
   const services = new Set(playbook.traffic?.services.map((it) => it.service));
   const whole = new Set(['kube-system', playbook.data?.velero.namespace]);
   const readers: Reader[] = [...checks.map(readerOf), { takes: planTakes, reads: () => true }];
@@ -52,7 +58,7 @@ export function foldFor(playbook: Playbook, checks: readonly Check[], planTakes:
       const held = heldOf(at, readers);
       const tree = held === 'whole' || held.size === 0 ? undefined : treeOf([...held].filter((it) => it !== NAMES));
       const keep = held === 'whole' ? (it: KubeObject) => it : tree && ((it: KubeObject) => project(it, tree, shared));
-      return folding(at, judge, keep, portion);
+      return folding(at, judge, keep, sizes);
     },
   };
 }
@@ -69,7 +75,7 @@ const readerOf = ({ takes = {}, reads, also }: Check): Reader => ({
   reads: ({ side, kind }) => [reads[side], also?.[side]].some((kinds) => kinds?.includes(kind) || kinds?.includes('*')),
 });
 
-export const takenOf = (takes: Record<Kind, Taken> | undefined, kind: Kind): Taken | 'whole' => takes?.[kind] ?? takes?.['*'] ?? 'whole';
+export const takenOf = (takes: Record<Kind, Taken> | undefined, { side, kind }: SideKind): Taken => takes?.[`${side} ${kind}`] ?? takes?.[kind] ?? takes?.['*'] ?? 'whole';
 
 /** An entry that stands for the object's being there at all. */
 const NAMES = '';
@@ -78,7 +84,7 @@ function heldOf(at: SideKind, readers: readonly Reader[]): Held {
   const fields = new Set<string>();
   for (const reader of readers) {
     if (!reader.reads(at)) continue;
-    const taken = takenOf(reader.takes[at.side], at.kind);
+    const taken = takenOf(reader.takes[at.side], at);
     if (taken === 'whole') return 'whole';
     if (typeof taken !== 'string') for (const it of [NAMES, ...taken]) fields.add(it);
   }
@@ -91,7 +97,7 @@ function heldOf(at: SideKind, readers: readonly Reader[]): Held {
  */
 function grouped(kinds: readonly SideKind[], readers: readonly Reader[]): SideKind[][] {
   const waits = (at: SideKind, other: SideKind) =>
-    readers.some((it) => it.reads(at) && it.reads(other) && takenOf(it.takes[at.side], at.kind) === 'each' && typeof takenOf(it.takes[other.side], other.kind) !== 'string');
+    readers.some((it) => it.reads(at) && it.reads(other) && takenOf(it.takes[at.side], at) === 'each' && typeof takenOf(it.takes[other.side], other) !== 'string');
   const groups: SideKind[][] = [];
   let left = [...kinds];
   while (left.length > 0) {
@@ -103,7 +109,7 @@ function grouped(kinds: readonly SideKind[], readers: readonly Reader[]): SideKi
   return groups;
 }
 
-function folding(at: SideKind, judge: Judge, keep: ((object: KubeObject) => KubeObject) | undefined, portion: typeof PORTION): Folding {
+function folding(at: SideKind, judge: Judge, keep: ((object: KubeObject) => KubeObject) | undefined, { few, portion }: Sizes): Folding {
   const held: KubeObject[] = [];
   let waiting: KubeObject[] = [];
   let bytes = 0;
@@ -119,7 +125,8 @@ function folding(at: SideKind, judge: Judge, keep: ((object: KubeObject) => Kube
     take(object, size) {
       waiting.push(object);
       bytes += size;
-      if (waiting.length >= portion.objects || bytes >= portion.bytes) flush();
+      const most = many ? portion : few;
+      if (waiting.length >= most.objects || bytes >= most.bytes) flush();
     },
     held() {
       if (!many) return waiting;

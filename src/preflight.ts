@@ -1,4 +1,4 @@
-import { Skipped, Unknown, type Check, type CheckText, type Finding, type Needs, type Severity, type Sight, type SideSight } from './check.js';
+import { isSkipped, isUnknown, Unknown, type Check, type CheckText, type Finding, type Needs, type Severity, type Sight, type SideSight } from './check.js';
 import { takenOf, type Fold, type Judge, type SideKind } from './fold.js';
 import type { ClusterInventory, Inventory } from './inventory.js';
 import { movedNamespaces } from './look.js';
@@ -103,8 +103,8 @@ function ask(check: Check, sight: Sight, waivers: readonly Waiver[], heard?: Sai
     const findings = withHeard(heard, () => check.look(sight)).map((finding) => judge(finding, check.severity, mine));
     return { ...head, outcome: worst(findings), findings };
   } catch (error) {
-    if (error instanceof Skipped) return { ...head, outcome: 'skipped', findings: [], why: error.message };
-    if (error instanceof Unknown) return unknown(head, error.message, mine);
+    if (isSkipped(error)) return { ...head, outcome: 'skipped', findings: [], why: error.message };
+    if (isUnknown(error)) return unknown(head, error.message, mine);
     // A check that fails has not passed; the rest of the report is still worth having.
     const bug = error instanceof Error ? (error.stack ?? error.message) : String(error);
     return { ...head, outcome: 'unknown', findings: [], why: `the check itself failed: ${String(error)}`, bug };
@@ -127,7 +127,7 @@ function withHeard(heard: Said | undefined, look: () => Finding[]): Finding[] {
     rest = look();
   } catch (error) {
     // Of the rest alone its question does not arise; of what it has been shown it did.
-    if (!(error instanceof Skipped)) throw error;
+    if (!isSkipped(error)) throw error;
   }
   const again = new Set(rest.map((it) => JSON.stringify(it)));
   return [...[...heard.findings].filter(([key]) => !again.has(key)).map(([, it]) => it), ...rest];
@@ -213,7 +213,7 @@ export function listenTo(checks: readonly Check[], asked: Asked, fold: Pick<Fold
       try {
         for (const it of check.look(sightOf({ ...asked, inventory: joined(view, at, some) }))) mine.findings.set(JSON.stringify(it), it);
       } catch (error) {
-        if (error instanceof Skipped) continue;
+        if (isSkipped(error)) continue;
         mine.failed = error;
       }
       said.set(check.id, mine);
@@ -223,14 +223,14 @@ export function listenTo(checks: readonly Check[], asked: Asked, fold: Pick<Fold
 }
 
 const takesEach = ({ takes, reads, also }: Check, { side, kind }: SideKind) =>
-  takenOf(takes, kind) === 'each' && [reads[side], also?.[side]].some((kinds) => kinds?.includes(kind) || kinds?.includes('*'));
+  takenOf(takes, { side, kind }) === 'each' && [reads[side], also?.[side]].some((kinds) => kinds?.includes(kind) || kinds?.includes('*'));
 
 /** An inventory without the kinds that a check takes one by one or by name alone, but for what stays, as far as `which` of them. */
 function viewOf(check: Check, inventory: Inventory, fold: Pick<Fold, 'stays'>, which: (side: Side, kind: Kind) => boolean): Inventory {
   const of = (side: Side): ClusterInventory => {
     const { objects, served } = inventory[side];
     const namespaced = new Set(served.filter((it) => it.namespaced).map(kindServed));
-    const isLeftOut = (kind: Kind) => namespaced.has(kind) && ['each', 'named'].includes(takenOf(check.takes, kind) as string) && which(side, kind);
+    const isLeftOut = (kind: Kind) => namespaced.has(kind) && ['each', 'named'].includes(takenOf(check.takes, { side, kind }) as string) && which(side, kind);
     const seen = Object.entries(objects).map(([kind, all]) => [kind, isLeftOut(kind) ? all.filter(fold.stays) : all] as const);
     return { ...inventory[side], objects: Object.fromEntries(seen) };
   };
@@ -305,7 +305,7 @@ function sideSight(side: Side, inventory: ClusterInventory): SideSight {
       try {
         return list(kind, namespaces);
       } catch (error) {
-        if (error instanceof Unknown) return undefined;
+        if (isUnknown(error)) return undefined;
         throw error;
       }
     },

@@ -10,7 +10,8 @@ import type { Journal } from '../journal.js';
 import { askRights, takeInventory } from '../look.js';
 import { makePlan, rightsNeeded, type Plan } from '../plan.js';
 import type { Playbook } from '../playbook.js';
-import type { Call, Tap, World } from '../ports.js';
+import type { Call, Cluster, Side, Tap, World } from '../ports.js';
+import type { Check } from '../check.js';
 import { askAll, type Heard, type Report } from '../preflight.js';
 import { rollback, toUndo, undoRecord } from '../rollback.js';
 import { run } from '../run.js';
@@ -18,6 +19,8 @@ import type { Phase, StepKinds } from '../step.js';
 import { stepKinds } from '../steps/index.js';
 import { survey } from '../survey.js';
 import { points } from '../words.js';
+import { capturedCloud, capturedCluster, type Captured } from './captured.js';
+import { compareReports, fails, type FailOn } from './choosing.js';
 import { endedBy, NOTHING, servicesIn, whatServes } from './ending.js';
 import { openSession, writeWhole, type Session } from './session.js';
 import { asksFor, shiftPlan } from './shifting.js';
@@ -70,8 +73,9 @@ function counting(onCall?: (call: Call) => void, inner: Tap = plainTap): { tap: 
   return { tap, counter };
 }
 
-const open = (options: CommonOptions, tap: Tap, patienceMs: number | Record<'source' | 'target', number> = 60_000) =>
+const open = (options: CommonOptions, tap: Tap, patienceMs: number | Record<'source' | 'target', number> = 60_000, clusters: Partial<Record<Side, Cluster>> = {}) =>
   openWorld(options.playbook, {
+    clusters,
     tap,
     patienceMs,
     ...(options.kubeconfig !== undefined && { kubeconfig: options.kubeconfig }),
@@ -99,22 +103,35 @@ export interface Looked {
 }
 
 /** One look at everything, a plan if there can be one, and all checks asked. */
-export async function look(playbook: Playbook, world: World, manifests?: Manifests): Promise<Looked> {
-  const { inventory, heard } = await survey(playbook, world, checks);
-  return judge(playbook, withManifests(await withAnswers(playbook, inventory, world), manifests), world, heard);
+export async function look(playbook: Playbook, world: World, { manifests, asked = checks, captured = {} }: LookOptions = {}): Promise<Looked> {
+  const { inventory, heard } = await survey(playbook, world, asked);
+  const seen = await withAnswers(playbook, { ...inventory, ...captured }, world, captured);
+  return judge(playbook, withManifests(seen, manifests), { asked, world, ...(heard && { heard }) });
+}
+
+export interface LookOptions {
+  manifests?: Manifests | undefined;
+  /** all by default */
+  asked?: readonly Check[];
+  /** sides that come from a file; the world's port for such a side answers from it */
+  captured?: Captured;
 }
 
 /** What only matters to objects that move: other witnesses of their versions, and what the target says to them. */
-async function withAnswers(playbook: Playbook, seen: Inventory, world: World): Promise<Inventory> {
+async function withAnswers(playbook: Playbook, seen: Inventory, world: World, captured: Captured = {}): Promise<Inventory> {
   if (!playbook.data) return seen;
-  const [evidence, dryRun] = await Promise.all([gatherEvidence(world.source, playbook.data.namespaces), dryRunOn(world, playbook, seen)]);
-  return { ...seen, source: { ...seen.source, evidence }, target: { ...seen.target, dryRun } };
+  // A file answers only what it was asked when it was captured.
+  const [evidence, dryRun] = await Promise.all([
+    captured.source ? undefined : gatherEvidence(world.source, playbook.data.namespaces),
+    captured.source || captured.target ? undefined : dryRunOn(world, playbook, seen),
+  ]);
+  return { ...seen, source: { ...seen.source, ...(evidence && { evidence }) }, target: { ...seen.target, ...(dryRun && { dryRun }) } };
 }
 
 const withManifests = (seen: Inventory, manifests: Manifests | undefined): Inventory =>
   manifests ? { ...seen, source: { ...seen.source, evidence: { ...seen.source.evidence, manifests } } } : seen;
 
-async function judge(playbook: Playbook, seen: Inventory, world?: World, heard?: Heard): Promise<Looked> {
+async function judge(playbook: Playbook, seen: Inventory, { asked = checks, world, heard }: { asked?: readonly Check[]; world?: World; heard?: Heard } = {}): Promise<Looked> {
   let plan: Plan | undefined;
   let planError: MigrateError | undefined;
   try {
@@ -126,7 +143,7 @@ async function judge(playbook: Playbook, seen: Inventory, world?: World, heard?:
   const needs = plan ? rightsNeeded(plan, stepKinds, seen) : { source: [], target: [] };
   const inventory = world ? await askRights(seen, world, needs) : seen;
   const today = inventory.takenAt.slice(0, 10);
-  return { inventory, report: askAll(checks, { playbook, inventory, today, needs }, heard), ...(plan && { plan }), ...(planError && { planError }) };
+  return { inventory, report: askAll(asked, { playbook, inventory, today, needs }, heard), ...(plan && { plan }), ...(planError && { planError }) };
 }
 
 const sideLine = ({ context, version, objects }: Inventory['source']): SideLine => ({ context, version, nodes: (objects['Node'] ?? []).length });
@@ -147,29 +164,53 @@ export function planRows(plan: Plan, kinds: StepKinds): PlanRow[] {
   });
 }
 
-export const preflightAct: Act<CommonOptions & { inventory?: Inventory; manifests?: Manifests }> = async (options, io) => {
+export interface PreflightOptions extends CommonOptions {
+  /** both sides and the cloud from one file */
+  inventory?: Inventory;
+  captured?: Captured;
+  manifests?: Manifests;
+  asked?: readonly Check[];
+  /** checks that were left out by name */
+  leftOut?: number;
+  /** an earlier report, to tell what is new */
+  last?: Report;
+  failOn?: FailOn;
+}
+
+export const preflightAct: Act<PreflightOptions> = async (options, io) => {
   const began = performance.now();
   const { tap, counter } = counting(options.onCall);
   try {
-    const { playbook, inventory, manifests } = options;
-    const looked = inventory ? await judge(playbook, withManifests(inventory, manifests)) : await look(playbook, await open(options, tap, PATIENCE_LOOKING), manifests);
+    const { playbook, inventory, manifests, asked, captured = {}, last, leftOut = 0, failOn = 'unknown' } = options;
+    const looked = inventory
+      ? await judge(playbook, withManifests(inventory, manifests), { ...(asked && { asked }) })
+      : await look(playbook, await openSides(options, tap, captured), { manifests, captured, ...(asked && { asked }) });
     const tookMs = performance.now() - began;
-    io.emit(preflightEvent(looked, tookMs, counter.reads));
+    const extra = { ...(last && { diff: compareReports(last, looked.report) }), ...(leftOut > 0 && { leftOut }) };
+    io.emit({ ...preflightEvent(looked, tookMs, counter.reads), ...extra });
     if (looked.planError) return endedBy(looked.planError, io.emit, { touched: false, now: NOTHING });
-    const { ready, results } = looked.report;
-    const first = results.find((it) => it.outcome === 'refuse' || it.outcome === 'unknown');
+    const { results } = looked.report;
+    const bad = fails(looked.report, failOn);
+    const first = results.find((it) => it.outcome === 'refuse' || it.outcome === 'unknown') ?? results.find((it) => it.outcome === 'warn');
     return {
       type: 'ended',
-      outcome: ready ? 'done' : 'refused',
-      exit: ready ? 0 : 1,
+      outcome: bad ? 'refused' : 'done',
+      exit: bad ? 1 : 0,
       tookMs,
       calls: counter,
-      next: ready ? 'migrate plan, then migrate rehearse' : `migrate explain ${first?.check ?? ''}`.trim(),
+      next: bad ? `migrate explain ${first?.check ?? ''}`.trim() : 'migrate plan, then migrate rehearse',
     };
   } catch (error) {
     return endedBy(error, io.emit, { touched: false, now: NOTHING });
   }
 };
+
+/** The world, with a file in place of a side that was captured: then only the other side is looked at. */
+async function openSides(options: CommonOptions, tap: Tap, captured: Captured): Promise<World> {
+  const files = { ...(captured.source && { source: capturedCluster('source', captured.source) }), ...(captured.target && { target: capturedCluster('target', captured.target) }) };
+  const world = await open(options, tap, PATIENCE_LOOKING, files);
+  return captured.cloud === undefined ? world : { ...world, cloud: { ...world.cloud, ...capturedCloud(captured.cloud) } };
+}
 
 export const inventoryAct: Act<CommonOptions & { output: string }> = async (options, io) => {
   const { tap, counter } = counting(options.onCall);
@@ -177,7 +218,7 @@ export const inventoryAct: Act<CommonOptions & { output: string }> = async (opti
     const world = await open(options, tap, PATIENCE_LOOKING);
     // Whole, unlike what preflight holds: rehearsals start from it, and other checks may be asked of it.
     const seen = await withAnswers(options.playbook, await takeInventory(options.playbook, world, checks), world);
-    const { inventory } = await judge(options.playbook, seen, world);
+    const { inventory } = await judge(options.playbook, seen, { world });
     writeWhole(options.output, `${JSON.stringify(inventory, undefined, 1)}\n`);
     for (const side of ['source', 'target'] as const) {
       for (const { kind, why } of inventory[side].unseen) io.emit({ type: 'warning', what: `${side}: ${kind} could not be read: ${why}` });

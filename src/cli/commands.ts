@@ -68,9 +68,14 @@ export function commands(host: Host): Command {
     .argument('[playbook]', 'file or name')
     .addOption(inventoryFlag())
     .addOption(new Option('--manifests <folder>', 'judge the manifests in it too: plain YAML or JSON, or what kustomize and helm rendered').env('MIGRATE_MANIFESTS'))
-    .action((typed, flags) =>
-      perform({ command: 'preflight' }, flags, async (io) => (await import('./acts.js')).preflightAct({ ...(await load(typed, flags, io)), ...(await captured(flags)), ...(await written(flags)) }, io)),
-    );
+    .addOption(new Option('--source <file>', 'the source from a captured inventory; only the target is looked at').env('MIGRATE_SOURCE').conflicts('inventory'))
+    .addOption(new Option('--target <file>', 'the target from a captured inventory; only the source is looked at').env('MIGRATE_TARGET').conflicts('inventory'))
+    .addOption(new Option('--only <checks>', 'ask only these: ids or groups, with commas').argParser(listOf))
+    .addOption(new Option('--skip <checks>', 'do not ask these: ids or groups, with commas').argParser(listOf))
+    .addOption(new Option('--fail-on <level>', 'exit 1 on: none, refuse, unknown (and what is refused), warn (all)').default('unknown').env('MIGRATE_FAIL_ON').argParser((typed) => oneOf('--fail-on', ['none', 'refuse', 'unknown', 'warn'] as const, typed)))
+    .addOption(new Option('--diff <file>', 'what is new and what is gone since a report of `-o json`'))
+    .addOption(new Option('--checks <folder>', 'ask the checks of your own in it too; they run with the rights of this process'))
+    .action((typed, flags) => perform({ command: 'preflight' }, flags, (io) => preflight(typed, flags, io)));
 
   add('plan', LOOK, 'ordered steps, what each changes, how each is undone, and the shares that can be reached', playbookFlag, worldFlags, (it) => screenFlags(it, { file: 'the plan' }))
     .argument('[playbook]', 'file or name')
@@ -191,6 +196,36 @@ async function run(typed: string | undefined, flags: Flags & { phase?: (typeof P
   const phases = phase?.filter((it) => it !== 'preflight') satisfies Phase[] | undefined;
   return runAct({ ...options, ...(phases && { phases }) }, io);
 }
+
+interface PreflightFlags extends Flags {
+  inventory?: string;
+  manifests?: string;
+  source?: string;
+  target?: string;
+  only?: string[];
+  skip?: string[];
+  failOn?: 'none' | 'refuse' | 'unknown' | 'warn';
+  diff?: string;
+  checks?: string;
+}
+
+async function preflight(typed: string | undefined, flags: PreflightFlags, io: Io) {
+  const [{ preflightAct }, { chooseChecks, loadChecks, reportIn }, { sidesOf }, { checks: shipped }] = await Promise.all([import('./acts.js'), import('./choosing.js'), import('./captured.js'), import('../../checks/index.js')]);
+  const { only, skip, failOn } = flags;
+  const all = flags.checks === undefined ? shipped : [...shipped, ...(await loadChecks(flags.checks, shipped))];
+  const asked = chooseChecks(all, { ...(only && { only }), ...(skip && { skip }) });
+  const { readInventory } = await import('./worlds.js');
+  const side = (file: string | undefined) => (file === undefined ? undefined : readInventory(file));
+  const sides = sidesOf(side(flags.source), side(flags.target));
+  const { readText } = await import('./playbooks.js');
+  const last = flags.diff === undefined ? undefined : reportIn(readText(flags.diff, 'REPORT_INVALID', 'The report'), flags.diff);
+  return preflightAct(
+    { ...(await load(typed, flags, io)), ...(await captured(flags)), ...(await written(flags)), asked, captured: sides, leftOut: all.length - asked.length, ...(last && { last }), ...(failOn && { failOn }) },
+    io,
+  );
+}
+
+const listOf = (typed: string) => typed.split(',').map((it) => it.trim()).filter((it) => it !== '');
 
 async function readPlan(file: string) {
   const [{ parsePlan }, { readText }] = await Promise.all([import('../plan.js'), import('./playbooks.js')]);

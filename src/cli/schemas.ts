@@ -61,6 +61,8 @@ const row = z.looseObject({
   how: z.string().optional(),
 });
 
+const reportLine = z.strictObject({ check: z.string(), severity: z.string(), about: z.string() });
+
 const bodies = {
   started: {
     command: z.string(),
@@ -72,7 +74,15 @@ const bodies = {
     resumed: z.boolean(),
   },
   playbook: { name: z.string(), file: z.string() },
-  preflight: { report, source: side, target: side, tookMs: z.number(), calls: count },
+  preflight: {
+    report,
+    source: side,
+    target: side,
+    tookMs: z.number(),
+    calls: count,
+    diff: z.strictObject({ fresh: z.array(reportLine), gone: z.array(reportLine) }).optional(),
+    leftOut: count.optional(),
+  },
   plan: {
     plan: z.looseObject({ schemaVersion: z.literal(1), name: z.string(), digest: z.string(), steps: z.array(step) }),
     rows: z.array(row),

@@ -6,7 +6,7 @@ import { MigrateError } from '../errors.js';
 import { clusterOver } from '../kube/cluster.js';
 import { connect } from '../kube/connection.js';
 import type { Playbook } from '../playbook.js';
-import type { Clock, Cloud, ProbeReply, Prober, Side, Tap, World } from '../ports.js';
+import type { Clock, Cloud, Cluster, ProbeReply, Prober, Side, Tap, World } from '../ports.js';
 
 /** The machine's own clock. */
 export const wallClock: Clock = { now: () => Date.now(), sleep: (ms) => sleepFor(ms) };
@@ -23,6 +23,8 @@ export interface WorldOptions {
   cloudEndpoint?: string;
   cloudKeys?: { accessKeyId: string; accessKeySecret: string };
   tap?: Tap;
+  /** in place of a connection to that side */
+  clusters?: Partial<Record<Side, Cluster>>;
   clock?: Clock;
   prober?: Prober;
 }
@@ -31,6 +33,7 @@ export interface WorldOptions {
 export async function openWorld(playbook: Playbook, options: WorldOptions = {}): Promise<World> {
   const { tap = plainTap, clock = wallClock, timeoutMs = 30_000, patienceMs = 60_000 } = options;
   const open = async (side: Side) =>
+    options.clusters?.[side] ??
     clusterOver(
       await connect({
         side,

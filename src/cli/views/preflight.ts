@@ -61,7 +61,7 @@ export function preflightLines(
     );
     for (const result of loud) lines.push(...resultLines(result, hints.get(result.check), screen));
   }
-  return [...lines, '', ...countsLines(report, event, screen), ...readyLines(report, screen)];
+  return [...lines, '', ...diffLines(event, screen), ...countsLines(report, event, screen), ...readyLines(report, screen)];
 }
 
 function resultLines(result: CheckResult, text: CheckText | undefined, screen: Screen): string[] {
@@ -143,6 +143,16 @@ function countsLines(report: Report, { tookMs, calls }: PreflightEvent, { paint,
   const gap = Math.min(columns(), 100) - widthOf(counts) - widthOf(cost);
   if (gap < 3) return [paint('bold', counts), paint('dim', cost)];
   return [`${paint('bold', counts)}${' '.repeat(gap)}${paint('dim', cost)}`];
+}
+
+/** What is new and what is gone since the report of `--diff`. */
+function diffLines({ diff, leftOut }: PreflightEvent, { paint }: Screen): string[] {
+  const told = (mark: string, colour: Colour, lines: NonNullable<typeof diff>['fresh']) =>
+    lines.map((it) => `${paint(colour, mark)} ${it.check}  ${it.about} ${paint('dim', `(${it.severity})`)}`);
+  const left = leftOut ? [paint('dim', `${count(leftOut, 'check')} not asked (--only, --skip): nothing is said of what they would find.`)] : [];
+  if (!diff) return left;
+  const head = `since the last report: ${diff.fresh.length} new, ${diff.gone.length} gone`;
+  return [...left, paint('bold', head), ...told('+', 'red', diff.fresh), ...told('-', 'green', diff.gone), ''];
 }
 
 function readyLines({ ready, results }: Report, { paint }: Screen): string[] {

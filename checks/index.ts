@@ -36,6 +36,13 @@ import { localPolicy } from './load-balancing/local-policy.js';
 import { serviceAnnotations } from './load-balancing/service-annotations.js';
 import { sharedGroup } from './load-balancing/shared-group.js';
 import { stickiness } from './load-balancing/stickiness.js';
+import { allowLists } from './network/allow-lists.js';
+import { clusterAddresses } from './network/cluster-addresses.js';
+import { manualEndpoints } from './network/manual-endpoints.js';
+import { nameServer } from './network/name-server.js';
+import { networkPolicies } from './network/network-policies.js';
+import { overlappingNetworks } from './network/overlapping-networks.js';
+import { vswitches } from './network/vswitches.js';
 import { cgroups } from './runtime/cgroups.js';
 import { dockerSocket } from './runtime/docker-socket.js';
 import { hostPorts } from './runtime/host-ports.js';
@@ -113,6 +120,13 @@ export const checks: readonly Check[] = [
   sharedGroup,
   serviceAnnotations,
   clusterIds,
+  allowLists,
+  clusterAddresses,
+  manualEndpoints,
+  nameServer,
+  networkPolicies,
+  overlappingNetworks,
+  vswitches,
   storageClasses,
   diskKinds,
   zoneOfDisks,

@@ -27,13 +27,17 @@ export async function dryRunOn(world: Pick<World, 'source' | 'target'>, playbook
     const it = inventory.source.objects['Namespace']?.find((one) => one.metadata.name === namespace);
     if (it) answers.push(...(await desk.put([{ raw: it, object: { apiVersion: 'v1', kind: 'Namespace', metadata: { name: namespace, labels: it.metadata.labels ?? {} } } }])));
   }
-  for (const { kind, namespace } of moves(data.namespaces, inventory)) {
-    try {
-      const objects = (await world.source.list(kind, { namespace })).flatMap((raw) => {
+  const put = async (all: readonly KubeObject[]) =>
+    desk.put(
+      all.flatMap((raw) => {
         const object = arriving(raw, rules, inventory);
         return object ? [{ raw, object }] : [];
-      });
-      answers.push(...(await desk.put(objects)));
+      }),
+    );
+  for (const { kind, namespace, names } of moves(data.namespaces, inventory)) {
+    try {
+      if (names.length <= MANY) answers.push(...(await put(await world.source.list(kind, { namespace }))));
+      else answers.push(...(await inTurns(AT_A_TIME, names, async (name) => put(present(await world.source.get({ kind, namespace, name }))))).flat());
     } catch (error) {
       if (!(error instanceof MigrateError) || error.code === 'KUBE_UNAUTHORIZED') throw error;
       answers.push({ about: `${kind} in ${namespace}`, apiVersion: '', answer: 'unknown', why: error.what, warnings: [] });
@@ -42,14 +46,22 @@ export async function dryRunOn(world: Pick<World, 'source' | 'target'>, playbook
   return { answers: answers.sort((a, b) => (a.about < b.about ? -1 : 1)), lacks: desk.lacks() };
 }
 
+/** More than so many objects of one kind in one namespace are not held at once, but read one by one. */
+const MANY = 500;
+
+const present = (it: KubeObject | undefined) => (it ? [it] : []);
+
 /** Kinds and namespaces that hold something; what could not be listed for the inventory is tried again, and then says why. */
-function moves(namespaces: readonly string[], inventory: Inventory): { kind: Kind; namespace: string }[] {
+function moves(namespaces: readonly string[], inventory: Inventory): { kind: Kind; namespace: string; names: string[] }[] {
   const { objects, unseen, served } = inventory.source;
   const unread = unseen.map((it) => it.kind).filter((kind) => served.some((it) => it.namespaced && it.verbs.includes('list') && (it.group ? `${it.kind}.${it.group}` : it.kind) === kind));
   return [...new Set([...Object.keys(objects), ...unread])]
     .filter((kind) => isBrought(kind, inventory))
     .sort()
-    .flatMap((kind) => namespaces.filter((it) => unread.includes(kind) || objects[kind]?.some((one) => one.metadata.namespace === it)).map((namespace) => ({ kind, namespace })));
+    .flatMap((kind) =>
+      namespaces.map((namespace) => ({ kind, namespace, names: (objects[kind] ?? []).filter((it) => it.metadata.namespace === namespace).map((it) => it.metadata.name) })),
+    )
+    .filter(({ kind, names }) => names.length > 0 || unread.includes(kind));
 }
 
 const missingNamespaces = (namespaces: readonly string[], { target }: Inventory): string[] => {

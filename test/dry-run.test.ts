@@ -6,7 +6,7 @@ import { dryRunOn } from '../src/dry-run.js';
 import { inertRules } from '../src/inert.js';
 import type { DryRunAnswer, Inventory } from '../src/inventory.js';
 import type { Playbook } from '../src/playbook.js';
-import type { Cluster, DryRunReply, KubeObject, Right, World } from '../src/ports.js';
+import type { Cluster, DryRunReply, KubeObject, ObjectRef, Right, World } from '../src/ports.js';
 import { quickShop, stageFor } from './shop.js';
 import { worldOf, type TerseWorld } from './worlds.js';
 
@@ -17,6 +17,8 @@ interface Asked {
   answers: DryRunAnswer[];
   lacks: Right[];
   put: { object: KubeObject; fields: string }[];
+  /** objects of the longest list that was read */
+  held: number;
 }
 
 /** The objects of a small world put to a server that says what it is told to. */
@@ -31,8 +33,17 @@ async function put(terse: TerseWorld, said: Said = {}, denied: (right: Right) =>
       return { status: 201, reason: '', message: '', warnings: [], ...(said[`${key} ${fields}`] ?? said[key]) };
     },
   } as unknown as Cluster;
-  const source = { list: async (kind: string, { namespace }: { namespace: string }) => (inventory.source.objects[kind] ?? []).filter((it) => it.metadata.namespace === namespace) } as unknown as Cluster;
-  return { ...(await dryRunOn({ source, target }, playbook, inventory)), put: sent };
+  const inside = (kind: string, namespace: string) => (inventory.source.objects[kind] ?? []).filter((it) => it.metadata.namespace === namespace);
+  let held = 0;
+  const source = {
+    list: async (kind: string, { namespace }: { namespace: string }) => {
+      const all = inside(kind, namespace);
+      held = Math.max(held, all.length);
+      return all;
+    },
+    get: async ({ kind, namespace, name }: ObjectRef) => inside(kind, namespace ?? '').find((it) => it.metadata.name === name),
+  } as unknown as Cluster;
+  return { ...(await dryRunOn({ source, target }, playbook, inventory)), put: sent, held };
 }
 
 const answerFor = ({ answers }: Asked, about: string): DryRunAnswer => {
@@ -139,6 +150,14 @@ test('a value that must not be kept is taken out of what the server says', async
   const asked = await put({ source: { objects: [deployment] }, target: there }, { 'Deployment web': { status: 422, message: 'containers[0].env[0]: Invalid value: {"DB_PASSWORD", "hunter2hunter2"}', warnings: ['hunter2hunter2 is weak'] } });
   const { why, warnings } = answerFor(asked, 'deployment shop/web');
   assert.deepEqual([why, warnings], ['containers[0].env[0]: Invalid value: {"DB_PASSWORD", "(hidden)"}', ['(hidden) is weak']]);
+});
+
+test('thousands of objects are put one by one, and never held at once', async () => {
+  const objects = [...Array.from({ length: 1200 }, (_, index) => ({ is: `ConfigMap shop/c${index}` })), { is: 'Deployment shop/web' }];
+  const asked = await put({ source: { objects }, target: there });
+  assert.equal(asked.answers.length, 1201);
+  assert.equal(new Set(asked.answers.map((it) => it.about)).size, 1201);
+  assert.equal(asked.held, 1);
 });
 
 test('the rules of the restore apply to what they name and to nothing else', () => {

@@ -105,7 +105,7 @@ export interface Looked {
 /** One look at everything, a plan if there can be one, and all checks asked. */
 export async function look(playbook: Playbook, world: World, { manifests, asked = checks, captured = {} }: LookOptions = {}): Promise<Looked> {
   const { inventory, heard } = await survey(playbook, world, asked);
-  const seen = await withAnswers(playbook, { ...inventory, ...captured }, world, captured);
+  const seen = await withAnswers(playbook, { ...inventory, ...captured }, world, { asked, captured });
   return judge(playbook, withManifests(seen, manifests), { asked, world, ...(heard && { heard }) });
 }
 
@@ -118,12 +118,12 @@ export interface LookOptions {
 }
 
 /** What only matters to objects that move: other witnesses of their versions, and what the target says to them. */
-async function withAnswers(playbook: Playbook, seen: Inventory, world: World, captured: Captured = {}): Promise<Inventory> {
+async function withAnswers(playbook: Playbook, seen: Inventory, world: World, { asked = checks, captured = {} }: Pick<LookOptions, 'asked' | 'captured'> = {}): Promise<Inventory> {
   if (!playbook.data) return seen;
   // A file answers only what it was asked when it was captured.
   const [evidence, dryRun] = await Promise.all([
     captured.source ? undefined : gatherEvidence(world.source, playbook.data.namespaces),
-    captured.source || captured.target ? undefined : dryRunOn(world, playbook, seen),
+    captured.source || captured.target || !asked.some((it) => it.id === 'dry-run') ? undefined : dryRunOn(world, playbook, seen),
   ]);
   return { ...seen, source: { ...seen.source, ...(evidence && { evidence }) }, target: { ...seen.target, ...(dryRun && { dryRun }) } };
 }

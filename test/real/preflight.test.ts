@@ -435,7 +435,7 @@ async function lookAs(token: string | undefined): Promise<Looked> {
   ]);
   const playbook = parsePlaybook(stringify({ apiVersion: 'migrate/v1alpha1', kind: 'Playbook', name: 'all', source: { context: 'old' }, target: { context: 'new' }, data: { namespaces, disks: 'none' } }), 'all.yaml');
   const began = performance.now();
-  const seen = await look(playbook, await openWorld(playbook, { kubeconfig }), readManifests(path.join(scratch, 'manifests')));
+  const seen = await look(playbook, await openWorld(playbook, { kubeconfig }), { manifests: readManifests(path.join(scratch, 'manifests')) });
   console.log(`# looked as ${token ?? 'admin'} in ${Math.round(performance.now() - began)} ms: ${JSON.stringify(seen.report.counts)}; ${seen.inventory.target.dryRun?.answers.length} objects put to the target`);
   return seen;
 }

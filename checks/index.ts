@@ -36,6 +36,7 @@ import { localPolicy } from './load-balancing/local-policy.js';
 import { serviceAnnotations } from './load-balancing/service-annotations.js';
 import { sharedGroup } from './load-balancing/shared-group.js';
 import { stickiness } from './load-balancing/stickiness.js';
+import { trafficMatrix } from './load-balancing/traffic-matrix.js';
 import { allowLists } from './network/allow-lists.js';
 import { clusterAddresses } from './network/cluster-addresses.js';
 import { manualEndpoints } from './network/manual-endpoints.js';
@@ -114,6 +115,7 @@ export const checks: readonly Check[] = [
   kubeProxyMode,
   inClusterCallers,
   localPolicy,
+  trafficMatrix,
   listenerGroup,
   listenerScheduler,
   stickiness,

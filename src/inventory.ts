@@ -1,4 +1,4 @@
-import type { Disk, Kind, KubeObject, LoadBalancer, Right, RightAnswer, ServedKind } from './ports.js';
+import type { Disk, Kind, KubeObject, LoadBalancer, Right, RightAnswer, ServedKind, Side } from './ports.js';
 
 /** One side as it was seen: plain JSON. Secret values are never in it. */
 export interface ClusterInventory {
@@ -114,7 +114,9 @@ export interface DryRunAnswer {
 
 /** What something that ran in the target, or was put to it and not kept, has told. */
 export interface ProbeAnswer {
-  /** the question, e.g. `pull` */
+  /** where, for what is asked on both sides */
+  side?: Side;
+  /** the question, e.g. `traffic` */
   ask: string;
   /** what it was asked of, e.g. an image */
   about: string;

@@ -13,6 +13,7 @@ import type { Playbook } from '../playbook.js';
 import type { Call, Cluster, Side, Tap, World } from '../ports.js';
 import type { Check } from '../check.js';
 import { askAll, type Heard, type Report } from '../preflight.js';
+import { probeSides, ProbeStopped, type ProbeOptions } from '../probe.js';
 import { rollback, toUndo, undoRecord } from '../rollback.js';
 import { run } from '../run.js';
 import type { Phase, StepKinds } from '../step.js';
@@ -103,14 +104,17 @@ export interface Looked {
 }
 
 /** One look at everything, a plan if there can be one, and all checks asked. */
-export async function look(playbook: Playbook, world: World, { manifests, asked = checks, captured = {} }: LookOptions = {}): Promise<Looked> {
+export async function look(playbook: Playbook, world: World, { manifests, asked = checks, captured = {}, probe }: LookOptions = {}): Promise<Looked> {
+  const probes = probe && (await probeSides(world, probe));
   const { inventory, heard } = await survey(playbook, world, asked);
   const seen = await withAnswers(playbook, { ...inventory, ...captured }, world, { asked, captured });
-  return judge(playbook, withManifests(seen, manifests), { asked, world, ...(heard && { heard }) });
+  return judge(playbook, withManifests({ ...seen, ...(probes && { probes }) }, manifests), { asked, world, ...(heard && { heard }) });
 }
 
 export interface LookOptions {
   manifests?: Manifests | undefined;
+  /** a workload is started on both sides, and removed; undefined: nothing is */
+  probe?: ProbeOptions | undefined;
   /** all by default */
   asked?: readonly Check[];
   /** sides that come from a file; the world's port for such a side answers from it */
@@ -169,6 +173,8 @@ export interface PreflightOptions extends CommonOptions {
   inventory?: Inventory;
   captured?: Captured;
   manifests?: Manifests;
+  /** the image of a workload to start on both sides */
+  probe?: string;
   asked?: readonly Check[];
   /** checks that were left out by name */
   leftOut?: number;
@@ -177,14 +183,17 @@ export interface PreflightOptions extends CommonOptions {
   failOn?: FailOn;
 }
 
+/** For images to be pulled on two sides. */
+const PROBE_PATIENCE_MS = 120_000;
+
 export const preflightAct: Act<PreflightOptions> = async (options, io) => {
   const began = performance.now();
   const { tap, counter } = counting(options.onCall);
   try {
-    const { playbook, inventory, manifests, asked, captured = {}, last, leftOut = 0, failOn = 'unknown' } = options;
+    const { playbook, inventory, manifests, probe, asked, captured = {}, last, leftOut = 0, failOn = 'unknown' } = options;
     const looked = inventory
       ? await judge(playbook, withManifests(inventory, manifests), { ...(asked && { asked }) })
-      : await look(playbook, await openSides(options, tap, captured), { manifests, captured, ...(asked && { asked }) });
+      : await look(playbook, await openSides(options, tap, captured), { manifests, captured, ...(asked && { asked }), ...(probe !== undefined && { probe: { image: probe, patienceMs: PROBE_PATIENCE_MS, stopping: io.stopping } }) });
     const tookMs = performance.now() - began;
     const extra = { ...(last && { diff: compareReports(last, looked.report) }), ...(leftOut > 0 && { leftOut }) };
     io.emit({ ...preflightEvent(looked, tookMs, counter.reads), ...extra });
@@ -201,6 +210,7 @@ export const preflightAct: Act<PreflightOptions> = async (options, io) => {
       next: bad ? `migrate explain ${first?.check ?? ''}`.trim() : 'migrate plan, then migrate rehearse',
     };
   } catch (error) {
+    if (error instanceof ProbeStopped) return { type: 'ended', outcome: 'interrupted', exit: 130, calls: counter, next: 'migrate preflight' };
     return endedBy(error, io.emit, { touched: false, now: NOTHING });
   }
 };

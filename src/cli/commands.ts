@@ -1,4 +1,5 @@
 import { Command, Option } from 'commander';
+import { PROBE_IMAGE } from '../probe.js';
 import type { Phase } from '../step.js';
 import type { CommonOptions } from './acts.js';
 import { examples, playbookFlag, screenFlags, stateFlag, worldFlags, writingFlags, type Flags } from './flags.js';
@@ -75,7 +76,9 @@ export function commands(host: Host): Command {
     .addOption(new Option('--fail-on <level>', 'exit 1 on: none, refuse, unknown (and what is refused), warn (all)').default('unknown').env('MIGRATE_FAIL_ON').argParser((typed) => oneOf('--fail-on', ['none', 'refuse', 'unknown', 'warn'] as const, typed)))
     .addOption(new Option('--diff <file>', 'what is new and what is gone since a report of `-o json`'))
     .addOption(new Option('--checks <folder>', 'ask the checks of your own in it too; they run with the rights of this process'))
-    .action((typed, flags) => perform({ command: 'preflight' }, flags, (io) => preflight(typed, flags, io)));
+    .addOption(new Option('--probe', 'start a tiny workload on both sides, call it in every way, and remove it').conflicts(['inventory', 'source', 'target']))
+    .addOption(new Option('--probe-image <image>', 'of that workload: agnhost, from a registry that both sides reach').default(PROBE_IMAGE).env('MIGRATE_PROBE_IMAGE'))
+    .action((typed, flags) => perform({ command: 'preflight', writes: flags.probe === true }, flags, (io) => preflight(typed, flags, io)));
 
   add('plan', LOOK, 'ordered steps, what each changes, how each is undone, and the shares that can be reached', playbookFlag, worldFlags, (it) => screenFlags(it, { file: 'the plan' }))
     .argument('[playbook]', 'file or name')
@@ -198,6 +201,8 @@ async function run(typed: string | undefined, flags: Flags & { phase?: (typeof P
 }
 
 interface PreflightFlags extends Flags {
+  probe?: boolean;
+  probeImage: string;
   inventory?: string;
   manifests?: string;
   source?: string;
@@ -220,7 +225,7 @@ async function preflight(typed: string | undefined, flags: PreflightFlags, io: I
   const { readText } = await import('./playbooks.js');
   const last = flags.diff === undefined ? undefined : reportIn(readText(flags.diff, 'REPORT_INVALID', 'The report'), flags.diff);
   return preflightAct(
-    { ...(await load(typed, flags, io)), ...(await captured(flags)), ...(await written(flags)), asked, captured: sides, leftOut: all.length - asked.length, ...(last && { last }), ...(failOn && { failOn }) },
+    { ...(await load(typed, flags, io)), ...(await captured(flags)), ...(await written(flags)), ...(flags.probe === true && { probe: flags.probeImage }), asked, captured: sides, leftOut: all.length - asked.length, ...(last && { last }), ...(failOn && { failOn }) },
     io,
   );
 }

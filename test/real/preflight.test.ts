@@ -13,6 +13,7 @@ import { readManifests } from '../../src/cli/manifests.js';
 import { openWorld } from '../../src/cli/world.js';
 import { parsePlaybook } from '../../src/playbook.js';
 import type { KubeObject } from '../../src/ports.js';
+import { probeSides } from '../../src/probe.js';
 import { startControlPlane, writeKubeconfig, type ControlPlane } from '../servers/control-plane.js';
 
 /**
@@ -26,7 +27,7 @@ const READER = 'reader-token';
 const CANARY = 'c4n4ry-value';
 
 /** Those of 1.20 that call APIs which 1.36 lacks: what they do is no client's doing. */
-const OWN_CONTROLLERS = ['garbagecollector', 'cronjob', 'disruption', 'endpointslice', 'serviceaccount'];
+const OWN_CONTROLLERS = ['garbagecollector', 'cronjob', 'disruption', 'endpointslice', 'serviceaccount', 'namespace'];
 
 let old: ControlPlane;
 let fresh: ControlPlane;
@@ -39,7 +40,7 @@ const seenVersions: Record<'before' | 'after', Map<string, string>> = { before: 
 before(async () => {
   scratch = mkdtempSync(path.join(tmpdir(), 'migrate-preflight-'));
   const tokens = [{ token: READER, user: 'reader' }];
-  [old, fresh] = await Promise.all([startControlPlane({ version: '1.20.15', kwok: false, controllers: OWN_CONTROLLERS, tokens }), startControlPlane({ version: '1.36.3', kwok: false, controllers: [], tokens })]);
+  [old, fresh] = await Promise.all([startControlPlane({ version: '1.20.15', kwok: false, controllers: OWN_CONTROLLERS, tokens }), startControlPlane({ version: '1.36.3', kwok: false, controllers: ['namespace'], tokens })]);
   const kinds = await kindsOf(old);
   namespaces = ['shop', 'planted', ...(await loadOthers(kinds))].sort();
   await plant(kinds);
@@ -158,6 +159,20 @@ describe('preflight between real servers', () => {
     assert.deepEqual(result('helm-releases', seen).findings, result('helm-releases').findings);
   });
 
+  test('both servers take the workload of the probe, and it is gone afterwards', async () => {
+    const { world } = await openAs(undefined);
+    const kubelets = [old, fresh].map(readyEcho);
+    const answers = await probeSides(world, { image: 'example.test/agnhost:1', patienceMs: 4000, stopping: () => false });
+    await Promise.all(kubelets);
+    // The callers were made, and nobody runs them.
+    assert.deepEqual(answers.map(({ side, ask, answer, saw }) => [side, ask, answer, ask === 'traffic' ? saw.replace(/from-\w+/, 'X') : saw]), [
+      ['source', 'traffic', 'unknown', 'pod X of the probe: still Pending'],
+      ['source', 'probe-removed', 'yes', 'gone'],
+      ['target', 'traffic', 'unknown', 'pod X of the probe: still Pending'],
+      ['target', 'probe-removed', 'yes', 'gone'],
+    ]);
+  });
+
   test('no value of a Secret or a release is in inventory or report', () => {
     const text = JSON.stringify({ inventory: looked.inventory, report: looked.report });
     assert.ok(text.includes('sh.helm.release.v1.web.v2'));
@@ -167,6 +182,21 @@ describe('preflight between real servers', () => {
 
 /** Bodies of requests and replies, and of what hangs below an object: nobody applies them. */
 const NO_OBJECTS = /Options$|^(?:Scale|Binding|Eviction|DeploymentRollback|Status|WatchEvent|APIGroup|APIGroupList|APIVersions|APIResourceList|TokenRequest|PodStatusResult|RangeAllocation|SerializedReference|List|AdmissionReview|ImageReview|ExecCredential|ConversionReview)$/;
+
+/** A Node that nobody stands behind, and in the place of its kubelet no more than the word that the echo is ready. */
+async function readyEcho(plane: ControlPlane): Promise<void> {
+  const conditions = [{ type: 'Ready', status: 'True' }];
+  await make(plane, '/api/v1/nodes', { metadata: { name: 'nobody', labels: { 'kubernetes.io/hostname': 'nobody' } }, status: { conditions, addresses: [{ type: 'InternalIP', address: '192.0.2.1' }] } });
+  // Made not ready by the server itself, as every new node is.
+  await plane.request('PATCH', '/api/v1/nodes/nobody', { spec: { taints: null } }, 'application/merge-patch+json');
+  const url = await plane.until('the echo', async () => {
+    const { body } = await plane.request('GET', '/api/v1/pods');
+    const echo = body.items.find((it: KubeObject) => it.metadata.name === 'echo');
+    return echo && `/api/v1/namespaces/${echo.metadata.namespace}/pods/echo/status`;
+  });
+  const { status, body } = await plane.request('PATCH', url, { status: { phase: 'Running', podIP: '192.0.2.9', conditions } }, 'application/merge-patch+json');
+  assert.equal(status, 200, JSON.stringify(body));
+}
 
 /** Groups of Kubernetes' own, of which every release knows what became. */
 const KUBERNETES = /^v1$|^(?:extensions|apps|batch|policy|autoscaling)\/|^(?:networking|rbac\.authorization|storage|scheduling|node|discovery|coordination|events|certificates|admissionregistration|apiextensions|apiregistration|authentication|authorization|flowcontrol\.apiserver|internal\.apiserver|resource|settings|auditregistration|storagemigration)\.k8s\.io\//;
@@ -426,7 +456,7 @@ async function letRead(plane: ControlPlane): Promise<void> {
   await make(plane, `${rbac}/clusterrolebindings`, { metadata: { name: 'reader' }, roleRef: { apiGroup: 'rbac.authorization.k8s.io', kind: 'ClusterRole', name: 'reader' }, subjects: [{ apiGroup: 'rbac.authorization.k8s.io', kind: 'User', name: 'reader' }] });
 }
 
-async function lookAs(token: string | undefined): Promise<Looked> {
+async function openAs(token: string | undefined) {
   const kubeconfig = path.join(scratch, 'kubeconfig');
   const as = token === undefined ? {} : { token };
   writeKubeconfig(kubeconfig, [
@@ -434,8 +464,13 @@ async function lookAs(token: string | undefined): Promise<Looked> {
     { name: 'new', plane: fresh, ...as },
   ]);
   const playbook = parsePlaybook(stringify({ apiVersion: 'migrate/v1alpha1', kind: 'Playbook', name: 'all', source: { context: 'old' }, target: { context: 'new' }, data: { namespaces, disks: 'none' } }), 'all.yaml');
+  return { playbook, world: await openWorld(playbook, { kubeconfig }) };
+}
+
+async function lookAs(token: string | undefined): Promise<Looked> {
+  const { playbook, world } = await openAs(token);
   const began = performance.now();
-  const seen = await look(playbook, await openWorld(playbook, { kubeconfig }), { manifests: readManifests(path.join(scratch, 'manifests')) });
+  const seen = await look(playbook, world, { manifests: readManifests(path.join(scratch, 'manifests')) });
   console.log(`# looked as ${token ?? 'admin'} in ${Math.round(performance.now() - began)} ms: ${JSON.stringify(seen.report.counts)}; ${seen.inventory.target.dryRun?.answers.length} objects put to the target`);
   return seen;
 }

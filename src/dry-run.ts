@@ -79,7 +79,8 @@ interface Put {
 }
 
 /** Where objects are put to one server, and the rights for that are asked about once. */
-function deskOn(target: Cluster, inventory: Inventory, missing: readonly string[]) {
+function deskOn(target: Cluster, inventory: Inventory, known: readonly string[]) {
+  const missing = new Set(known);
   const asked = new Map<string, Promise<boolean>>();
   const lacks = new Map<string, Right>();
 
@@ -94,7 +95,7 @@ function deskOn(target: Cluster, inventory: Inventory, missing: readonly string[
 
   const put = async ({ raw, object: own }: Put): Promise<DryRunAnswer> => {
     const { namespace } = own.metadata;
-    const isMissing = namespace !== undefined && missing.includes(namespace);
+    const isMissing = namespace !== undefined && missing.has(namespace);
     const object = isMissing ? { ...own, metadata: { ...own.metadata, namespace: STAND_IN } } : own;
     const head = { about: nameOf(raw), apiVersion: object.apiVersion, ...(isMissing && { standIn: STAND_IN }) };
     const resource = resourceOf(object, inventory);
@@ -102,6 +103,11 @@ function deskOn(target: Cluster, inventory: Inventory, missing: readonly string[
     const create = { verb: 'create', ...resource, ...(object.metadata.namespace !== undefined && { namespace: object.metadata.namespace }) };
     if (!(await may(create))) return { ...head, answer: 'unknown', why: `it needs the right to ${words(create)} on the target`, warnings: [] };
     const reply = await ask(object, isConverted(raw, inventory));
+    if (reply.status === 404 && namespace !== undefined && !isMissing) {
+      // Namespaces could not be listed, and this one is not there.
+      missing.add(namespace);
+      return put({ raw, object: own });
+    }
     return { ...head, ...(await judged(reply, object, raw)) };
   };
 
@@ -122,7 +128,7 @@ function deskOn(target: Cluster, inventory: Inventory, missing: readonly string[
     if (status < 300 || status === 409) return { answer: 'taken', ...told };
     const why = clear(message) || `HTTP ${status}`;
     if (isSideEffects(status, message)) return { answer: 'unknown', why, status, ...told };
-    if (status === 504 || status === 408) return { answer: 'unknown', why, status, ...told };
+    if (status === 404 || status === 408 || status === 504) return { answer: 'unknown', why, status, ...told };
     const needed = status === 403 ? grants(object) : undefined;
     if (needed && !(await may(needed))) return { answer: 'unknown', why: `it needs the right to ${words(needed)} on the target`, status, ...told };
     return { answer: 'refused', why, status, ...told };

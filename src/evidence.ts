@@ -4,6 +4,7 @@ import type { CallCount, Calls, Evidence, HelmRelease, Unread } from './inventor
 import { refOf } from './objects.js';
 import type { Cluster, Kind } from './ports.js';
 import { inTurns } from './turns.js';
+import { count } from './words.js';
 
 /**
  * Witnesses of which API versions are in use that the objects themselves don't give: what Helm has stored, and what clients ask
@@ -30,6 +31,8 @@ async function helmReleases(cluster: Cluster, namespaces: readonly string[]): Pr
       return undefined;
     }
   };
+  const older = await countOfHelm2(cluster);
+  if (older > 0) unread.push({ what: 'releases of Helm 2', why: `${count(older, 'release')} in kube-system, in a form that only Helm 2 reads: move them with \`helm 2to3 convert\` first` });
   const stores = namespaces.flatMap((namespace) => STORES.map((kind) => ({ kind, namespace })));
   const lists = await inTurns(AT_A_TIME, stores, ({ kind, namespace }) =>
     attempt(`${kind}s of Helm in ${namespace}`, () => cluster.list(kind, { namespace, labels: HELM_LABELS, only: 'metadata' })),
@@ -38,6 +41,21 @@ async function helmReleases(cluster: Cluster, namespaces: readonly string[]): Pr
   const releases = await inTurns(AT_A_TIME, inUse(revisions), (it) => attempt(`release ${it.object.metadata.namespace}/${it.release}`, () => readRelease(cluster, it)));
   const found = releases.filter((it) => it !== undefined).sort((a, b) => (`${a.namespace}/${a.name}` < `${b.namespace}/${b.name}` ? -1 : 1));
   return { releases: found, unread };
+}
+
+/**
+ * Helm 2 kept the releases of all namespaces in ConfigMaps beside its server. Where those may not be read they are taken for none: it
+ * has had no release since 2020.
+ * @source helm/helm:pkg/storage/driver/cfgmaps.go at v2
+ */
+async function countOfHelm2(cluster: Cluster): Promise<number> {
+  try {
+    const deployed = await cluster.list('ConfigMap', { namespace: 'kube-system', labels: 'OWNER=TILLER,STATUS=DEPLOYED', only: 'metadata' });
+    return deployed.length;
+  } catch (error) {
+    if (error instanceof MigrateError) return 0;
+    throw error;
+  }
 }
 
 async function readRelease(cluster: Cluster, revision: Revision): Promise<HelmRelease | undefined> {

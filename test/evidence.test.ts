@@ -160,12 +160,14 @@ test('a cluster is asked for releases by their labels and for its counts, and wh
   const { playbook, seed } = quickShop();
   const manifest = 'apiVersion: policy/v1beta1\nkind: PodDisruptionBudget\nmetadata:\n  name: web\n';
   const bad = stored('ConfigMap', 'odd', 1, 'deployed');
-  const objects = [...Object.values(seed.source.objects).flat(), stored('Secret', 'web', 1, 'superseded', manifest), stored('Secret', 'web', 2, 'deployed', manifest), { ...bad, data: { release: 'bm8=' } }];
+  const objects = [...Object.values(seed.source.objects).flat(), stored('Secret', 'web', 1, 'superseded', manifest), stored('Secret', 'web', 2, 'deployed', manifest), { ...bad, data: { release: 'bm8=' } }, { apiVersion: 'v1', kind: 'ConfigMap', metadata: { name: 'web.v1', namespace: 'kube-system', labels: { OWNER: 'TILLER', NAME: 'web', STATUS: 'DEPLOYED', VERSION: '1' } } }];
   const { stage } = await stageFor({ playbook, seed: { ...seed, source: { ...seed.source, objects: objects as TwinObject[] } } }, { clientsPerSecond: 1 });
   try {
     const { helm, calls } = await gatherEvidence(stage.world.source, ['shop']);
     assert.deepEqual(helm?.releases.map((it) => [it.name, it.revision, it.writes.length]), [['web', 2, 1]]);
-    assert.deepEqual(helm?.unread, [{ what: 'release shop/odd', why: 'it is not as Helm writes it: no JSON' }]);
+    assert.deepEqual(helm?.unread.map((it) => it.what), ['releases of Helm 2', 'release shop/odd']);
+    assert.match(helm?.unread[0]?.why ?? '', /^1 release in kube-system.*helm 2to3/);
+    assert.equal(helm?.unread[1]?.why, 'it is not as Helm writes it: no JSON');
     assert.ok(calls?.since);
     assert.ok(calls.counted.some((it) => it.resource === 'secrets' && (it.verbs['LIST'] ?? 0) > 0), JSON.stringify(calls));
     stage.twin.source.down();

@@ -42,4 +42,5 @@ export const API_CHANGES: readonly ApiChange[] = [
   { kinds: ['SubjectAccessReview', 'LocalSubjectAccessReview', 'SelfSubjectAccessReview'], from: ['authorization.k8s.io/v1beta1'], to: 'authorization.k8s.io/v1', fields: ['spec.group → spec.groups'] },
 ];
 
-export const changeOf = (apiVersion: string, kind: string): ApiChange | undefined => API_CHANGES.find((it) => it.kinds.includes(kind) && it.from.includes(apiVersion));
+export const changeOf = (apiVersion: string, kind: string): ApiChange | undefined =>
+  API_CHANGES.find((it) => it.kinds.includes(kind) && it.from.includes(apiVersion));

@@ -16,7 +16,11 @@ import { inTurns } from './turns.js';
  *
  * @source https://kubernetes.io/docs/reference/using-api/api-concepts/#dry-run
  */
-export async function dryRunOn(world: Pick<World, 'source' | 'target'>, playbook: Playbook, inventory: Inventory): Promise<DryRun> {
+export async function dryRunOn(
+  world: Pick<World, 'source' | 'target'>,
+  playbook: Playbook,
+  inventory: Inventory,
+): Promise<DryRun> {
   const { data } = playbook;
   if (!data) return { answers: [], lacks: [] };
   const rules = inertRules(playbook, inventory);
@@ -25,7 +29,19 @@ export async function dryRunOn(world: Pick<World, 'source' | 'target'>, playbook
   const answers: DryRunAnswer[] = [];
   for (const namespace of missing) {
     const it = inventory.source.objects['Namespace']?.find((one) => one.metadata.name === namespace);
-    if (it) answers.push(...(await desk.put([{ raw: it, object: { apiVersion: 'v1', kind: 'Namespace', metadata: { name: namespace, labels: it.metadata.labels ?? {} } } }])));
+    if (it)
+      answers.push(
+        ...(await desk.put([
+          {
+            raw: it,
+            object: {
+              apiVersion: 'v1',
+              kind: 'Namespace',
+              metadata: { name: namespace, labels: it.metadata.labels ?? {} },
+            },
+          },
+        ])),
+      );
   }
   const put = async (all: readonly KubeObject[]) =>
     desk.put(
@@ -37,10 +53,23 @@ export async function dryRunOn(world: Pick<World, 'source' | 'target'>, playbook
   for (const { kind, namespace, names } of moves(data.namespaces, inventory)) {
     try {
       if (names.length <= MANY) answers.push(...(await put(await world.source.list(kind, { namespace }))));
-      else answers.push(...(await inTurns(AT_A_TIME, names, async (name) => put(present(await world.source.get({ kind, namespace, name }))))).flat());
+      else
+        answers.push(
+          ...(
+            await inTurns(AT_A_TIME, names, async (name) =>
+              put(present(await world.source.get({ kind, namespace, name }))),
+            )
+          ).flat(),
+        );
     } catch (error) {
       if (!(error instanceof MigrateError) || error.code === 'KUBE_UNAUTHORIZED') throw error;
-      answers.push({ about: `${kind} in ${namespace}`, apiVersion: '', answer: 'unknown', why: error.what, warnings: [] });
+      answers.push({
+        about: `${kind} in ${namespace}`,
+        apiVersion: '',
+        answer: 'unknown',
+        why: error.what,
+        warnings: [],
+      });
     }
   }
   return { answers: answers.sort((a, b) => (a.about < b.about ? -1 : 1)), lacks: desk.lacks() };
@@ -52,14 +81,27 @@ const MANY = 500;
 const present = (it: KubeObject | undefined) => (it ? [it] : []);
 
 /** Kinds and namespaces that hold something; what could not be listed for the inventory is tried again, and then says why. */
-function moves(namespaces: readonly string[], inventory: Inventory): { kind: Kind; namespace: string; names: string[] }[] {
+function moves(
+  namespaces: readonly string[],
+  inventory: Inventory,
+): { kind: Kind; namespace: string; names: string[] }[] {
   const { objects, unseen, served } = inventory.source;
-  const unread = unseen.map((it) => it.kind).filter((kind) => served.some((it) => it.namespaced && it.verbs.includes('list') && (it.group ? `${it.kind}.${it.group}` : it.kind) === kind));
+  const unread = unseen
+    .map((it) => it.kind)
+    .filter((kind) =>
+      served.some(
+        (it) => it.namespaced && it.verbs.includes('list') && (it.group ? `${it.kind}.${it.group}` : it.kind) === kind,
+      ),
+    );
   return [...new Set([...Object.keys(objects), ...unread])]
     .filter((kind) => isBrought(kind, inventory))
     .sort()
     .flatMap((kind) =>
-      namespaces.map((namespace) => ({ kind, namespace, names: (objects[kind] ?? []).filter((it) => it.metadata.namespace === namespace).map((it) => it.metadata.name) })),
+      namespaces.map((namespace) => ({
+        kind,
+        namespace,
+        names: (objects[kind] ?? []).filter((it) => it.metadata.namespace === namespace).map((it) => it.metadata.name),
+      })),
     )
     .filter(({ kind, names }) => names.length > 0 || unread.includes(kind));
 }
@@ -99,9 +141,21 @@ function deskOn(target: Cluster, inventory: Inventory, known: readonly string[])
     const object = isMissing ? { ...own, metadata: { ...own.metadata, namespace: STAND_IN } } : own;
     const head = { about: nameOf(raw), apiVersion: object.apiVersion, ...(isMissing && { standIn: STAND_IN }) };
     const resource = resourceOf(object, inventory);
-    if (resource === undefined) return { ...head, answer: 'refused', status: 404, why: `the target does not serve ${object.kind} in ${object.apiVersion}`, warnings: [] };
-    const create = { verb: 'create', ...resource, ...(object.metadata.namespace !== undefined && { namespace: object.metadata.namespace }) };
-    if (!(await may(create))) return { ...head, answer: 'unknown', why: `it needs the right to ${words(create)} on the target`, warnings: [] };
+    if (resource === undefined)
+      return {
+        ...head,
+        answer: 'refused',
+        status: 404,
+        why: `the target does not serve ${object.kind} in ${object.apiVersion}`,
+        warnings: [],
+      };
+    const create = {
+      verb: 'create',
+      ...resource,
+      ...(object.metadata.namespace !== undefined && { namespace: object.metadata.namespace }),
+    };
+    if (!(await may(create)))
+      return { ...head, answer: 'unknown', why: `it needs the right to ${words(create)} on the target`, warnings: [] };
     const reply = await ask(object, isConverted(raw, inventory));
     if (reply.status === 404 && namespace !== undefined && !isMissing) {
       // Namespaces could not be listed, and this one is not there.
@@ -120,7 +174,11 @@ function deskOn(target: Cluster, inventory: Inventory, known: readonly string[])
     return strict.status === 400 && !converted ? target.dryRun(object, 'warn') : strict;
   };
 
-  const judged = async ({ status, message, warnings }: DryRunReply, object: KubeObject, raw: KubeObject): Promise<Pick<DryRunAnswer, 'answer' | 'why' | 'status' | 'warnings'>> => {
+  const judged = async (
+    { status, message, warnings }: DryRunReply,
+    object: KubeObject,
+    raw: KubeObject,
+  ): Promise<Pick<DryRunAnswer, 'answer' | 'why' | 'status' | 'warnings'>> => {
     const clear = (text: string) => cleared(text, raw);
     const told = { warnings: warnings.map(clear) };
     // One of that name is there. The server looks for it last of all, when everything else was passed.
@@ -130,12 +188,14 @@ function deskOn(target: Cluster, inventory: Inventory, known: readonly string[])
     if (isSideEffects(status, message)) return { answer: 'unknown', why, status, ...told };
     if (status === 404 || status === 408 || status === 504) return { answer: 'unknown', why, status, ...told };
     const needed = status === 403 ? grants(object) : undefined;
-    if (needed && !(await may(needed))) return { answer: 'unknown', why: `it needs the right to ${words(needed)} on the target`, status, ...told };
+    if (needed && !(await may(needed)))
+      return { answer: 'unknown', why: `it needs the right to ${words(needed)} on the target`, status, ...told };
     return { answer: 'refused', why, status, ...told };
   };
 
   return {
-    put: (all: readonly Put[]) => inTurns(AT_A_TIME, all, (it) => put(it).catch((error: unknown) => unreached(it.raw, it.object, error))),
+    put: (all: readonly Put[]) =>
+      inTurns(AT_A_TIME, all, (it) => put(it).catch((error: unknown) => unreached(it.raw, it.object, error))),
     lacks: () => [...lacks.values()],
   };
 }
@@ -146,31 +206,44 @@ function unreached(raw: KubeObject, { apiVersion }: KubeObject, error: unknown):
 }
 
 /** As the checks name objects. */
-const nameOf = (object: KubeObject): string => about(object.kind === 'PersistentVolumeClaim' ? 'pvc' : kindOf(object), object.metadata);
+const nameOf = (object: KubeObject): string =>
+  about(object.kind === 'PersistentVolumeClaim' ? 'pvc' : kindOf(object), object.metadata);
 
 /** The server has no other word for it than this one. @source kubernetes/kubernetes:staging/src/k8s.io/apiserver/pkg/admission/plugin/webhook/errors/statuserror.go (NewDryRunUnsupportedErr) */
-const isSideEffects = (status: number, message: string) => status === 400 && message.includes('does not support dry run');
+const isSideEffects = (status: number, message: string) =>
+  status === 400 && message.includes('does not support dry run');
 
 /** Nobody may hand out rights that he has not; the restore's identity may have them. @source kubernetes/kubernetes:pkg/registry/rbac/escalation_check.go */
 function grants({ apiVersion, kind, metadata }: KubeObject): Right | undefined {
   if (!apiVersion.startsWith('rbac.authorization.k8s.io/')) return undefined;
   const [verb, resource] = kind.endsWith('Binding') ? ['bind', 'roles'] : ['escalate', 'roles'];
-  return { verb, group: 'rbac.authorization.k8s.io', resource, ...(metadata.namespace !== undefined && { namespace: metadata.namespace }) };
+  return {
+    verb,
+    group: 'rbac.authorization.k8s.io',
+    resource,
+    ...(metadata.namespace !== undefined && { namespace: metadata.namespace }),
+  };
 }
 
-const isConverted = (raw: KubeObject, { source, target }: Inventory) => commonVersions(kindOf(raw), source, target).length === 0;
+const isConverted = (raw: KubeObject, { source, target }: Inventory) =>
+  commonVersions(kindOf(raw), source, target).length === 0;
 
 function resourceOf(object: KubeObject, { target }: Inventory): Pick<Right, 'group' | 'resource'> | undefined {
-  const found = target.served.find((it) => it.kind === object.kind && (it.group ? `${it.group}/${it.version}` : it.version) === object.apiVersion);
+  const found = target.served.find(
+    (it) => it.kind === object.kind && (it.group ? `${it.group}/${it.version}` : it.version) === object.apiVersion,
+  );
   return found && { group: found.group, resource: found.resource };
 }
 
-export const words = ({ verb, group, resource, namespace }: Right) => `${verb} ${resource}${group && `.${group}`}${namespace === undefined ? '' : ` in ${namespace}`}`;
+export const words = ({ verb, group, resource, namespace }: Right) =>
+  `${verb} ${resource}${group && `.${group}`}${namespace === undefined ? '' : ` in ${namespace}`}`;
 
 /** A server quotes values that it does not like; what an inventory must not hold of the object is taken out of them. */
 function cleared(text: string, raw: KubeObject): string {
   const may = new Set(texts(kept(raw)));
-  const hidden = texts(raw).filter((it) => it.length > 3 && !may.has(it)).sort((a, b) => b.length - a.length);
+  const hidden = texts(raw)
+    .filter((it) => it.length > 3 && !may.has(it))
+    .sort((a, b) => b.length - a.length);
   return hideIn(hidden.reduce((all, it) => all.replaceAll(it, '(hidden)'), text)).slice(0, 500);
 }
 

@@ -26,20 +26,33 @@ async function helmReleases(cluster: Cluster, namespaces: readonly string[]): Pr
     try {
       return await read();
     } catch (error) {
-      const why = error instanceof MigrateError ? error.what : `it is not as Helm writes it: ${error instanceof SyntaxError ? 'no JSON' : (error as Error).message}`;
+      const why =
+        error instanceof MigrateError
+          ? error.what
+          : `it is not as Helm writes it: ${error instanceof SyntaxError ? 'no JSON' : (error as Error).message}`;
       unread.push({ what, why });
       return undefined;
     }
   };
   const older = await countOfHelm2(cluster);
-  if (older > 0) unread.push({ what: 'releases of Helm 2', why: `${count(older, 'release')} in kube-system, in a form that only Helm 2 reads: move them with \`helm 2to3 convert\` first` });
+  if (older > 0)
+    unread.push({
+      what: 'releases of Helm 2',
+      why: `${count(older, 'release')} in kube-system, in a form that only Helm 2 reads: move them with \`helm 2to3 convert\` first`,
+    });
   const stores = namespaces.flatMap((namespace) => STORES.map((kind) => ({ kind, namespace })));
   const lists = await inTurns(AT_A_TIME, stores, ({ kind, namespace }) =>
-    attempt(`${kind}s of Helm in ${namespace}`, () => cluster.list(kind, { namespace, labels: HELM_LABELS, only: 'metadata' })),
+    attempt(`${kind}s of Helm in ${namespace}`, () =>
+      cluster.list(kind, { namespace, labels: HELM_LABELS, only: 'metadata' }),
+    ),
   );
   const revisions = lists.flatMap((list) => (list ?? []).flatMap((it) => revisionOf(it) ?? []));
-  const releases = await inTurns(AT_A_TIME, inUse(revisions), (it) => attempt(`release ${it.object.metadata.namespace}/${it.release}`, () => readRelease(cluster, it)));
-  const found = releases.filter((it) => it !== undefined).sort((a, b) => (`${a.namespace}/${a.name}` < `${b.namespace}/${b.name}` ? -1 : 1));
+  const releases = await inTurns(AT_A_TIME, inUse(revisions), (it) =>
+    attempt(`release ${it.object.metadata.namespace}/${it.release}`, () => readRelease(cluster, it)),
+  );
+  const found = releases
+    .filter((it) => it !== undefined)
+    .sort((a, b) => (`${a.namespace}/${a.name}` < `${b.namespace}/${b.name}` ? -1 : 1));
   return { releases: found, unread };
 }
 
@@ -50,7 +63,11 @@ async function helmReleases(cluster: Cluster, namespaces: readonly string[]): Pr
  */
 async function countOfHelm2(cluster: Cluster): Promise<number> {
   try {
-    const deployed = await cluster.list('ConfigMap', { namespace: 'kube-system', labels: 'OWNER=TILLER,STATUS=DEPLOYED', only: 'metadata' });
+    const deployed = await cluster.list('ConfigMap', {
+      namespace: 'kube-system',
+      labels: 'OWNER=TILLER,STATUS=DEPLOYED',
+      only: 'metadata',
+    });
     return deployed.length;
   } catch (error) {
     if (error instanceof MigrateError) return 0;
@@ -87,7 +104,15 @@ export function callsIn(lines: readonly string[]): Calls {
     if (started !== undefined) since = new Date(Number(started) * 1000).toISOString();
     const [, labels, value] = COUNTED.exec(line) ?? [];
     if (labels === undefined) continue;
-    const { code = '', dry_run: dry = '', group = '', version = '', resource = '', subresource = '', verb = '' } = labelsIn(labels);
+    const {
+      code = '',
+      dry_run: dry = '',
+      group = '',
+      version = '',
+      resource = '',
+      subresource = '',
+      verb = '',
+    } = labelsIn(labels);
     if (resource === '' || version === '' || dry !== '' || !DONE.test(code)) continue;
     const name = subresource === '' ? resource : `${resource}/${subresource}`;
     const key = `${group}/${version}/${name}`;
@@ -95,7 +120,11 @@ export function callsIn(lines: readonly string[]): Calls {
     entry.verbs[verb] = (entry.verbs[verb] ?? 0) + Number(value);
     counted.set(key, entry);
   }
-  return { ...(since !== undefined && { since }), counted: [...counted].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, it]) => it) };
+  return {
+    ...(since !== undefined && { since }),
+    counted: [...counted].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, it]) => it),
+  };
 }
 
-const labelsIn = (text: string): Record<string, string> => Object.fromEntries([...text.matchAll(/(\w+)="((?:[^"\\]|\\.)*)"/g)].map(([, label, value]) => [label, value]));
+const labelsIn = (text: string): Record<string, string> =>
+  Object.fromEntries([...text.matchAll(/(\w+)="((?:[^"\\]|\\.)*)"/g)].map(([, label, value]) => [label, value]));

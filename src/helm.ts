@@ -69,4 +69,5 @@ export function releaseOf({ release, revision, status }: Revision, object: KubeO
 }
 
 /** Helm 3.0 to 3.2 also read what was not zipped. */
-const unzipped = (bytes: Buffer): Buffer => (bytes[0] === 0x1f && bytes[1] === 0x8b ? gunzipSync(bytes, { maxOutputLength: MOST_BYTES }) : bytes);
+const unzipped = (bytes: Buffer): Buffer =>
+  bytes[0] === 0x1f && bytes[1] === 0x8b ? gunzipSync(bytes, { maxOutputLength: MOST_BYTES }) : bytes;

@@ -29,7 +29,11 @@ export function namedIn(text: string): Named {
 export function isTemplate(text: string): boolean {
   if (!text.includes('{{')) return false;
   // A line that is nothing but an action, or a key of ours whose value is one.
-  return /^\s*\{\{.*\}\}\s*$/m.test(outsideOfTexts(text)) || /^(?:apiVersion|kind|\s+name|\s+namespace):\s*["']?\{\{/m.test(text) || cannotBeRead(text);
+  return (
+    /^\s*\{\{.*\}\}\s*$/m.test(outsideOfTexts(text)) ||
+    /^(?:apiVersion|kind|\s+name|\s+namespace):\s*["']?\{\{/m.test(text) ||
+    cannotBeRead(text)
+  );
 }
 
 /** Without the lines of block texts: there an action on a line of its own is the text's. */
@@ -123,7 +127,11 @@ function wordOf(value: string): string | undefined {
 
 function readWhole(document: string, firstLine: number, named: Named): void {
   const lines = new LineCounter();
-  for (const parsed of parseAllDocuments(document, { lineCounter: lines, uniqueKeys: false, logLevel: 'silent' }) as Document.Parsed[]) {
+  for (const parsed of parseAllDocuments(document, {
+    lineCounter: lines,
+    uniqueKeys: false,
+    logLevel: 'silent',
+  }) as Document.Parsed[]) {
     const [error] = parsed.errors;
     if (error) throw new Error(error.message.split('\n')[0]);
     const { contents } = parsed;
@@ -139,10 +147,17 @@ function readMap(map: YAMLMap, lineAt: (offset: number) => number, named: Named)
     for (const item of items.items) if (isMap(item)) readMap(item, lineAt, named);
     return;
   }
-  if (kind === 'CustomResourceDefinition') named.defines.push(...definedBy(map).map((brings) => ({ apiVersion, brings })));
+  if (kind === 'CustomResourceDefinition')
+    named.defines.push(...definedBy(map).map((brings) => ({ apiVersion, brings })));
   const metadata = map.get('metadata', true);
   const [name = '', namespace] = isMap(metadata) ? [text(metadata, 'name'), text(metadata, 'namespace')] : [];
-  named.objects.push({ apiVersion, kind, name, ...(namespace !== undefined && { namespace }), line: lineAt(map.range?.[0] ?? 0) });
+  named.objects.push({
+    apiVersion,
+    kind,
+    name,
+    ...(namespace !== undefined && { namespace }),
+    line: lineAt(map.range?.[0] ?? 0),
+  });
 }
 
 function text(map: YAMLMap, key: string): string | undefined {
@@ -151,7 +166,16 @@ function text(map: YAMLMap, key: string): string | undefined {
 }
 
 function definedBy(map: YAMLMap): string[] {
-  const { spec } = map.toJSON() as { spec?: { group?: string; names?: { kind?: string }; version?: string; versions?: { name?: string; served?: boolean }[] } };
+  const { spec } = map.toJSON() as {
+    spec?: {
+      group?: string;
+      names?: { kind?: string };
+      version?: string;
+      versions?: { name?: string; served?: boolean }[];
+    };
+  };
   const versions = [spec?.version, ...(spec?.versions ?? []).filter((it) => it.served !== false).map((it) => it.name)];
-  return [...new Set(versions)].filter((it) => it !== undefined).map((version) => `${spec?.group}/${version}/${spec?.names?.kind}`);
+  return [...new Set(versions)]
+    .filter((it) => it !== undefined)
+    .map((version) => `${spec?.group}/${version}/${spec?.names?.kind}`);
 }

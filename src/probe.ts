@@ -33,7 +33,10 @@ export class ProbeStopped extends Error {
 }
 
 /** @throws ProbeStopped  when the operator stopped it; everything is removed then too */
-export async function probeSides(world: Pick<World, 'source' | 'target' | 'clock'>, options: ProbeOptions): Promise<ProbeAnswer[]> {
+export async function probeSides(
+  world: Pick<World, 'source' | 'target' | 'clock'>,
+  options: ProbeOptions,
+): Promise<ProbeAnswer[]> {
   const answers = await Promise.allSettled(SIDES.map((side) => probe(side, world[side], world.clock, options)));
   // Both have cleaned up behind themselves before either is told of.
   return answers.flatMap((it) => {
@@ -63,7 +66,10 @@ async function probe(side: Side, cluster: Cluster, clock: Clock, options: ProbeO
     if (!(error instanceof MigrateError)) throw error;
     answers = unknown(error.what);
   } finally {
-    if (made) gone = [{ side, ask: 'probe-removed', about: `namespace ${namespace}`, ...(await remove(namespace, cluster, clock)) }];
+    if (made)
+      gone = [
+        { side, ask: 'probe-removed', about: `namespace ${namespace}`, ...(await remove(namespace, cluster, clock)) },
+      ];
   }
   return [...answers, ...gone];
 }
@@ -94,16 +100,30 @@ function rightsFor(namespace: string): Right[] {
 async function removeLeft(cluster: Cluster, clock: Clock): Promise<void> {
   for (const { metadata } of await cluster.list('Namespace', { labels: `${MARK}=true` })) {
     const ageMs = clock.now() - Date.parse(metadata.creationTimestamp ?? '');
-    if (ageMs > LEFT_MS) await cluster.delete({ kind: 'Namespace', name: metadata.name }, { ...(metadata.uid !== undefined && { uid: metadata.uid }), propagation: 'Background' });
+    if (ageMs > LEFT_MS)
+      await cluster.delete(
+        { kind: 'Namespace', name: metadata.name },
+        { ...(metadata.uid !== undefined && { uid: metadata.uid }), propagation: 'Background' },
+      );
   }
 }
 
 const isUsable = (node: KubeObject): boolean => {
-  const { unschedulable, taints = [] } = (node['spec'] ?? {}) as { unschedulable?: boolean; taints?: { effect: string }[] };
-  return isReady(node) && unschedulable !== true && taints.every((it) => it.effect === 'PreferNoSchedule') && addressOf(node) !== undefined;
+  const { unschedulable, taints = [] } = (node['spec'] ?? {}) as {
+    unschedulable?: boolean;
+    taints?: { effect: string }[];
+  };
+  return (
+    isReady(node) &&
+    unschedulable !== true &&
+    taints.every((it) => it.effect === 'PreferNoSchedule') &&
+    addressOf(node) !== undefined
+  );
 };
 
-const addressOf = (node: KubeObject): string | undefined => ((node['status']?.addresses ?? []) as { type: string; address: string }[]).find((it) => it.type === 'InternalIP')?.address;
+const addressOf = (node: KubeObject): string | undefined =>
+  ((node['status']?.addresses ?? []) as { type: string; address: string }[]).find((it) => it.type === 'InternalIP')
+    ?.address;
 
 interface Desk {
   cluster: Cluster;
@@ -119,8 +139,19 @@ interface Desk {
 /** @returns why nothing can be told, in words */
 async function ask(desk: Desk): Promise<Omit<ProbeAnswer, 'side'>[] | string> {
   const { cluster, namespace, options, server, client } = desk;
-  await cluster.create(pod(namespace, 'echo', options.image, server, { args: ['netexec', `--http-port=${PORT}`], readinessProbe: { httpGet: { path: '/clientip', port: PORT } } }, { labels: { app: 'echo' } }));
-  const services = await Promise.all((['Cluster', 'Local'] as const).map((policy) => cluster.create(service(namespace, policy))));
+  await cluster.create(
+    pod(
+      namespace,
+      'echo',
+      options.image,
+      server,
+      { args: ['netexec', `--http-port=${PORT}`], readinessProbe: { httpGet: { path: '/clientip', port: PORT } } },
+      { labels: { app: 'echo' } },
+    ),
+  );
+  const services = await Promise.all(
+    (['Cluster', 'Local'] as const).map((policy) => cluster.create(service(namespace, policy))),
+  );
   const echo = await until(desk, 'echo', (it) => isReady(it));
   if (typeof echo === 'string') return echo;
   const [anywhere, local] = services as [KubeObject, KubeObject];
@@ -131,7 +162,16 @@ async function ask(desk: Desk): Promise<Omit<ProbeAnswer, 'side'>[] | string> {
   ];
   const told = await Promise.all(
     callers.map(async ({ from, ways: all, host }) => {
-      await cluster.create(pod(namespace, `from-${from}`, options.image, client, { command: ['sh', '-c', scriptFor(all)] }, { spec: { hostNetwork: host } }));
+      await cluster.create(
+        pod(
+          namespace,
+          `from-${from}`,
+          options.image,
+          client,
+          { command: ['sh', '-c', scriptFor(all)] },
+          { spec: { hostNetwork: host } },
+        ),
+      );
       const done = await until(desk, `from-${from}`, (it) => messageOf(it) !== undefined);
       return typeof done === 'string' ? done : read(messageOf(done) ?? '', from, all, callerAddresses(done, client));
     }),
@@ -149,8 +189,21 @@ interface Way {
   from?: 'host';
 }
 
-function ways({ podIp, anywhere, local, server, client }: { podIp: string; anywhere: KubeObject; local: KubeObject; server: KubeObject; client: KubeObject }): Way[] {
-  const at = (host: string, port: unknown) => `http://${host.includes(':') ? `[${host}]` : host}:${String(port)}/clientip`;
+function ways({
+  podIp,
+  anywhere,
+  local,
+  server,
+  client,
+}: {
+  podIp: string;
+  anywhere: KubeObject;
+  local: KubeObject;
+  server: KubeObject;
+  client: KubeObject;
+}): Way[] {
+  const at = (host: string, port: unknown) =>
+    `http://${host.includes(':') ? `[${host}]` : host}:${String(port)}/clientip`;
   const [here, there] = [addressOf(server) ?? '', addressOf(client) ?? ''];
   const nodePort = (it: KubeObject) => it['spec'].ports[0].nodePort as number;
   return [
@@ -170,27 +223,59 @@ const PROXY_MODE = 'proxy mode';
 
 /** Each way once; what curl answers, or the code with which it ends. */
 const scriptFor = (all: readonly Way[]) =>
-  [`while read -r n url; do if a=$(curl -s -f -m 3 "$url"); then echo "$n yes $a"; else echo "$n no $?"; fi; done > /dev/termination-log <<'END'`, ...all.map((it, index) => `${index} ${it.url}`), 'END'].join('\n');
+  [
+    `while read -r n url; do if a=$(curl -s -f -m 3 "$url"); then echo "$n yes $a"; else echo "$n no $?"; fi; done > /dev/termination-log <<'END'`,
+    ...all.map((it, index) => `${index} ${it.url}`),
+    'END',
+  ].join('\n');
 
 /** @source curl's manual page: exit codes */
-const CURL: Record<string, string> = { 7: 'refused', 28: 'no answer in 3 s', 22: 'answered by something else', 52: 'cut without an answer', 56: 'cut' };
+const CURL: Record<string, string> = {
+  7: 'refused',
+  28: 'no answer in 3 s',
+  22: 'answered by something else',
+  52: 'cut without an answer',
+  56: 'cut',
+};
 
 function read(message: string, from: string, all: readonly Way[], own: readonly string[]): Omit<ProbeAnswer, 'side'>[] {
   const lines = new Map(message.split('\n').map((line) => [line.split(' ')[0], line.split(' ')]));
   return all.map((way, index): Omit<ProbeAnswer, 'side'> => {
     const [, answer, text = ''] = lines.get(String(index)) ?? [];
     const about = `${from} to ${way.to}`;
-    if (way.to === PROXY_MODE) return { ask: 'proxy-mode', about: PROXY_MODE, answer: answer === 'yes' ? 'yes' : 'unknown', saw: answer === 'yes' ? text : 'kube-proxy does not tell' };
-    if (answer === 'yes') return { ask: 'traffic', about, answer, saw: own.includes(text.replace(/:\d+$/, '').replace(/^\[|\]$/g, '')) ? 'answered; it saw the address of the caller' : 'answered; it saw another address' };
+    if (way.to === PROXY_MODE)
+      return {
+        ask: 'proxy-mode',
+        about: PROXY_MODE,
+        answer: answer === 'yes' ? 'yes' : 'unknown',
+        saw: answer === 'yes' ? text : 'kube-proxy does not tell',
+      };
+    if (answer === 'yes')
+      return {
+        ask: 'traffic',
+        about,
+        answer,
+        saw: own.includes(text.replace(/:\d+$/, '').replace(/^\[|\]$/g, ''))
+          ? 'answered; it saw the address of the caller'
+          : 'answered; it saw another address',
+      };
     if (answer === 'no') return { ask: 'traffic', about, answer, saw: CURL[text] ?? `curl ended with ${text}` };
     return { ask: 'traffic', about, answer: 'unknown', saw: 'the pod does not tell of it' };
   });
 }
 
-const callerAddresses = (it: KubeObject, node: KubeObject): string[] => [it['status']?.podIP, it['spec']?.hostNetwork === true ? addressOf(node) : undefined].filter((one) => typeof one === 'string') as string[];
+function callerAddresses(it: KubeObject, node: KubeObject): string[] {
+  const own: unknown = it['status']?.podIP;
+  const ofNode = it['spec']?.hostNetwork === true ? addressOf(node) : undefined;
+  return [own, ofNode].filter((one): one is string => typeof one === 'string');
+}
 
 /** @returns the pod, or why it did not get there */
-async function until({ cluster, clock, options, namespace }: Desk, name: string, isThere: (it: KubeObject) => boolean): Promise<KubeObject | string> {
+async function until(
+  { cluster, clock, options, namespace }: Desk,
+  name: string,
+  isThere: (it: KubeObject) => boolean,
+): Promise<KubeObject | string> {
   const deadline = clock.now() + options.patienceMs;
   for (;;) {
     if (options.stopping()) throw new ProbeStopped();
@@ -203,36 +288,66 @@ async function until({ cluster, clock, options, namespace }: Desk, name: string,
 
 function stateOf({ status = {} }: KubeObject): string {
   const waiting = status.containerStatuses?.[0]?.state?.waiting;
-  const unscheduled = ((status.conditions ?? []) as { type: string; status: string; message?: string }[]).find((it) => it.type === 'PodScheduled' && it.status === 'False');
-  return String(waiting?.message ?? waiting?.reason ?? unscheduled?.message ?? `still ${status.phase ?? 'Pending'}`).slice(0, 300);
+  const unscheduled = ((status.conditions ?? []) as { type: string; status: string; message?: string }[]).find(
+    (it) => it.type === 'PodScheduled' && it.status === 'False',
+  );
+  return String(
+    waiting?.message ?? waiting?.reason ?? unscheduled?.message ?? `still ${status.phase ?? 'Pending'}`,
+  ).slice(0, 300);
 }
 
-const messageOf = (it: KubeObject): string | undefined => it['status']?.containerStatuses?.[0]?.state?.terminated?.message as string | undefined;
+const messageOf = (it: KubeObject): string | undefined =>
+  it['status']?.containerStatuses?.[0]?.state?.terminated?.message as string | undefined;
 
 // ---- what is made
 
 /** Its pods reach into the node's network, which a strict namespace would not have. */
-const namespaceObject = (name: string): KubeObject => ({ apiVersion: 'v1', kind: 'Namespace', metadata: { name, labels: { [MARK]: 'true', 'pod-security.kubernetes.io/enforce': 'privileged' } } });
+const namespaceObject = (name: string): KubeObject => ({
+  apiVersion: 'v1',
+  kind: 'Namespace',
+  metadata: { name, labels: { [MARK]: 'true', 'pod-security.kubernetes.io/enforce': 'privileged' } },
+});
 
 const service = (namespace: string, policy: 'Cluster' | 'Local'): KubeObject => ({
   apiVersion: 'v1',
   kind: 'Service',
   metadata: { name: `echo-${policy.toLowerCase()}`, namespace },
-  spec: { type: 'NodePort', externalTrafficPolicy: policy, selector: { app: 'echo' }, ports: [{ port: PORT, targetPort: PORT }] },
+  spec: {
+    type: 'NodePort',
+    externalTrafficPolicy: policy,
+    selector: { app: 'echo' },
+    ports: [{ port: PORT, targetPort: PORT }],
+  },
 });
 
-function pod(namespace: string, name: string, image: string, node: KubeObject, container: object, { labels = {}, spec = {} }: { labels?: Record<string, string>; spec?: object }): KubeObject {
+function pod(
+  namespace: string,
+  name: string,
+  image: string,
+  node: KubeObject,
+  container: object,
+  { labels = {}, spec = {} }: { labels?: Record<string, string>; spec?: object },
+): KubeObject {
   return {
     apiVersion: 'v1',
     kind: 'Pod',
     metadata: { name, namespace, labels },
     spec: {
-      nodeSelector: { 'kubernetes.io/hostname': node.metadata.labels?.['kubernetes.io/hostname'] ?? node.metadata.name },
+      nodeSelector: {
+        'kubernetes.io/hostname': node.metadata.labels?.['kubernetes.io/hostname'] ?? node.metadata.name,
+      },
       restartPolicy: 'Never',
       automountServiceAccountToken: false,
       enableServiceLinks: false,
       terminationGracePeriodSeconds: 1,
-      containers: [{ name: 'probe', image, resources: { requests: { cpu: '10m', memory: '16Mi' }, limits: { memory: '64Mi' } }, ...container }],
+      containers: [
+        {
+          name: 'probe',
+          image,
+          resources: { requests: { cpu: '10m', memory: '16Mi' }, limits: { memory: '64Mi' } },
+          ...container,
+        },
+      ],
       ...spec,
     },
   };

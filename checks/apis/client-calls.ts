@@ -36,15 +36,26 @@ export const clientCalls: Check = {
   look(sight) {
     const { calls } = sight.source.inventory.evidence ?? {};
     if (!calls) throw new Unknown('source: requests by version were not read');
-    if (calls.unread !== undefined) throw new Unknown(`source: ${calls.unread} It needs the right to get the nonResourceURL /metrics`);
+    if (calls.unread !== undefined)
+      throw new Unknown(`source: ${calls.unread} It needs the right to get the nonResourceURL /metrics`);
     return ofCalls(calls.counted, sight, calls.since);
   },
 };
 
 /** Written or watched by parts of Kubernetes itself, each release in its own version. */
 const OWN: ReadonlySet<string> = new Set([
-  'cronjobs', 'poddisruptionbudgets', 'endpointslices', 'events', 'leases', 'flowschemas', 'prioritylevelconfigurations',
-  'csistoragecapacities', 'csinodes', 'csidrivers', 'volumeattachments', 'runtimeclasses',
+  'cronjobs',
+  'poddisruptionbudgets',
+  'endpointslices',
+  'events',
+  'leases',
+  'flowschemas',
+  'prioritylevelconfigurations',
+  'csistoragecapacities',
+  'csinodes',
+  'csidrivers',
+  'volumeattachments',
+  'runtimeclasses',
 ]);
 const SWEEPING: ReadonlySet<string> = new Set(['LIST', 'WATCH', 'WATCHLIST', 'GET']);
 
@@ -58,12 +69,26 @@ function ofCalls(all: readonly CallCount[], sight: Sight, since: string | undefi
   return [...byResource.values()].flatMap((calls): Finding[] => {
     const [first] = calls;
     const resource = first?.resource.split('/')[0] ?? '';
-    const served = source.served().find((it) => it.group === first?.group && it.version === first.version && it.resource === resource);
+    const served = source
+      .served()
+      .find((it) => it.group === first?.group && it.version === first.version && it.resource === resource);
     if (!first || !served || OWN.has(resource)) return [];
-    if (target.served().some((it) => it.group === first.group && it.version === first.version && it.resource === resource)) return [];
-    const verbs = [...new Set(calls.flatMap((it) => Object.keys(it.verbs)))].filter((verb) => !served.preferred || !SWEEPING.has(verb));
+    if (
+      target.served().some((it) => it.group === first.group && it.version === first.version && it.resource === resource)
+    )
+      return [];
+    const verbs = [...new Set(calls.flatMap((it) => Object.keys(it.verbs)))].filter(
+      (verb) => !served.preferred || !SWEEPING.has(verb),
+    );
     if (verbs.length === 0) return [];
-    const counts = calls.flatMap((it) => verbs.filter((verb) => it.verbs[verb]).map((verb) => `${it.verbs[verb]} ${verb}${it.resource === resource ? '' : ` of ${it.resource.slice(resource.length + 1)}`}`));
+    const counts = calls.flatMap((it) =>
+      verbs
+        .filter((verb) => it.verbs[verb])
+        .map(
+          (verb) =>
+            `${it.verbs[verb]} ${verb}${it.resource === resource ? '' : ` of ${it.resource.slice(resource.length + 1)}`}`,
+        ),
+    );
     return [
       {
         about: `calls of ${versionOf(served)} ${resource}`,

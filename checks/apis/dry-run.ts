@@ -43,7 +43,10 @@ export const dryRun: Check = {
     const why = whyOpen(open, asked);
     // What is refused must not hide behind what could not be asked, nor the other way round.
     if (findings.every((it) => it.severity === 'warn')) throw new Unknown(why);
-    return [...findings, { about: 'objects that could not be asked about', saw: why, want: 'an answer of the server for each' }];
+    return [
+      ...findings,
+      { about: 'objects that could not be asked about', saw: why, want: 'an answer of the server for each' },
+    ];
   },
 };
 
@@ -51,7 +54,8 @@ export const dryRun: Check = {
 const isSideEffects = ({ status }: DryRunAnswer) => status === 400;
 
 function whyOpen(open: readonly DryRunAnswer[], { lacks }: DryRun): string {
-  if (lacks.length > 0) return `target: it lacks the right to ${some(lacks.map(words))}; ${some(open.map((it) => it.about))} not asked about`;
+  if (lacks.length > 0)
+    return `target: it lacks the right to ${some(lacks.map(words))}; ${some(open.map((it) => it.about))} not asked about`;
   const [first] = open;
   return `${first?.about}: ${first?.why}${open.length > 1 ? `; and ${open.length - 1} more` : ''}`;
 }
@@ -60,7 +64,15 @@ function ofAnswer(it: DryRunAnswer): Finding[] {
   const { about, answer, why = '', standIn } = it;
   const saw = `${why}${standIn === undefined ? '' : ` (asked in namespace ${standIn}, for its own is not there yet)`}`;
   if (answer === 'unknown' && isSideEffects(it)) {
-    return [{ about, severity: 'warn', saw, want: 'a webhook that can be asked', fix: 'Its webhook says that it has side effects. Create such an object by hand in a scratch namespace, or set `sideEffects: NoneOnDryRun` once that is true.' }];
+    return [
+      {
+        about,
+        severity: 'warn',
+        saw,
+        want: 'a webhook that can be asked',
+        fix: 'Its webhook says that it has side effects. Create such an object by hand in a scratch namespace, or set `sideEffects: NoneOnDryRun` once that is true.',
+      },
+    ];
   }
   // What is not served at all is told by removed-apis and backup-versions, with what to do about it.
   if (answer !== 'refused' || it.status === 404) return [];
@@ -74,7 +86,9 @@ function ofWarnings({ about, answer, warnings, standIn }: DryRunAnswer): Finding
       about,
       severity: 'warn',
       saw: `${warnings.join('; ')}${standIn === undefined ? '' : ` (asked in namespace ${standIn})`}`,
-      breaks: warnings.some((it) => UNKNOWN_FIELD.test(it)) ? 'what the server does not know it drops' : 'nothing yet: the server takes it, and warns',
+      breaks: warnings.some((it) => UNKNOWN_FIELD.test(it))
+        ? 'what the server does not know it drops'
+        : 'nothing yet: the server takes it, and warns',
     },
   ];
 }

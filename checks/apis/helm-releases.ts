@@ -26,7 +26,11 @@ export const helmReleases: Check = {
     why: 'Helm 按渲染结果保存每个 release；其中若有目标集群不提供的 API 版本，即使应用正常运行，下一次 helm upgrade 也会失败。',
     fix: '先在源集群用渲染新版本 API 的 chart 升级，或用 helm mapkubeapis 改写已保存的清单，然后重新检查。',
   },
-  sources: ['helm/helm:pkg/action/upgrade.go', 'https://github.com/helm/helm-mapkubeapis', 'https://github.com/helm/helm/issues/11120'],
+  sources: [
+    'helm/helm:pkg/action/upgrade.go',
+    'https://github.com/helm/helm-mapkubeapis',
+    'https://github.com/helm/helm/issues/11120',
+  ],
 
   look(sight) {
     const { helm } = sight.source.inventory.evidence ?? {};
@@ -34,7 +38,16 @@ export const helmReleases: Check = {
     const findings = helm.releases.flatMap((it) => ofRelease(it, sight));
     const [missed] = helm.unread;
     if (missed && findings.length === 0) throw new Unknown(`source: ${missed.what}: ${missed.why}`);
-    return [...findings, ...helm.unread.map(({ what, why }): Finding => ({ about: what, severity: 'warn', saw: why, want: 'to be read', fix: 'Let this identity list and get Secrets and ConfigMaps there, or look for yourself with `helm get manifest`.' }))];
+    return [
+      ...findings,
+      ...helm.unread.map(({ what, why }): Finding => ({
+        about: what,
+        severity: 'warn',
+        saw: why,
+        want: 'to be read',
+        fix: 'Let this identity list and get Secrets and ConfigMaps there, or look for yourself with `helm get manifest`.',
+      })),
+    ];
   },
 };
 

@@ -26,7 +26,10 @@ export const manifestFiles: Check = {
     why: '写着目标集群已不提供的 API 版本的文件，下一次 apply（手工、CI 或 GitOps）会失败，尽管它当初创建的对象可以正常迁移。',
     fix: '修改检查结果指出的行以及相应字段。chart 需先渲染：用 helm template 输出到目录后再检查。',
   },
-  sources: ['kubernetes/website:content/en/docs/reference/using-api/deprecation-guide.md', 'FairwindsOps/pluto:README.md'],
+  sources: [
+    'kubernetes/website:content/en/docs/reference/using-api/deprecation-guide.md',
+    'FairwindsOps/pluto:README.md',
+  ],
 
   look(sight) {
     const { manifests } = sight.source.inventory.evidence ?? {};
@@ -38,16 +41,36 @@ export const manifestFiles: Check = {
 
 function ofObjects({ objects, defines }: Manifests, sight: Sight): Finding[] {
   // A definition that can't be applied itself brings nothing.
-  const brought = new Set(defines.filter(({ apiVersion }) => servesExactly(sight.target, { apiVersion, kind: 'CustomResourceDefinition' })).map((it) => it.brings));
+  const brought = new Set(
+    defines
+      .filter(({ apiVersion }) => servesExactly(sight.target, { apiVersion, kind: 'CustomResourceDefinition' }))
+      .map((it) => it.brings),
+  );
   return objects.flatMap((it): Finding[] => {
     if (brought.has(`${it.apiVersion}/${it.kind}`)) return [];
     const found = outdated(it, sight);
-    return found ? [{ about: `${it.file}:${it.line}`, ...found, breaks: `the next apply of ${it.kind.toLowerCase()} ${it.namespace === undefined ? '' : `${it.namespace}/`}${it.name} in the target` }] : [];
+    return found
+      ? [
+          {
+            about: `${it.file}:${it.line}`,
+            ...found,
+            breaks: `the next apply of ${it.kind.toLowerCase()} ${it.namespace === undefined ? '' : `${it.namespace}/`}${it.name} in the target`,
+          },
+        ]
+      : [];
   });
 }
 
 /** What could not be looked at is said, or a folder of charts would pass. */
 function notJudged({ from, templates, unread }: Manifests): Finding[] {
-  const rendered = templates.length > 0 && { about: `templates in ${from}`, saw: `${count(templates.length, 'file')} of charts not judged: ${some(templates)}`, want: 'manifests', fix: 'Render them with `helm template` into a folder, and name it with --manifests.' };
-  return [...(rendered ? [rendered] : []), ...unread.map(({ what, why }) => ({ about: what, saw: `not judged: ${why}`, want: 'YAML or JSON' }))];
+  const rendered = templates.length > 0 && {
+    about: `templates in ${from}`,
+    saw: `${count(templates.length, 'file')} of charts not judged: ${some(templates)}`,
+    want: 'manifests',
+    fix: 'Render them with `helm template` into a folder, and name it with --manifests.',
+  };
+  return [
+    ...(rendered ? [rendered] : []),
+    ...unread.map(({ what, why }) => ({ about: what, saw: `not judged: ${why}`, want: 'YAML or JSON' })),
+  ];
 }

@@ -29,11 +29,18 @@ export const trafficMatrix: Check = {
     why: '有些访问方式依赖 kube-proxy 的模式（127.0.0.1 加 NodePort、Local 策略下没有 Pod 的节点、服务端看到的源地址），换了模式就会失效。',
     fix: '让调用方改用两侧都可用的方式，一般是通过 Service 名访问 ClusterIP；修改后用 migrate preflight --probe 复查。',
   },
-  sources: ['KEP-3866 (kubernetes/enhancements)', 'https://github.com/kubernetes/kubernetes/pull/97081', 'KEP-6032 (kubernetes/enhancements)'],
+  sources: [
+    'KEP-3866 (kubernetes/enhancements)',
+    'https://github.com/kubernetes/kubernetes/pull/97081',
+    'KEP-6032 (kubernetes/enhancements)',
+  ],
 
   look(sight) {
     const asked = sight.probes?.filter((it) => it.ask === 'traffic') ?? [];
-    if (asked.length === 0) throw new Skipped('nobody has asked: `migrate preflight --probe` starts a tiny workload on both sides, and removes it');
+    if (asked.length === 0)
+      throw new Skipped(
+        'nobody has asked: `migrate preflight --probe` starts a tiny workload on both sides, and removes it',
+      );
     const left = sight.probes?.filter((it) => it.ask === 'probe-removed' && it.answer === 'no') ?? [];
     const of = (side: Side) => asked.filter((it) => it.side === side);
     for (const side of SIDES) {
@@ -44,7 +51,14 @@ export const trafficMatrix: Check = {
     return [
       ...of('source').flatMap((it) => compared(it, there.get(it.about))),
       ...SIDES.flatMap((side) => modeOf(sight[side], sight)),
-      ...left.map(({ side, about, saw }): Finding => ({ about: `${side}: ${about}`, severity: 'warn', saw, want: 'gone', breaks: 'nothing, but it is in the way', fix: 'See what holds it: `kubectl get` it with -o yaml, and look at its conditions.' })),
+      ...left.map(({ side, about, saw }): Finding => ({
+        about: `${side}: ${about}`,
+        severity: 'warn',
+        saw,
+        want: 'gone',
+        breaks: 'nothing, but it is in the way',
+        fix: 'See what holds it: `kubectl get` it with -o yaml, and look at its conditions.',
+      })),
     ];
   },
 };
@@ -55,8 +69,23 @@ const BASIC = /to (?:pod|cluster) address$/;
 function compared(here: ProbeAnswer, there: ProbeAnswer | undefined): Finding[] {
   if (!there || here.answer !== 'yes') return [];
   const head = { about: here.about, saw: `${there.saw} in the target`, want: `${here.saw}, as in the source` };
-  if (there.answer === 'no') return [{ ...head, severity: BASIC.test(here.about) ? 'refuse' : 'warn', breaks: BASIC.test(here.about) ? 'every call between services' : 'whoever calls that way' }];
-  if (there.saw !== here.saw) return [{ ...head, severity: 'warn', breaks: 'lists of allowed addresses, and limits by caller', fix: 'Look at NetworkPolicies, allow-lists and rate limits that go by the address of the caller.' }];
+  if (there.answer === 'no')
+    return [
+      {
+        ...head,
+        severity: BASIC.test(here.about) ? 'refuse' : 'warn',
+        breaks: BASIC.test(here.about) ? 'every call between services' : 'whoever calls that way',
+      },
+    ];
+  if (there.saw !== here.saw)
+    return [
+      {
+        ...head,
+        severity: 'warn',
+        breaks: 'lists of allowed addresses, and limits by caller',
+        fix: 'Look at NetworkPolicies, allow-lists and rate limits that go by the address of the caller.',
+      },
+    ];
   return [];
 }
 
@@ -65,7 +94,16 @@ function modeOf(side: SideSight, { probes = [] }: Sight): Finding[] {
   const running = probes.find((it) => it.ask === 'proxy-mode' && it.side === side.side && it.answer === 'yes')?.saw;
   const wished = configured(side);
   if (running === undefined || wished === undefined || running === wished) return [];
-  return [{ about: `${side.side}: kube-proxy`, severity: 'warn', saw: `runs in ${running}`, want: `${wished}, as configured`, breaks: 'what other checks say of its mode', fix: 'Read its log: modules of the kernel for the configured mode are missing.' }];
+  return [
+    {
+      about: `${side.side}: kube-proxy`,
+      severity: 'warn',
+      saw: `runs in ${running}`,
+      want: `${wished}, as configured`,
+      breaks: 'what other checks say of its mode',
+      fix: 'Read its log: modules of the kernel for the configured mode are missing.',
+    },
+  ];
 }
 
 function configured(side: SideSight): string | undefined {

@@ -25,7 +25,10 @@ function filesIn(from: string): string[] {
   } catch (cause) {
     throw new MigrateError('MANIFESTS_UNREADABLE', {
       what: `${from} can't be read.`,
-      why: (cause as NodeJS.ErrnoException).code === 'ENOENT' ? 'There is no such folder or file.' : 'Its permissions forbid it.',
+      why:
+        (cause as NodeJS.ErrnoException).code === 'ENOENT'
+          ? 'There is no such folder or file.'
+          : 'Its permissions forbid it.',
       fix: 'Name a folder or file with --manifests.',
     });
   }

@@ -16,9 +16,24 @@ export function requestCounts(startedMs: number): RequestCounts {
     count({ headers }, { group, apiVersion, resource, subresource = '', name, namespace }, verb, status) {
       const version = apiVersion.slice(apiVersion.indexOf('/') + 1);
       const scope = name !== undefined ? 'resource' : namespace !== undefined ? 'namespace' : 'cluster';
-      const word = verb === 'patch' && headers['content-type']?.startsWith('application/apply-patch') ? 'APPLY' : (VERBS[verb] ?? verb.toUpperCase());
-      const labels = { code: status, component: 'apiserver', dry_run: '', group, resource, scope, subresource, verb: word, version };
-      const key = Object.entries(labels).map(([label, value]) => `${label}="${value}"`).join(',');
+      const word =
+        verb === 'patch' && headers['content-type']?.startsWith('application/apply-patch')
+          ? 'APPLY'
+          : (VERBS[verb] ?? verb.toUpperCase());
+      const labels = {
+        code: status,
+        component: 'apiserver',
+        dry_run: '',
+        group,
+        resource,
+        scope,
+        subresource,
+        verb: word,
+        version,
+      };
+      const key = Object.entries(labels)
+        .map(([label, value]) => `${label}="${value}"`)
+        .join(',');
       counts.set(key, (counts.get(key) ?? 0) + 1);
     },
     answer: () => ({
@@ -26,7 +41,9 @@ export function requestCounts(startedMs: number): RequestCounts {
       type: 'text/plain; version=0.0.4; charset=utf-8',
       text: [
         '# TYPE apiserver_request_total counter',
-        ...[...counts].sort(([a], [b]) => (a < b ? -1 : 1)).map(([labels, n]) => `apiserver_request_total{${labels}} ${n}`),
+        ...[...counts]
+          .sort(([a], [b]) => (a < b ? -1 : 1))
+          .map(([labels, n]) => `apiserver_request_total{${labels}} ${n}`),
         '# TYPE process_start_time_seconds gauge',
         `process_start_time_seconds ${startedMs / 1000}`,
         '',

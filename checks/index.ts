@@ -27,22 +27,30 @@ import { imageTags } from './images/image-tags.js';
 import { pullSecrets } from './images/pull-secrets.js';
 import { nodeLabels } from './labels/node-labels.js';
 import { removedLabels } from './labels/removed-labels.js';
+import { cloudControllers } from './load-balancing/cloud-controllers.js';
 import { clusterIds } from './load-balancing/cluster-ids.js';
 import { inClusterCallers } from './load-balancing/in-cluster-callers.js';
 import { kubeProxyMode } from './load-balancing/kube-proxy-mode.js';
 import { listenerGroup } from './load-balancing/listener-group.js';
 import { listenerScheduler } from './load-balancing/listener-scheduler.js';
 import { localPolicy } from './load-balancing/local-policy.js';
+import { proxyTold } from './load-balancing/proxy-settings.js';
 import { serviceAnnotations } from './load-balancing/service-annotations.js';
+import { serviceFields } from './load-balancing/service-fields.js';
 import { sharedGroup } from './load-balancing/shared-group.js';
+import { shares } from './load-balancing/shares.js';
 import { stickiness } from './load-balancing/stickiness.js';
 import { trafficMatrix } from './load-balancing/traffic-matrix.js';
 import { allowLists } from './network/allow-lists.js';
+import { certificates } from './network/certificates.js';
 import { clusterAddresses } from './network/cluster-addresses.js';
+import { ingressClasses } from './network/ingress-classes.js';
 import { manualEndpoints } from './network/manual-endpoints.js';
+import { mesh } from './network/mesh.js';
 import { nameServer } from './network/name-server.js';
 import { networkPolicies } from './network/network-policies.js';
 import { overlappingNetworks } from './network/overlapping-networks.js';
+import { packetSizes } from './network/packet-sizes.js';
 import { vswitches } from './network/vswitches.js';
 import { cgroups } from './runtime/cgroups.js';
 import { dockerSocket } from './runtime/docker-socket.js';
@@ -69,8 +77,16 @@ import { storageClasses } from './storage/storage-classes.js';
 import { velero } from './storage/velero.js';
 import { volumeDrivers } from './storage/volume-drivers.js';
 import { zoneOfDisks } from './storage/zone-of-disks.js';
+import { cronJobs } from './workloads/cron-jobs.js';
+import { gates } from './workloads/gates.js';
 import { gitopsOwner } from './workloads/gitops-owner.js';
+import { leftBehind } from './workloads/left-behind.js';
+import { outsideControllers } from './workloads/outside-controllers.js';
 import { podReadiness } from './workloads/pod-readiness.js';
+import { quorums } from './workloads/quorums.js';
+import { singletons } from './workloads/singletons.js';
+import { stuckObjects } from './workloads/stuck-objects.js';
+import { unfinishedJobs } from './workloads/unfinished-jobs.js';
 import { unhealthyBefore } from './workloads/unhealthy-before.js';
 
 /** Every check, in the order of the report. */
@@ -122,6 +138,10 @@ export const checks: readonly Check[] = [
   sharedGroup,
   serviceAnnotations,
   clusterIds,
+  cloudControllers,
+  proxyTold,
+  serviceFields,
+  shares,
   allowLists,
   clusterAddresses,
   manualEndpoints,
@@ -129,6 +149,10 @@ export const checks: readonly Check[] = [
   networkPolicies,
   overlappingNetworks,
   vswitches,
+  certificates,
+  ingressClasses,
+  mesh,
+  packetSizes,
   storageClasses,
   diskKinds,
   zoneOfDisks,
@@ -148,4 +172,12 @@ export const checks: readonly Check[] = [
   unhealthyBefore,
   podReadiness,
   gitopsOwner,
+  cronJobs,
+  gates,
+  leftBehind,
+  outsideControllers,
+  quorums,
+  singletons,
+  stuckObjects,
+  unfinishedJobs,
 ];

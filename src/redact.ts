@@ -1,3 +1,4 @@
+import { X509Certificate } from 'node:crypto';
 import type { KubeObject } from './ports.js';
 
 /**
@@ -44,11 +45,25 @@ export function kept(object: KubeObject): KubeObject {
 }
 
 function secret({ type, data, immutable }: KubeObject) {
+  const certificate = type === 'kubernetes.io/tls' ? certificateOf((data as Record<string, string> | undefined)?.['tls.crt']) : undefined;
   return {
+    ...(certificate && { certificate }),
     ...(type !== undefined && { type: type as string }),
     ...(immutable !== undefined && { immutable: immutable as boolean }),
     data: Object.fromEntries(Object.keys((data ?? {}) as object).map((key) => [key, ''])),
   };
+}
+
+/** Of a certificate what every visitor is shown: until when it holds, and for which names. Its key is in the other half. */
+function certificateOf(encoded: unknown): { notAfter: string; names: string[] } | undefined {
+  try {
+    const { validTo, subjectAltName, subject } = new X509Certificate(Buffer.from(String(encoded), 'base64'));
+    const names = (subjectAltName ?? '').split(', ').flatMap((it) => (it.startsWith('DNS:') ? [it.slice('DNS:'.length)] : []));
+    const common = /^CN=(.+)$/m.exec(subject)?.[1];
+    return { notAfter: new Date(validTo).toISOString(), names: names.length > 0 ? names : common === undefined ? [] : [common] };
+  } catch {
+    return undefined;
+  }
 }
 
 function annotations(all: Record<string, string>, isSecret: boolean): Record<string, string> {

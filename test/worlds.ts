@@ -156,6 +156,7 @@ function customKind(text: string): ServedKind {
 
 interface SeedSide {
   version: string;
+  velero?: { version: string };
   context: string;
   objects: KubeObject[];
 }
@@ -184,8 +185,9 @@ export function inventoryOf(seed: Seed): Inventory {
   };
 }
 
-function settled({ version, context, objects }: SeedSide): ClusterInventory {
-  const served = discoveryOf(Number(version.split('.')[1]));
+function settled({ version, context, objects: own, velero }: SeedSide): ClusterInventory {
+  const served = [...discoveryOf(Number(version.split('.')[1])), ...(velero ? ['Backup', 'BackupStorageLocation', 'Restore', 'Schedule'].map((kind) => customKind(`${kind}.velero.io/v1`)) : [])];
+  const objects = [...own, ...(velero ? installed(velero.version) : [])];
   const byKind: Record<Kind, KubeObject[]> = Object.fromEntries(served.map((it) => [kindServed(it), []]));
   for (const it of objects) {
     const group = it.apiVersion.includes('/') ? (it.apiVersion.split('/')[0] ?? '') : '';
@@ -194,6 +196,12 @@ function settled({ version, context, objects }: SeedSide): ClusterInventory {
   }
   return { context, uid: `uid-${context}`, version, server: `https://${context}`, served, objects: byKind, unseen: [], rights: [], everywhere: Object.keys(byKind), evidence: NOTHING_MORE, dryRun: TAKEN };
 }
+
+/** What the twin puts beside a world that has Velero. */
+const installed = (version: string): KubeObject[] => [
+  { apiVersion: 'apps/v1', kind: 'Deployment', metadata: { name: 'velero', namespace: 'velero' }, spec: { replicas: 1, template: { spec: { containers: [{ name: 'velero', image: `velero/velero:v${version}`, args: ['server'] }] } } } },
+  { apiVersion: 'velero.io/v1', kind: 'BackupStorageLocation', metadata: { name: 'default', namespace: 'velero' }, spec: { provider: 'alibabacloud', objectStorage: { bucket: 'migrate' } }, status: { phase: 'Available' } },
+];
 
 /** The members that the source's controller keeps in a shared group: each node, at the node port of the Service. */
 function joined(groups: unknown, { objects }: SeedSide): unknown {

@@ -193,7 +193,7 @@ export async function startTwin(seed: Seed, options: TwinOptions): Promise<Twin>
     });
     stops.push(() => server.stop());
     const isThere = (it: TwinObject): boolean => objects.some((one) => one.kind === it.kind && one.metadata.name === it.metadata.name && one.metadata.namespace === it.metadata.namespace);
-    const left = await putIn(server, [...(own.velero ? [...veleroCrds(), ...veleroObjects()].filter((it) => !isThere(it)) : []), ...objects]);
+    const left = await putIn(server, [...(own.velero ? [...veleroCrds(), ...veleroObjects(own.velero.version)].filter((it) => !isThere(it)) : []), ...objects]);
     return { server, cluster: Object.assign(Object.create(server) as TwinApiServer, { context: own.context ?? side, left, velero: undefined }) };
   };
   const source = await openCluster('source');

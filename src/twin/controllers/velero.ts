@@ -505,7 +505,7 @@ export async function startVelero(api: ClusterApi, clock: ControllerClock, optio
 }
 
 /** What an installed Velero has beside its kinds: its namespace, its Deployment, and a location for backups. */
-export function veleroObjects(namespace = 'velero', bucket = 'migrate'): TwinObject[] {
+export function veleroObjects(version = '1.18.3', namespace = 'velero', bucket = 'migrate'): TwinObject[] {
   const labels = { component: 'velero' };
   return [
     { apiVersion: 'v1', kind: 'Namespace', metadata: { name: namespace, labels } },
@@ -516,7 +516,7 @@ export function veleroObjects(namespace = 'velero', bucket = 'migrate'): TwinObj
       spec: {
         replicas: 1,
         selector: { matchLabels: { deploy: 'velero' } },
-        template: { metadata: { labels: { ...labels, deploy: 'velero' } }, spec: { containers: [{ name: 'velero', image: 'velero/velero', args: ['server'] }] } },
+        template: { metadata: { labels: { ...labels, deploy: 'velero' } }, spec: { containers: [{ name: 'velero', image: `velero/velero:v${version}`, args: ['server'] }] } },
       },
     },
     {

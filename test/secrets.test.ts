@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { gzipSync } from 'node:zlib';
 import type { EventBody } from '../src/events.js';
 import { memoryStore } from '../src/journal.js';
 import { rollback } from '../src/rollback.js';
@@ -39,6 +40,23 @@ function plantedShop() {
     },
     { apiVersion: 'v1', kind: 'ConfigMap', metadata: { name: 'app', namespace: 'shop' }, data: { token: plant(), 'app.conf': plant((text) => `user = shop\npassword = ${text}\n`) } },
   );
+  const release = gzipSync(
+    JSON.stringify({
+      manifest: plant((text) => `apiVersion: v1\nkind: Secret\nmetadata:\n  name: chart\nstringData:\n  password: ${text}\n`),
+      config: { password: plant() },
+    }),
+  ).toString('base64');
+  objects.push({
+    apiVersion: 'v1',
+    kind: 'Secret',
+    metadata: {
+      name: 'sh.helm.release.v1.chart.v1',
+      namespace: 'shop',
+      labels: { owner: 'helm', name: 'chart', version: '1', status: 'deployed' },
+    },
+    type: 'helm.sh/release.v1',
+    data: { release: base64(release) },
+  });
   const config = objects.find((it) => it.kind === 'ConfigMap' && it.metadata.name === 'cloud-config');
   if (config) config['data'] = { 'cloud-config.conf': JSON.stringify({ Global: { clusterID: 'c-shop-120', accessKeyID: base64(plant()), accessKeySecret: base64(plant()), region: 'cn-hangzhou' } }) };
   return { playbook, seed: { ...seed, source: { ...seed.source, objects } }, values };
@@ -51,6 +69,7 @@ test('no credential reaches inventory, plan, journal, event or error', async () 
   const { stage, plan, engine } = await stageFor({ playbook, seed }, { store, emit: (event) => events.push(event), clientsPerSecond: 5 });
   try {
     const { inventory, report } = await look(playbook, stage.world);
+    assert.deepEqual(inventory.source.evidence?.helm?.releases.map((it) => it.writes[0]?.name), ['chart'], 'the release was not read');
     mustBeDone(await run(plan, ['data', 'traffic'], engine));
     mustBeDone(await rollback(undefined, engine));
     const { accessKeySecret } = stage.twin.cloud;

@@ -62,7 +62,8 @@ export function openJournal(store: JournalStore, now: () => number): Journal {
     debts: () => [...state.debts.values()],
     opened: () => entries.findLast((it) => it.type === 'opened'),
     entries: () => entries,
-    completed: () => entries.some((it) => it.type === 'completed'),
+    // What was completed and then undone all the way is not complete any more.
+    completed: () => state.records.size > 0 && entries.some((it) => it.type === 'completed'),
     write(body) {
       const entry: Entry = { seq: (entries.at(-1)?.seq ?? 0) + 1, at: new Date(now()).toISOString(), ...body };
       store.append(JSON.stringify(entry));

@@ -489,6 +489,7 @@ function nextAfter(journal: Journal, plan: Plan | undefined, interrupted: boolea
   if (journal.completed()) return { next: 'nothing: the move is complete' };
   const back = journal.records().length > 0 ? { back: 'migrate rollback' } : {};
   if (interrupted) return { next: 'migrate run goes on', ...back };
+  if (journal.records().length === 0) return journal.debts().length > 0 ? { next: 'migrate rollback once more, when the target answers again' } : {};
   const left = plan?.steps.filter((it) => it.phase !== 'complete' && journal.record(it.id)?.state !== 'done') ?? [];
   if (left.length > 0) return { next: 'migrate run', ...back };
   return plan?.steps.some((it) => it.phase === 'complete') && journal.records().length > 0 ? { next: 'hold as long as you like, then migrate complete', ...back } : back;

@@ -191,7 +191,8 @@ const common = (flags: Flags, io: Io): Omit<CommonOptions, 'playbook'> => ({
 async function run(typed: string | undefined, flags: Flags & { phase?: (typeof PHASES)[number][] }, io: Io) {
   const { runAct, preflightAct } = await import('./acts.js');
   const plan = typed === undefined ? undefined : await readPlan(typed);
-  if (plan && flags.playbook !== undefined) throw usage('Both a plan and --playbook were given.', 'A plan holds the playbook that it was made from.', 'Leave one of them out.');
+  // A variable that is set for the other commands is no contradiction; a flag that was typed is.
+  if (plan && flags.playbook !== undefined && flags.playbook !== process.env['MIGRATE_PLAYBOOK']) throw usage('Both a plan and --playbook were given.', 'A plan holds the playbook that it was made from.', 'Leave one of them out.');
   const options = plan ? { playbook: plan.playbook, plan, ...common(flags, io) } : await load(undefined, flags, io);
   if (plan) io.emit({ type: 'playbook', name: plan.name, file: typed ?? '' });
   const { phase } = flags;

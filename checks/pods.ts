@@ -21,7 +21,7 @@ export const workloadFields = (pod: readonly string[], around: readonly string[]
   );
 
 /** Where replicasOf looks. */
-export const REPLICAS = ['spec.replicas', 'spec.parallelism', 'status.conditions'];
+export const REPLICAS = ['spec.replicas', 'spec.parallelism', 'status.conditions.type', 'status.conditions.status'];
 
 export interface NodeTerm {
   matchExpressions?: NodeExpression[];
@@ -185,6 +185,36 @@ export function textsOf({ spec }: Workload): { at: string; text: string }[] {
     ...[...(it.command ?? []), ...(it.args ?? [])].map((text) => ({ at: `the arguments of ${it.name}`, text })),
   ]);
 }
+
+/** Of a workload the parts of its texts that a pattern finds, and fields of its pods' spec, in its shape; undefined where there are none. */
+export const workloadTexts = (pattern: RegExp, fields: readonly (keyof PodSpec & string)[] = []): Record<Kind, Taken> =>
+  Object.fromEntries(
+    WORKLOADS.map((kind) => [
+      kind,
+      (object: KubeObject) => {
+        const it = workload(object);
+        const args = textsOf(it).flatMap(({ text }) => text.match(pattern) ?? []);
+        const kept = fields.flatMap((field) => (it.spec[field] === undefined ? [] : [[field, it.spec[field]] as const]));
+        if (args.length + kept.length === 0) return undefined;
+        return { ...identityOf(object), ...inTemplate(kind, { ...Object.fromEntries(kept), ...(args.length > 0 && { containers: [{ name: '', args }] }) }) };
+      },
+    ]),
+  );
+
+/** Of a ConfigMap likewise. */
+export function mapTexts(map: KubeObject, pattern: RegExp): KubeObject | undefined {
+  const found = Object.values((map['data'] ?? {}) as Record<string, unknown>).flatMap((text) => (typeof text === 'string' && text.match(pattern)) || []);
+  return found.length === 0 ? undefined : { ...identityOf(map), data: { found: found.join(' ') } };
+}
+
+const identityOf = ({ apiVersion, kind, metadata: { name, namespace, ownerReferences } }: KubeObject): KubeObject => ({
+  apiVersion,
+  kind,
+  metadata: { name, ...(namespace !== undefined && { namespace }), ...(ownerReferences && { ownerReferences }) },
+});
+
+const inTemplate = (kind: Kind, spec: PodSpec) =>
+  kind === 'Pod' ? { spec } : kind === 'CronJob.batch' ? { spec: { jobTemplate: { spec: { template: { spec } } } } } : { spec: { template: { spec } } };
 
 /** Finds a word that stands alone: `10.0.0.1` is not in `110.0.0.12`. */
 export const wordPattern = (word: string) => new RegExp(`(?<![\\w.-])${word.replace(/[.*+?^${}()|[\]\\]/g, '\\$&')}(?![\\w-]|\\.\\w)`);

@@ -39,7 +39,7 @@ export interface Sizes {
   portion: { objects: number; bytes: number };
 }
 
-export const SIZES: Sizes = { few: { objects: 300, bytes: 2_000_000 }, portion: { objects: Number(process.env['P'] ?? 100), bytes: 1_000_000 } };
+export const SIZES: Sizes = { few: { objects: 300, bytes: 2_000_000 }, portion: { objects: 100, bytes: 1_000_000 } };
 
 /** What the plan and one check, or two checks, take of one kind, put together. */
 type Held = 'whole' | ReadonlySet<string>;
@@ -77,6 +77,8 @@ const readerOf = ({ takes = {}, reads, also }: Check): Reader => ({
 
 export const takenOf = (takes: Record<Kind, Taken> | undefined, { side, kind }: SideKind): Taken => takes?.[`${side} ${kind}`] ?? takes?.[kind] ?? takes?.['*'] ?? 'whole';
 
+const isFields = (taken: Taken): taken is readonly string[] => typeof taken === 'object';
+
 /** An entry that stands for the object's being there at all. */
 const NAMES = '';
 
@@ -86,7 +88,7 @@ function heldOf(at: SideKind, readers: readonly Reader[]): Held {
     if (!reader.reads(at)) continue;
     const taken = takenOf(reader.takes[at.side], at);
     if (taken === 'whole') return 'whole';
-    if (typeof taken !== 'string') for (const it of [NAMES, ...taken]) fields.add(it);
+    if (isFields(taken)) for (const it of [NAMES, ...taken]) fields.add(it);
   }
   return fields;
 }

@@ -40,7 +40,7 @@ export async function takeInventory(playbook: Playbook, world: World, checks: re
 }
 
 /** Kinds that are read side by side while they are folded: each holds a page and a portion. */
-const AT_A_TIME = 4;
+const AT_A_TIME = 2;
 
 const keyOf = ({ side, kind }: SideKind) => `${side} ${kind}`;
 

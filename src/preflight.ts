@@ -201,17 +201,33 @@ export function listenTo(checks: readonly Check[], asked: Asked, fold: Pick<Fold
   const said = new Map<string, Said>();
   const cameBy = new Set<string>();
   const views = new Map<string, Inventory>();
+  const picked = new Map<string, KubeObject[]>();
+  const portioned = (at: SideKind) => cameBy.has(keyOf(at));
+  const view = (check: Check, inventory: Inventory, shown: (at: SideKind) => boolean) =>
+    viewOf(inventory, (at) => {
+      const taken = takenOf(check.takes, at);
+      if (taken === 'whole' || typeof taken === 'object') return 'all';
+      if (typeof taken === 'function') return portioned(at) ? (picked.get(`${check.id} ${keyOf(at)}`) ?? []) : 'all';
+      return shown(at) ? [] : 'all';
+    }, fold);
   const judge: Judge = (at, some) => {
-    cameBy.add(`${at.side} ${at.kind}`);
+    cameBy.add(keyOf(at));
     for (const check of checks) {
-      if (!takesEach(check, at) || check.when?.some((section) => !asked.playbook[section])) continue;
+      if (!readsIt(check, at) || check.when?.some((section) => !asked.playbook[section])) continue;
+      const taken = takenOf(check.takes, at);
+      const key = `${check.id} ${keyOf(at)}`;
+      if (typeof taken === 'function') {
+        const kept = picked.get(key) ?? [];
+        kept.push(...some.flatMap((it) => taken(it) ?? []));
+        picked.set(key, kept);
+      }
+      if (taken !== 'each') continue;
       const mine: Said = said.get(check.id) ?? { findings: new Map() };
       if (mine.failed !== undefined) continue;
-      const key = `${check.id} ${at.side} ${at.kind}`;
-      const view = views.get(key) ?? viewOf(check, asked.inventory, fold, () => true);
-      views.set(key, view);
+      const beside = views.get(key) ?? view(check, asked.inventory, () => true);
+      views.set(key, beside);
       try {
-        for (const it of check.look(sightOf({ ...asked, inventory: joined(view, at, some) }))) mine.findings.set(JSON.stringify(it), it);
+        for (const it of check.look(sightOf({ ...asked, inventory: joined(beside, at, some) }))) mine.findings.set(JSON.stringify(it), it);
       } catch (error) {
         if (isSkipped(error)) continue;
         mine.failed = error;
@@ -219,20 +235,23 @@ export function listenTo(checks: readonly Check[], asked: Asked, fold: Pick<Fold
       said.set(check.id, mine);
     }
   };
-  return { judge, heard: { said, restFor: (check, inventory) => viewOf(check, inventory, fold, (side, kind) => cameBy.has(`${side} ${kind}`)) } };
+  return { judge, heard: { said, restFor: (check, inventory) => view(check, inventory, portioned) } };
 }
 
-const takesEach = ({ takes, reads, also }: Check, { side, kind }: SideKind) =>
-  takenOf(takes, { side, kind }) === 'each' && [reads[side], also?.[side]].some((kinds) => kinds?.includes(kind) || kinds?.includes('*'));
+const keyOf = ({ side, kind }: SideKind) => `${side} ${kind}`;
 
-/** An inventory without the kinds that a check takes one by one or by name alone, but for what stays, as far as `which` of them. */
-function viewOf(check: Check, inventory: Inventory, fold: Pick<Fold, 'stays'>, which: (side: Side, kind: Kind) => boolean): Inventory {
+const readsIt = ({ reads, also }: Check, { side, kind }: SideKind) => [reads[side], also?.[side]].some((kinds) => kinds?.includes(kind) || kinds?.includes('*'));
+
+/** An inventory in which of some kinds no more is seen than what stays, and what is given in place of the rest. */
+function viewOf(inventory: Inventory, seen: (at: SideKind) => 'all' | readonly KubeObject[], fold: Pick<Fold, 'stays'>): Inventory {
   const of = (side: Side): ClusterInventory => {
     const { objects, served } = inventory[side];
     const namespaced = new Set(served.filter((it) => it.namespaced).map(kindServed));
-    const isLeftOut = (kind: Kind) => namespaced.has(kind) && ['each', 'named'].includes(takenOf(check.takes, { side, kind }) as string) && which(side, kind);
-    const seen = Object.entries(objects).map(([kind, all]) => [kind, isLeftOut(kind) ? all.filter(fold.stays) : all] as const);
-    return { ...inventory[side], objects: Object.fromEntries(seen) };
+    const shown = Object.entries(objects).map(([kind, all]) => {
+      const rest = namespaced.has(kind) ? seen({ side, kind }) : 'all';
+      return [kind, rest === 'all' ? all : [...all.filter(fold.stays), ...rest]] as const;
+    });
+    return { ...inventory[side], objects: Object.fromEntries(shown) };
   };
   return { ...inventory, source: of('source'), target: of('target') };
 }
@@ -267,6 +286,20 @@ export function sightOf({ playbook, inventory, today, needs }: Asked): Sight {
   };
 }
 
+/** Lists that were asked for an object by its name, by the names of all: of ten thousand Secrets, ten thousand workloads name one. */
+const byName = new WeakMap<readonly KubeObject[], Map<string, KubeObject[]>>();
+
+function named(list: readonly KubeObject[], name: string): readonly KubeObject[] {
+  if (list.length < 20) return list.filter((it) => it.metadata.name === name);
+  let names = byName.get(list);
+  if (!names) {
+    names = new Map();
+    for (const it of list) names.set(it.metadata.name, [...(names.get(it.metadata.name) ?? []), it]);
+    byName.set(list, names);
+  }
+  return names.get(name) ?? [];
+}
+
 function sideSight(side: Side, inventory: ClusterInventory): SideSight {
   const served = () => {
     if (inventory.served.length === 0) throw new Unknown(`${side}: what the API server serves was not captured`);
@@ -297,8 +330,7 @@ function sideSight(side: Side, inventory: ClusterInventory): SideSight {
       return Number(found[1]);
     },
     list,
-    get: (kind, namespace, name) =>
-      list(kind).find((it) => it.metadata.name === name && (namespace === undefined || it.metadata.namespace === namespace)),
+    get: (kind, namespace, name) => named(list(kind), name).find((it) => namespace === undefined || it.metadata.namespace === namespace),
     served,
     serves,
     seen(kind, namespaces) {

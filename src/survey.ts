@@ -1,5 +1,5 @@
 import type { Check } from './check.js';
-import { foldFor, PORTION, type Fold } from './fold.js';
+import { foldFor, SIZES, type Fold } from './fold.js';
 import type { Inventory } from './inventory.js';
 import { takeInventory } from './look.js';
 import { PLAN_TAKES } from './plan.js';
@@ -14,11 +14,11 @@ export interface Survey {
   heard: Heard;
 }
 
-export const foldOf = (playbook: Playbook, checks: readonly Check[], portion = PORTION): Fold => foldFor(playbook, checks, PLAN_TAKES, portion);
+export const foldOf = (playbook: Playbook, checks: readonly Check[], sizes = SIZES): Fold => foldFor(playbook, checks, PLAN_TAKES, sizes);
 
 /** A look for plan and checks, in bounded memory. What it gives is not what `migrate inventory` captures: that is whole. */
-export async function survey(playbook: Playbook, world: World, checks: readonly Check[], portion = PORTION): Promise<Survey> {
-  const fold = foldOf(playbook, checks, portion);
+export async function survey(playbook: Playbook, world: World, checks: readonly Check[], sizes = SIZES): Promise<Survey> {
+  const fold = foldOf(playbook, checks, sizes);
   let heard: Heard | undefined;
   const inventory = await takeInventory(playbook, world, checks, {
     fold,

@@ -17,7 +17,7 @@ export const operators: Check = {
   severity: 'warn',
   when: ['data'],
   reads: { source: ['Deployment.apps', 'CustomResourceDefinition.apiextensions.k8s.io'], target: ['Deployment.apps'] },
-  takes: { 'Deployment.apps': ['spec.template.spec.containers.image'] },
+  takes: { 'Deployment.apps': 'each', 'target Deployment.apps': ['spec.template.spec.containers.image'] },
   everywhere: { source: ['Deployment.apps'], target: ['Deployment.apps'] },
   hint: {
     why: 'An older operator misreads what a newer one has written, and may undo it.',

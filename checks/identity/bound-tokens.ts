@@ -1,6 +1,6 @@
 import type { Check, Finding, Sight } from '../../src/check.js';
 import { about } from '../about.js';
-import { textsOf, WORKLOADS, workloads, type Workload } from '../pods.js';
+import { EACH_WORKLOAD, textsOf, WORKLOADS, workloads, type Workload } from '../pods.js';
 
 /**
  * A pod's token is signed by its cluster and names it as issuer. Whoever checks it elsewhere (Vault, a cloud's role for
@@ -16,6 +16,7 @@ export const boundTokens: Check = {
   severity: 'warn',
   when: ['data'],
   reads: { source: [...WORKLOADS, 'ServiceAccount'] },
+  takes: { ...EACH_WORKLOAD, ServiceAccount: ['metadata.annotations'] },
   hint: {
     why: 'The target signs with another key under another issuer: logins with a pod’s token are refused until the other side knows it. From 1.21 on tokens are also renewed each hour, and must be read again.',
     fix: 'Add the target as a second issuer: a second Kubernetes auth mount in Vault, a second OIDC provider and trust policy for RRSA.',

@@ -16,6 +16,7 @@ export const roleBindings: Check = {
   severity: 'warn',
   when: ['data'],
   reads: { source: [ROLE(), BINDING()], target: [ROLE(), 'ClusterRole.rbac.authorization.k8s.io'] },
+  takes: { [BINDING()]: 'each', [ROLE()]: ['rules'] },
   hint: {
     why: 'A binding to a role that is not there, to a user that the target does not know, or a rule for a removed group, gives nothing and says nothing.',
     fix: 'Create the ClusterRole on the target, bind the new names, and name the new groups beside the old: apps beside extensions.',

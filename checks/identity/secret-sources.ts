@@ -1,6 +1,6 @@
 import type { Check, Finding, Sight } from '../../src/check.js';
 import { about, some } from '../about.js';
-import { WORKLOADS, workloads } from '../pods.js';
+import { EACH_WORKLOAD, WORKLOADS, workloads } from '../pods.js';
 
 /**
  * Secrets that come from somewhere else need that somewhere on the target too: the injector that puts them into pods, the
@@ -20,6 +20,7 @@ export const secretSources: Check = {
     source: [...WORKLOADS, 'SealedSecret.bitnami.com'],
     target: ['MutatingWebhookConfiguration.admissionregistration.k8s.io', 'CSIDriver.storage.k8s.io'],
   },
+  takes: EACH_WORKLOAD,
   hint: {
     why: 'Pods start without the secrets that an injector would have put in, or do not start without the driver that mounts them; a sealed secret opens only with the key of the cluster for which it was sealed.',
     fix: 'Install the same injectors and drivers on the target before the restore; copy the sealing keys, or seal the secrets anew.',

@@ -1,6 +1,6 @@
 import type { Check, Finding, Sight } from '../../src/check.js';
 import { about, some } from '../about.js';
-import { containers, WORKLOADS, workloads, type Workload } from '../pods.js';
+import { EACH_WORKLOAD, containers, WORKLOADS, workloads, type Workload } from '../pods.js';
 
 /**
  * Up to 1.23 each service account had a Secret with a token. It is signed by its own cluster, so it does not travel; and from
@@ -17,6 +17,7 @@ export const tokenSecrets: Check = {
   severities: ['refuse', 'warn'],
   when: ['data'],
   reads: { source: [...WORKLOADS, 'Secret'], target: ['Secret'] },
+  takes: { ...EACH_WORKLOAD, Secret: ['type', 'metadata.labels[kubernetes.io/legacy-token-invalid-since]', 'metadata.managedFields.manager'] },
   hint: {
     why: 'Tokens are signed by their cluster and stay there: a pod that mounts such a Secret does not start on the target.',
     fix: 'Use the token that is mounted anyway (or a projected serviceAccountToken); where a lasting one is needed, create a Secret of type kubernetes.io/service-account-token on the target.',

@@ -2,7 +2,7 @@ import type { Check, Finding, Severity, Sight } from '../../src/check.js';
 import { about } from '../about.js';
 import { imagesOf } from '../images.js';
 import { regionOf, usableNodes } from '../nodes.js';
-import { WORKLOADS, workloads } from '../pods.js';
+import { EACH_WORKLOAD, WORKLOADS, workloads } from '../pods.js';
 
 /**
  * Some addresses of registries reach only as far as one network: the inner ones of another region do not answer at all. And
@@ -20,6 +20,7 @@ export const imageHosts: Check = {
   severities: ['refuse', 'warn'],
   when: ['data'],
   reads: { source: WORKLOADS, target: ['Node'] },
+  takes: EACH_WORKLOAD,
   hint: {
     why: 'The VPC address of a registry answers in its own region alone; an old or frozen registry may be gone tomorrow.',
     fix: 'Name the registry of the target’s region in the templates, or the public address; registry.k8s.io in place of k8s.gcr.io.',

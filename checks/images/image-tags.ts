@@ -1,7 +1,7 @@
 import type { Check, Finding, Sight } from '../../src/check.js';
 import { about, some } from '../about.js';
 import { imageOf, imagesOf } from '../images.js';
-import { selects, WORKLOADS, workloads, type Workload } from '../pods.js';
+import { EACH_WORKLOAD, selects, WORKLOADS, workloads, type Workload } from '../pods.js';
 
 /**
  * A tag that moves names one program today and another tomorrow: the target pulls what it names then. The pods that run know
@@ -17,6 +17,7 @@ export const imageTags: Check = {
   severity: 'warn',
   when: ['data'],
   reads: { source: WORKLOADS },
+  takes: { ...EACH_WORKLOAD, Pod: ['metadata.labels', 'spec.containers.image', 'spec.initContainers.image', 'status.containerStatuses.image', 'status.containerStatuses.imageID'] },
   hint: {
     why: 'Under a tag that moves the target may start other code than the source runs, in the middle of a shift.',
     fix: 'Name a tag that is never pushed again, or the digest: `kubectl get pod -o jsonpath={.status.containerStatuses[*].imageID}` tells it.',

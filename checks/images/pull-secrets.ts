@@ -1,7 +1,7 @@
 import type { Check, Finding, SideSight, Sight } from '../../src/check.js';
 import { about, some } from '../about.js';
 import { imagesOf } from '../images.js';
-import { WORKLOADS, workloads, type Workload } from '../pods.js';
+import { EACH_WORKLOAD, WORKLOADS, workloads, type Workload } from '../pods.js';
 
 /**
  * What opens a private registry is either a Secret that travels, or something of the cluster: Alibaba's credential helper
@@ -18,6 +18,7 @@ export const pullSecrets: Check = {
   severities: ['refuse', 'warn'],
   when: ['data'],
   reads: { source: [...WORKLOADS, 'Secret', 'ServiceAccount', 'Deployment.apps'], target: ['Secret', 'Deployment.apps'] },
+  takes: { ...EACH_WORKLOAD, Secret: [], ServiceAccount: ['imagePullSecrets'] },
   hint: {
     why: 'Without its credentials a node cannot pull: ErrImagePull, after the restore has said Completed.',
     fix: 'Install aliyun-acr-credential-helper on the target, with the target’s role; create the pull secrets that are missing.',

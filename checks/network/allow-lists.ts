@@ -1,7 +1,10 @@
 import type { Check, Finding, Sight } from '../../src/check.js';
 import { some } from '../about.js';
 import { pluginOf } from '../networks.js';
-import { textsOf, WORKLOADS, workloads } from '../pods.js';
+import { mapTexts, workloadTexts, textsOf, WORKLOADS, workloads } from '../pods.js';
+
+/** Names that Alibaba gives to managed databases, caches, queues and search. */
+const MANAGED = /[-a-z0-9.]+\.(?:rds|redis\.rds|mongodb\.rds|kvstore|polardb(?:\.rds)?|clickhouse|elasticsearch|hbaseue|lindorm|alikafka|mq-internet-access|drds|adb|gpdb\.rds)\.aliyuncs\.com/g;
 
 /**
  * Managed databases let in by address. The target's nodes have others; and where pods have addresses of the VPC, they no
@@ -17,6 +20,7 @@ export const allowLists: Check = {
   severity: 'warn',
   when: ['data'],
   reads: { source: [...WORKLOADS, 'ConfigMap', 'DaemonSet.apps'], target: ['ConfigMap', 'DaemonSet.apps'] },
+  takes: { ...workloadTexts(MANAGED), ConfigMap: (it) => mapTexts(it, MANAGED), 'target ConfigMap': 'named', 'target DaemonSet.apps': 'named' },
   hint: {
     why: 'A database refuses connections from addresses that its allow-list does not name: the first pod on the target hangs at its start.',
     fix: 'Add the target’s vSwitch ranges (and its NAT address, for what is outside the VPC) to each allow-list before the first start.',
@@ -35,9 +39,6 @@ export const allowLists: Check = {
     return [...hosts].sort().map(([host, users]): Finding => ({ about: host, saw: `named by ${some([...users].sort())}; ${how}`, want: 'the target’s ranges in its allow-list', breaks: 'connections from the target' }));
   },
 };
-
-/** Names that Alibaba gives to managed databases, caches, queues and search. */
-const MANAGED = /[-a-z0-9.]+\.(?:rds|redis\.rds|mongodb\.rds|kvstore|polardb(?:\.rds)?|clickhouse|elasticsearch|hbaseue|lindorm|alikafka|mq-internet-access|drds|adb|gpdb\.rds)\.aliyuncs\.com/g;
 
 function hostsIn({ source, namespaces }: Sight): Map<string, Set<string>> {
   const found = new Map<string, Set<string>>();

@@ -1,7 +1,7 @@
 import type { Check, Finding, Sight } from '../../src/check.js';
 import type { KubeObject } from '../../src/ports.js';
 import { about, some } from '../about.js';
-import { textsOf, WORKLOADS, wordPattern, workloads } from '../pods.js';
+import { EACH_WORKLOAD, textsOf, WORKLOADS, workloads } from '../pods.js';
 
 /**
  * Addresses that a cluster gave out belong to it: cluster IPs, node addresses, node ports. Written down somewhere, they still
@@ -18,6 +18,7 @@ export const clusterAddresses: Check = {
   severities: ['refuse', 'warn'],
   when: ['data'],
   reads: { source: [...WORKLOADS, 'Service', 'ConfigMap', 'Node'] },
+  takes: { ...EACH_WORKLOAD, ConfigMap: 'each', Service: ['spec.clusterIP', 'spec.clusterIPs', 'spec.type', 'spec.ports.nodePort'] },
   everywhere: { source: ['Service'] },
   hint: {
     why: 'Each cluster gives out its own addresses: a literal one of the source leads nowhere from the target, or back to the source.',
@@ -49,10 +50,27 @@ function places({ source, namespaces }: Sight): Place[] {
 }
 
 function named({ object, at, text }: Place, { source }: Sight): Finding[] {
-  const service = source.list('Service').find((it) => clusterIps(it).some((address) => text.includes(address) && wordPattern(address).test(text)));
+  const found = text.match(ADDRESS) ?? [];
+  if (found.length === 0) return [];
+  const first = (list: KubeObject[], of: (it: KubeObject) => string[]) => found.flatMap((address) => byAddress(list, of).get(address) ?? [])[0];
+  const service = first(source.list('Service'), clusterIps);
   if (service) return [{ about: about(object), severity: 'refuse', saw: `${at} names the cluster IP of ${about(service)}`, want: `${service.metadata.name}.${service.metadata.namespace}`, breaks: 'on the target that address is nobody’s, or somebody else’s' }];
-  const node = source.list('Node').find((it) => addresses(it).some((address) => text.includes(address) && wordPattern(address).test(text)));
+  const node = first(source.list('Node'), addresses);
   return node ? [{ about: about(object), severity: 'warn', saw: `${at} names ${about(node)}`, want: 'the name of a Service', breaks: 'it goes on using the source, and nothing once that node is gone' }] : [];
+}
+
+/** What may be an address, standing alone: `10.0.0.1` is not in `110.0.0.12`. */
+const ADDRESS = /(?<![\w.-])(?:\d{1,3}(?:\.\d{1,3}){3}|[\da-f]{0,4}(?::[\da-f]{0,4}){2,7})(?![\w-]|\.\w)/gi;
+
+/** Many texts are looked through for many addresses, of the same lists again and again. */
+const indexes = new WeakMap<KubeObject[], Map<string, KubeObject>>();
+
+function byAddress(list: KubeObject[], of: (it: KubeObject) => string[]): Map<string, KubeObject> {
+  const known = indexes.get(list);
+  if (known) return known;
+  const index = new Map(list.toReversed().flatMap((it) => of(it).map((address) => [address, it] as const)));
+  indexes.set(list, index);
+  return index;
 }
 
 const clusterIps = ({ spec }: KubeObject): string[] => [...new Set([spec?.clusterIP, ...(spec?.clusterIPs ?? [])])].filter((it) => typeof it === 'string' && it !== 'None' && it !== '') as string[];

@@ -17,6 +17,7 @@ export const manualEndpoints: Check = {
   severities: ['refuse', 'warn'],
   when: ['data'],
   reads: { source: ['Service', 'Endpoints'], target: ['Endpoints'] },
+  takes: { Service: 'each', Endpoints: ['subsets.addresses.ip'] },
   hint: {
     why: 'Endpoints do not travel: the Service comes without the addresses behind it, and calls to it fail.',
     fix: 'Create the Endpoints on the target by hand: `kubectl get endpoints NAME -o yaml` shows what they hold.',

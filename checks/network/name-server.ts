@@ -1,7 +1,7 @@
 import { Skipped, type Check, type Finding, type SideSight, type Sight } from '../../src/check.js';
 import { about, some } from '../about.js';
 import { corefile, hasLocalDns } from '../config-maps.js';
-import { textsOf, WORKLOADS, workloads } from '../pods.js';
+import { textsOf, WORKLOADS, workloads, workloadTexts } from '../pods.js';
 
 /**
  * The cluster's name server knows more than Services: zones of other networks, hosts that somebody once wrote down, names
@@ -18,6 +18,7 @@ export const nameServer: Check = {
   severities: ['refuse', 'warn'],
   when: ['data'],
   reads: { source: ['ConfigMap', 'Service', 'DaemonSet.apps', ...WORKLOADS], target: ['ConfigMap', 'DaemonSet.apps'] },
+  takes: { ...workloadTexts(/\.svc\.[\w.-]+/g, ['dnsConfig']), 'target DaemonSet.apps': 'named', ConfigMap: 'named', Service: 'named' },
   hint: {
     why: 'A zone, a host or a rewritten name that only the source’s CoreDNS knows is not found on the target; under another cluster domain no full name of a Service is.',
     fix: 'Carry the missing blocks of ConfigMap kube-system/coredns over; give both clusters one domain.',

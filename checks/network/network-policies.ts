@@ -21,6 +21,7 @@ export const networkPolicies: Check = {
   severities: ['refuse', 'warn'],
   when: ['data'],
   reads: { source: [POLICY(), 'ConfigMap', 'DaemonSet.apps', 'Namespace', 'Node'], target: ['ConfigMap', 'DaemonSet.apps', 'Namespace', 'Node'] },
+  takes: { ConfigMap: 'named', 'DaemonSet.apps': 'named' },
   hint: {
     why: 'A policy that was never enforced may cut off what nobody knew of; one that is no longer enforced protects nothing; one that names the old cluster’s addresses or labels lets in the wrong ones.',
     fix: 'Go through each policy before the move: start without, and add them on the target one by one; name namespaces and pods by labels that move with them.',

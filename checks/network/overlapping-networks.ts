@@ -14,6 +14,7 @@ export const overlappingNetworks: Check = {
   before: 'data',
   severity: 'warn',
   reads: { source: ['Node', 'ConfigMap', 'ServiceCIDR.networking.k8s.io'], target: ['Node', 'ConfigMap', 'ServiceCIDR.networking.k8s.io'] },
+  takes: { ConfigMap: 'named' },
   hint: {
     why: 'What lies in its own range a cluster never sends out: calls to the other cluster’s pods and nodes in that range end at home.',
     fix: 'Make the new cluster with other ranges; or let the two talk through load balancers alone.',

@@ -18,6 +18,7 @@ export const vswitches: Check = {
   before: 'data',
   severity: 'refuse',
   reads: { target: ['Node', 'ConfigMap'] },
+  takes: { ConfigMap: 'named' },
   hint: {
     why: 'Pods on a node whose zone has no vSwitch in eni-config get no address and stay ContainerCreating.',
     fix: 'Add a vSwitch of that zone to `vswitches` in ConfigMap kube-system/eni-config.',

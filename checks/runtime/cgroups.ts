@@ -3,7 +3,7 @@ import { about, some } from '../about.js';
 import { kubeletSettings } from '../config-maps.js';
 import { imagesOf, versionOf, type Image } from '../images.js';
 import { usableNodes } from '../nodes.js';
-import { WORKLOADS, workloads } from '../pods.js';
+import { EACH_WORKLOAD, WORKLOADS, workloads } from '../pods.js';
 
 /**
  * Newer nodes have cgroup v2 alone: from 1.35 on a kubelet refuses the first version unless told not to. What reads the files
@@ -19,6 +19,7 @@ export const cgroups: Check = {
   severity: 'warn',
   when: ['data'],
   reads: { source: [...WORKLOADS, 'Node'], target: ['Node', 'ConfigMap'] },
+  takes: { ...EACH_WORKLOAD, ConfigMap: 'named' },
   hint: {
     why: 'Under cgroup v2 old runtimes see no limits and are killed for using too much; agents that read v1’s files fail.',
     fix: 'Use JDK 8u372, 11.0.16, 15 or newer, current agents, and images of the same age.',

@@ -1,7 +1,7 @@
 import type { Check, Finding, SideSight } from '../../src/check.js';
 import { about, some } from '../about.js';
 import { usableNodes } from '../nodes.js';
-import { WORKLOADS, workloads, type Volume } from '../pods.js';
+import { EACH_WORKLOAD, WORKLOADS, workloads, type Volume } from '../pods.js';
 
 /**
  * Builders, agents and log collectors that reach into Docker find nobody there on a node that runs containerd: kubelets have
@@ -18,6 +18,7 @@ export const dockerSocket: Check = {
   severities: ['refuse', 'warn'],
   when: ['data'],
   reads: { source: WORKLOADS, target: ['Node'] },
+  takes: EACH_WORKLOAD,
   hint: {
     why: 'There is no Docker under containerd: its socket is absent, and its directory empty.',
     fix: 'Build images with BuildKit or in pods of their own, ask the CRI socket instead, and read logs from /var/log/pods, which are in another format.',

@@ -2,7 +2,7 @@ import type { Check, Finding } from '../../src/check.js';
 import { about, some } from '../about.js';
 import { mayRunOn, usableNodes } from '../nodes.js';
 import { mapsHostPorts, pluginOf } from '../networks.js';
-import { containers, replicasOf, WORKLOADS, workloads } from '../pods.js';
+import { EACH_WORKLOAD, containers, replicasOf, WORKLOADS, workloads } from '../pods.js';
 
 /**
  * A port of the node is opened by a part of the network plug-in that not every cluster has in its chain; and each node has it
@@ -19,6 +19,7 @@ export const hostPorts: Check = {
   severities: ['refuse', 'warn'],
   when: ['data'],
   reads: { source: WORKLOADS, target: ['Node', 'ConfigMap', 'DaemonSet.apps'] },
+  takes: { ...EACH_WORKLOAD, ConfigMap: 'named' },
   hint: {
     why: 'Without portmap in the plug-in’s chain a host port is accepted and never opened; and a second pod with it needs a second node.',
     fix: 'Use a Service or hostNetwork; with Terway, add portmap to 10-terway.conflist.',

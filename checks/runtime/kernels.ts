@@ -2,7 +2,7 @@ import { Unknown, type Check, type Finding, type SideSight } from '../../src/che
 import { about, some } from '../about.js';
 import { proxyConfig } from '../config-maps.js';
 import { usableNodes } from '../nodes.js';
-import { containers, WORKLOADS, workloads, type PodSpec } from '../pods.js';
+import { EACH_WORKLOAD, containers, WORKLOADS, workloads, type PodSpec } from '../pods.js';
 
 /**
  * What reaches into the kernel of its node depends on which one that is: modules, eBPF programs, and iptables rules, of which
@@ -18,6 +18,7 @@ export const kernels: Check = {
   severity: 'warn',
   when: ['data'],
   reads: { source: [...WORKLOADS, 'Node', 'ConfigMap'], target: ['Node', 'ConfigMap'] },
+  takes: { ...EACH_WORKLOAD, ConfigMap: 'named' },
   hint: {
     why: 'Kernel modules, eBPF programs and iptables rules of a container must fit the node’s kernel; under nftables the chains that such tools look for are not there.',
     fix: 'Try these workloads on a target node before the move, with images of the same age as the node.',

@@ -1,7 +1,7 @@
 import type { Check, Finding, SideSight } from '../../src/check.js';
 import { about, some } from '../about.js';
 import { kubeletSettings } from '../config-maps.js';
-import { containers, WORKLOADS, workloads, type PodSpec } from '../pods.js';
+import { workloadFields, containers, WORKLOADS, workloads, type PodSpec } from '../pods.js';
 
 /**
  * Kubelets decide what a pod may do on their node: which sysctls it may set, and which seccomp profile it gets when it names
@@ -17,6 +17,7 @@ export const kubelets: Check = {
   severity: 'warn',
   when: ['data'],
   reads: { source: [...WORKLOADS, 'ConfigMap'], target: ['ConfigMap'] },
+  takes: { ...workloadFields(['spec.securityContext', 'spec.containers.securityContext', 'spec.initContainers.securityContext']), ConfigMap: 'named' },
   hint: {
     why: 'A pod with a sysctl that its kubelet does not allow is refused (SysctlForbidden); under seccompDefault a container that names no profile is confined.',
     fix: 'Allow the sysctls in the kubelet’s allowedUnsafeSysctls; name `seccompProfile: {type: Unconfined}` where confinement breaks something.',

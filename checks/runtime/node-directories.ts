@@ -1,6 +1,6 @@
 import type { Check, Finding } from '../../src/check.js';
 import { about, some } from '../about.js';
-import { containers, WORKLOADS, workloads, type PodSpec } from '../pods.js';
+import { EACH_WORKLOAD, containers, WORKLOADS, workloads, type PodSpec } from '../pods.js';
 
 /**
  * A directory of a node stays on that node. What a pod has written there is not in any backup, and on the target the same
@@ -17,6 +17,7 @@ export const nodeDirectories: Check = {
   severities: ['refuse', 'warn'],
   when: ['data'],
   reads: { source: WORKLOADS },
+  takes: EACH_WORKLOAD,
   hint: {
     why: 'A hostPath is copied by nobody: the pod starts on an empty directory, and does not say so.',
     fix: 'Move the data onto a disk first; or waive this when it is a cache that may be lost.',

@@ -7,7 +7,7 @@ import { cutItems } from './page.js';
 /** Objects of a first page, and of any. */
 const PAGE = 500;
 /** What a page is meant to weigh: both sides hold it whole, and a server holds as many as it has callers. */
-const PAGE_BYTES = 4_000_000;
+const PAGE_BYTES = 2_000_000;
 const fitting = (objectBytes: number) => Math.max(20, Math.min(PAGE, Math.floor(PAGE_BYTES / objectBytes)));
 const MERGE = 'application/merge-patch+json';
 const METADATA = 'application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1,application/json';

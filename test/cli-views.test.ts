@@ -322,6 +322,18 @@ test('sarif has one result a finding with a logical place, and suppresses what i
   assert.match(waived[0]?.suppressions[0]?.justification ?? '', /goes away \(web, until 2027-03-31\)/);
 });
 
+test('sarif shows a finding about a file beside its line', () => {
+  const finding = { about: 'deploy/web app.yaml:14', saw: 'Ingress in extensions/v1beta1', severity: 'warn' as const };
+  const [first] = preflight.report.results;
+  assert.ok(first);
+  const results = [{ ...first, outcome: 'warn' as const, findings: [finding] }];
+  const log = reportIn('sarif', 'shop', { ...preflight, report: { ...preflight.report, results } }, hints) ?? '';
+  const { runs } = JSON.parse(log) as { runs: { results: { locations: object[] }[] }[] };
+  assert.deepEqual(runs[0]?.results[0]?.locations, [
+    { physicalLocation: { artifactLocation: { uri: 'deploy/web%20app.yaml' }, region: { startLine: 14 } } },
+  ]);
+});
+
 test('markdown is a table whose cells can not break it', () => {
   const rows = (reportIn('markdown', 'shop', preflight, hints) ?? '').split('\n').filter((it) => it.startsWith('|'));
   for (const row of rows) assert.equal(row.replaceAll('\\|', '').split('|').length, 7, row);

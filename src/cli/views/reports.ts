@@ -119,6 +119,14 @@ function sarif({ report }: PreflightEvent, hints: Hints): object {
   };
 }
 
+/** A finding about a line of a file is shown beside that line; any other is about an object of a cluster. */
+function locationOf(about: string): object {
+  const [, file, line] = /^(.+\.(?:ya?ml|json)):(\d+)$/i.exec(about) ?? [];
+  if (file === undefined) return { logicalLocations: [{ fullyQualifiedName: about, kind: 'resource' }] };
+  const uri = file.replaceAll('\\', '/').split('/').map(encodeURIComponent).join('/');
+  return { physicalLocation: { artifactLocation: { uri }, region: { startLine: Number(line) } } };
+}
+
 function sarifResults(result: CheckResult, ruleIndex: number, hints: Hints): object[] {
   const rule = { ruleId: result.check, ruleIndex };
   if (result.outcome === 'unknown')
@@ -127,7 +135,7 @@ function sarifResults(result: CheckResult, ruleIndex: number, hints: Hints): obj
     ...rule,
     level: finding.severity === 'refuse' ? 'error' : 'warning',
     message: { text: `${finding.about}: ${evidence(finding)}. Do: ${remedy(result, finding, hints)}` },
-    locations: [{ logicalLocations: [{ fullyQualifiedName: finding.about, kind: 'resource' }] }],
+    locations: [locationOf(finding.about)],
     partialFingerprints: { 'finding/v1': `${result.check}: ${finding.about}` },
     ...(finding.waivedBy && {
       suppressions: [

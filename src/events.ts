@@ -9,7 +9,7 @@ export type Event = { at: string } & EventBody;
 
 export type EventBody =
   | { type: 'started'; command: string; name: string; digest: string; steps: number; source: string; target: string; resumed: boolean }
-  | { type: 'preflight'; report: Report; source: SideLine; target: SideLine; tookMs: number; calls: number; diff?: { fresh: ReportLine[]; gone: ReportLine[] }; leftOut?: number }
+  | { type: 'preflight'; report: Report; source: SideLine; target: SideLine; tookMs: number; calls: number; diff?: { fresh: ReportLine[]; gone: ReportLine[] }; leftOut?: number; /** requests that wrote: those of the probe */ wrote?: number }
   | { type: 'plan'; plan: Plan; rows: PlanRow[] }
   | { type: 'step'; step: string; state: StepState; title: string; note?: string }
   | ShareEvent

@@ -320,6 +320,11 @@ const service = (namespace: string, policy: 'Cluster' | 'Local'): KubeObject => 
   },
 });
 
+/** By its name, as DaemonSets do: a label may be missing. */
+const onNode = ({ metadata }: KubeObject) => ({
+  matchFields: [{ key: 'metadata.name', operator: 'In', values: [metadata.name] }],
+});
+
 function pod(
   namespace: string,
   name: string,
@@ -333,8 +338,8 @@ function pod(
     kind: 'Pod',
     metadata: { name, namespace, labels },
     spec: {
-      nodeSelector: {
-        'kubernetes.io/hostname': node.metadata.labels?.['kubernetes.io/hostname'] ?? node.metadata.name,
+      affinity: {
+        nodeAffinity: { requiredDuringSchedulingIgnoredDuringExecution: { nodeSelectorTerms: [onNode(node)] } },
       },
       restartPolicy: 'Never',
       automountServiceAccountToken: false,

@@ -195,7 +195,7 @@ export const preflightAct: Act<PreflightOptions> = async (options, io) => {
       ? await judge(playbook, withManifests(inventory, manifests), { ...(asked && { asked }) })
       : await look(playbook, await openSides(options, tap, captured), { manifests, captured, ...(asked && { asked }), ...(probe !== undefined && { probe: { image: probe, patienceMs: PROBE_PATIENCE_MS, stopping: io.stopping } }) });
     const tookMs = performance.now() - began;
-    const extra = { ...(last && { diff: compareReports(last, looked.report) }), ...(leftOut > 0 && { leftOut }) };
+    const extra = { ...(last && { diff: compareReports(last, looked.report) }), ...(leftOut > 0 && { leftOut }), ...(counter.writes > 0 && { wrote: counter.writes }) };
     io.emit({ ...preflightEvent(looked, tookMs, counter.reads), ...extra });
     if (looked.planError) return endedBy(looked.planError, io.emit, { touched: false, now: NOTHING });
     const { results } = looked.report;

@@ -82,6 +82,7 @@ const bodies = {
     calls: count,
     diff: z.strictObject({ fresh: z.array(reportLine), gone: z.array(reportLine) }).optional(),
     leftOut: count.optional(),
+    wrote: count.optional(),
   },
   plan: {
     plan: z.looseObject({ schemaVersion: z.literal(1), name: z.string(), digest: z.string(), steps: z.array(step) }),

@@ -61,7 +61,13 @@ export function preflightLines(
     );
     for (const result of loud) lines.push(...resultLines(result, hints.get(result.check), screen));
   }
-  return [...lines, '', ...diffLines(event, screen), ...countsLines(report, event, screen), ...readyLines(report, screen)];
+  return [
+    ...lines,
+    '',
+    ...diffLines(event, screen),
+    ...countsLines(report, event, screen),
+    ...readyLines(report, screen),
+  ];
 }
 
 function resultLines(result: CheckResult, text: CheckText | undefined, screen: Screen): string[] {
@@ -137,9 +143,16 @@ export const countsText = ({ counts }: Report): string =>
     .map(([outcome, word]) => `${counts[outcome]} ${word}`)
     .join(' · ');
 
-function countsLines(report: Report, { tookMs, calls }: PreflightEvent, { paint, columns }: Screen): string[] {
+function countsLines(
+  report: Report,
+  { tookMs, calls, wrote = 0 }: PreflightEvent,
+  { paint, columns }: Screen,
+): string[] {
   const counts = countsText(report);
-  const cost = calls > 0 ? `${spell(tookMs)}, ${count(calls, 'request')}, read only` : 'from a captured inventory';
+  const cost =
+    calls > 0
+      ? `${spell(tookMs)}, ${count(calls, 'request')}, ${wrote > 0 ? `${wrote} more made and removed the probe` : 'read only'}`
+      : 'from a captured inventory';
   const gap = Math.min(columns(), 100) - widthOf(counts) - widthOf(cost);
   if (gap < 3) return [paint('bold', counts), paint('dim', cost)];
   return [`${paint('bold', counts)}${' '.repeat(gap)}${paint('dim', cost)}`];
@@ -149,7 +162,9 @@ function countsLines(report: Report, { tookMs, calls }: PreflightEvent, { paint,
 function diffLines({ diff, leftOut }: PreflightEvent, { paint }: Screen): string[] {
   const told = (mark: string, colour: Colour, lines: NonNullable<typeof diff>['fresh']) =>
     lines.map((it) => `${paint(colour, mark)} ${it.check}  ${it.about} ${paint('dim', `(${it.severity})`)}`);
-  const left = leftOut ? [paint('dim', `${count(leftOut, 'check')} not asked (--only, --skip): nothing is said of what they would find.`)] : [];
+  const left = leftOut
+    ? [paint('dim', `${count(leftOut, 'check')} not asked (--only, --skip): nothing is said of what they would find.`)]
+    : [];
   if (!diff) return left;
   const head = `since the last report: ${diff.fresh.length} new, ${diff.gone.length} gone`;
   return [...left, paint('bold', head), ...told('+', 'red', diff.fresh), ...told('-', 'green', diff.gone), ''];

@@ -271,7 +271,7 @@ function unwrapped(schema: unknown): unknown {
 /** The key's position when the path ends in a key that is there, else that of the nearest node around it. */
 function position(document: Document, path: Path, at: At): { line: number; column: number } {
   let node: unknown = document.contents;
-  let offset = (document.contents as Node | null)?.range?.[0] ?? 0;
+  let offset = (document.contents)?.range?.[0] ?? 0;
   for (const part of path) {
     if (isMap(node)) {
       const pair = node.items.find((it) => isScalar(it.key) && it.key.value === part);

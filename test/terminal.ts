@@ -2,8 +2,8 @@
 export function screenAfter(output: string): string[] {
   const lines: string[] = [''];
   let [row, column] = [0, 0];
-  // oxlint-disable-next-line no-control-regex
   for (const [, escape, newline, back, text] of output.matchAll(
+    // oxlint-disable-next-line no-control-regex
     /(\u001b\[[?0-9;]*[A-Za-z])|(\n)|(\r)|([^\u001b\n\r]+)/g,
   )) {
     if (newline) {

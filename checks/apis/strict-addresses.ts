@@ -1,5 +1,5 @@
 import { isIP } from 'node:net';
-import type { Check, Finding, Sight } from '../../src/check.js';
+import type { Check, Sight } from '../../src/check.js';
 import type { KubeObject } from '../../src/ports.js';
 import { about } from '../about.js';
 import { WORKLOADS, workloads, EACH_WORKLOAD } from '../pods.js';

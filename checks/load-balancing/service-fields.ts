@@ -57,9 +57,9 @@ function topology(it: KubeObject, { target }: Sight): Finding[] {
   const hint = NEAR.find((key) => /^auto$/i.test(it.metadata.annotations?.[key] ?? ''));
   const near: unknown = it['spec']?.trafficDistribution;
   if (hint === undefined && near === undefined) return [];
-  if (near !== undefined && target.minor() < 30) return [{ about: about(it), saw: `trafficDistribution ${near}`, want: '1.30 or newer', breaks: 'the field is dropped: traffic crosses zones' }];
+  if (near !== undefined && target.minor() < 30) return [{ about: about(it), saw: `trafficDistribution ${String(near)}`, want: '1.30 or newer', breaks: 'the field is dropped: traffic crosses zones' }];
   const without = target.list('Node').filter((node) => node.metadata.labels?.['topology.kubernetes.io/zone'] === undefined).map((node) => node.metadata.name);
-  return without.length === 0 ? [] : [{ about: about(it), saw: `${hint ?? `trafficDistribution ${near}`}; no zone on ${some(without)}`, want: 'topology.kubernetes.io/zone on every node', breaks: 'traffic crosses zones' }];
+  return without.length === 0 ? [] : [{ about: about(it), saw: `${hint ?? `trafficDistribution ${String(near)}`}; no zone on ${some(without)}`, want: 'topology.kubernetes.io/zone on every node', breaks: 'traffic crosses zones' }];
 }
 
 /** Known from 1.22 on by default. */

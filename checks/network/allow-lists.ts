@@ -36,7 +36,7 @@ export const allowLists: Check = {
     const hosts = hostsIn(sight);
     const [here, there] = [pluginOf(sight.source)?.name, pluginOf(sight.target)?.name];
     const how = there === 'terway' && here !== 'terway' ? 'pods come from their own addresses there, not from their nodes’' : 'its nodes have other addresses';
-    return [...hosts].sort().map(([host, users]): Finding => ({ about: host, saw: `named by ${some([...users].sort())}; ${how}`, want: 'the target’s ranges in its allow-list', breaks: 'connections from the target' }));
+    return [...hosts].sort(([a], [b]) => (a < b ? -1 : 1)).map(([host, users]): Finding => ({ about: host, saw: `named by ${some([...users].sort())}; ${how}`, want: 'the target’s ranges in its allow-list', breaks: 'connections from the target' }));
   },
 };
 

@@ -46,11 +46,11 @@ function POLICY() {
 
 function ofPlugin(all: readonly KubeObject[], { source, target }: Sight): Finding[] {
   const [here, there] = [pluginOf(source), pluginOf(target)];
-  const about_ = { about: 'network policies' };
+  const named = { about: 'network policies' };
   const names = some(all.map((it) => `${it.metadata.namespace}/${it.metadata.name}`));
-  if (!there) return [{ ...about_, severity: 'warn', saw: `nothing tells which network plug-in the target has, and whether it enforces ${names}`, want: 'one that does' }];
-  if (there.policies === 'ignored') return [{ ...about_, severity: here?.policies === 'enforced' ? 'refuse' : 'warn', saw: `${there.name} on the target does not enforce them (${there.from}): ${names}`, want: 'a plug-in that does', breaks: here?.policies === 'enforced' ? 'nothing is kept out any more' : 'nothing: they are not enforced on the source either' }];
-  if (here?.policies === 'ignored') return [{ ...about_, severity: 'warn', saw: `${here.name} on the source never enforced them (${here.from}), ${there.name} on the target does: ${names}`, breaks: 'what they do not allow, and nobody noticed' }];
+  if (!there) return [{ ...named, severity: 'warn', saw: `nothing tells which network plug-in the target has, and whether it enforces ${names}`, want: 'one that does' }];
+  if (there.policies === 'ignored') return [{ ...named, severity: here?.policies === 'enforced' ? 'refuse' : 'warn', saw: `${there.name} on the target does not enforce them (${there.from}): ${names}`, want: 'a plug-in that does', breaks: here?.policies === 'enforced' ? 'nothing is kept out any more' : 'nothing: they are not enforced on the source either' }];
+  if (here?.policies === 'ignored') return [{ ...named, severity: 'warn', saw: `${here.name} on the source never enforced them (${here.from}), ${there.name} on the target does: ${names}`, breaks: 'what they do not allow, and nobody noticed' }];
   return [];
 }
 

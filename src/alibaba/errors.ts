@@ -65,7 +65,7 @@ function classify(call: Call, { code = '', name = '', statusCode, message = '' }
   if (name === 'CredentialsProviderError' || code === 'InvalidCredentials' || /InvalidAccessKeyId|SignatureDoesNotMatch|IncompleteSignature|InvalidSecurityToken|SecurityTokenExpired|MissingAccessKeyId/.test(code)) {
     return new MigrateError('CLOUD_CREDENTIALS', { what: `${what}: the cloud does not accept the credentials (${code || name}).`, why: 'Access key, secret or token are wrong, expired or not there.', fix: 'Set ALIBABA_CLOUD_ACCESS_KEY_ID and ALIBABA_CLOUD_ACCESS_KEY_SECRET, or log in with the aliyun CLI.' });
   }
-  if (/^Throttling/.test(code)) {
+  if (code.startsWith('Throttling')) {
     return new MigrateError('CLOUD_THROTTLED', { what: `${what}: throttled for ${spell(PATIENCE_MS)} (${code}).`, why: 'Too many calls of this account, ours or others.', fix: 'Run again later; it goes on where it stopped.', retryable: true });
   }
   if (BUSY.has(code)) {

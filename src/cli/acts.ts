@@ -286,7 +286,7 @@ export interface ShiftOptions extends CommonOptions {
 
 export const shiftAct: Act<ShiftOptions> = (options, io) =>
   acting(options, io, async ({ world, session, engine, counter }) => {
-    const looked = await look({ ...options.playbook, data: undefined } as Playbook, world);
+    const looked = await look({ ...options.playbook, data: undefined }, world);
     io.emit(preflightEvent(looked, 0, counter.reads));
     mustBeReady(looked.report);
     await dropHalfShifts(options.to, engine);

@@ -53,7 +53,7 @@ export function capturedCluster(side: Side, seen: ClusterInventory): Cluster {
 export function capturedCloud(seen: CloudInventory | null): Pick<Cloud, 'loadBalancer' | 'disk'> {
   const missing = (what: string): undefined => {
     const unseen = seen?.unseen.find((it) => it.what === what);
-    if (unseen && 'absent' in unseen && unseen.absent === true) return undefined;
+    if (unseen && 'absent' in unseen &&  unseen.absent) return undefined;
     throw new MigrateError('CLOUD_NOT_NAMED', { what: `${what} is not in the captured inventory.`, why: unseen?.why ?? 'It was not looked at then.', fix: 'Capture again with the playbook of today: `migrate inventory`.' });
   };
   return {

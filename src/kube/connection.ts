@@ -118,7 +118,7 @@ export async function connect(options: ConnectionOptions): Promise<Connection> {
     if (access && performance.now() - access.at < FRESH_MS) return access;
     const applied: https.RequestOptions & { headers?: Record<string, string> } = { headers: {} };
     try {
-      await config.applyToHTTPSOptions(applied as never);
+      await config.applyToHTTPSOptions(applied);
     } catch (cause) {
       throw new MigrateError('KUBE_CREDENTIALS', {
         what: `No credentials for the ${side} (context "${context}").`,
@@ -128,7 +128,7 @@ export async function connect(options: ConnectionOptions): Promise<Connection> {
     }
     const { headers = {}, agent, ...rest } = applied;
     const kept = access?.agent ?? keepAlive(agent as Agent);
-    access = { agent: kept, headers: headers as Record<string, string>, options: rest, at: performance.now() };
+    access = { agent: kept, headers: headers, options: rest, at: performance.now() };
     return access;
   };
 

@@ -150,7 +150,7 @@ export const createDisk: StepKind<DiskArgs, Drawn> = {
   },
 
   async undo(args, _before, context) {
-    const { cloud, clock } = context.world;
+    const { cloud } = context.world;
     const id = idOf(context, args.disk, 'disk');
     await until(
       context,
@@ -211,7 +211,7 @@ export const createVolume: StepKind<VolumeArgs, Record<string, never>> = {
 
   undo: ({ volume }, _before, context) =>
     owing(`volume ${volume.metadata.name} is left there.`, async () => {
-      const { target, clock } = context.world;
+      const { target } = context.world;
       const ref = { kind: 'PersistentVolume', name: volume.metadata.name };
       const found = await target.get(ref);
       if (!found || found.metadata.labels?.['migrate/plan'] !== context.mark) return;

@@ -67,6 +67,7 @@ export interface ControlPlane {
 }
 
 /** Loose on purpose: a test names the fields it looks at. */
+// oxlint-disable-next-line typescript/no-explicit-any
 export type KubernetesObject = any;
 
 /**

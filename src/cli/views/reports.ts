@@ -83,9 +83,9 @@ function testCase(name: string, result: CheckResult, hints: Hints): string {
 }
 
 // XML 1.0 has no way to write most control characters.
-// oxlint-disable-next-line no-control-regex
 const xml = (text: string) =>
   text
+    // oxlint-disable-next-line no-control-regex
     .replace(/[\u0000-\u0008\u000b\u000c\u000e-\u001f\ufffe\uffff]/g, '\ufffd')
     .replace(/[&<>"]/g, (it) => ({ '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;' })[it] ?? it);
 

@@ -208,7 +208,7 @@ function checkBody({ served, namespace, name }: Target, object: TwinObject): voi
   const { apiVersion, kind, metadata } = object;
   if (served.stored.custom && (!apiVersion || !kind)) throw badRequest('Object \'Kind\' is missing in the body');
   if (apiVersion && apiVersion !== served.apiVersion) {
-    const version = String(apiVersion).split('/').at(-1);
+    const version = apiVersion.split('/').at(-1);
     throw badRequest(`${kind} in version "${version}" cannot be handled as a ${served.kind}: no kind "${kind}" is registered for version "${apiVersion}"`);
   }
   if (kind && kind !== served.kind) {

@@ -60,7 +60,7 @@ function parseMember(member: Json): NamedBackend {
     server,
     ip: String(fields.get('serverip') ?? ''),
     port,
-    weight: weight!,
+    weight: weight,
     type,
     description: typeof description === 'string' ? description : undefined,
   };

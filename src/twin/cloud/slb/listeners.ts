@@ -57,7 +57,7 @@ function checkConfig({ config, protocol }: Pick<Listener, 'config' | 'protocol'>
 function checkGroup(id: string, loadBalancer: LoadBalancer, { state }: Context): string {
   const group = state.groups.get(id);
   if (!group) refuse(404, 'InvalidParameter', 'The specified VServerGroupId does not exist.');
-  if (group!.loadBalancer !== loadBalancer.id) {
+  if (group.loadBalancer !== loadBalancer.id) {
     refuse(400, 'VipNotMatchRspool', 'The specified VServerGroupId does not belong to the load balancer.');
   }
   return id;

@@ -187,7 +187,7 @@ export function textsOf({ spec }: Workload): { at: string; text: string }[] {
 }
 
 /** Of a workload the parts of its texts that a pattern finds, and fields of its pods' spec, in its shape; undefined where there are none. */
-export const workloadTexts = (pattern: RegExp, fields: readonly string[] = []): Record<Kind, Taken> =>
+export const workloadTexts = (pattern: RegExp, fields: readonly (keyof PodSpec)[] = []): Record<Kind, Taken> =>
   Object.fromEntries(
     WORKLOADS.map((kind) => [
       kind,

@@ -216,5 +216,3 @@ const identityOf = ({ apiVersion, kind, metadata: { name, namespace, ownerRefere
 const inTemplate = (kind: Kind, spec: PodSpec) =>
   kind === 'Pod' ? { spec } : kind === 'CronJob.batch' ? { spec: { jobTemplate: { spec: { template: { spec } } } } } : { spec: { template: { spec } } };
 
-/** Finds a word that stands alone: `10.0.0.1` is not in `110.0.0.12`. */
-export const wordPattern = (word: string) => new RegExp(`(?<![\\w.-])${word.replace(/[.*+?^${}()|[\]\\]/g, '\\$&')}(?![\\w-]|\\.\\w)`);

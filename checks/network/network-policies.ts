@@ -60,7 +60,7 @@ function ofAddresses(policy: KubeObject, { source, target }: Sight): Finding[] {
   const fresh = [...podNetworks(target), ...networks(nodeAddresses(target.list('Node')))];
   return blocksOf(policy).flatMap(({ cidr }): Finding[] => {
     const block = network(cidr);
-    if (!block || !old.some((it) => overlap(it, block)) || fresh.length === 0 || fresh.every((it) => holds(block, it))) return [];
+    if (!block || !old.some((it) => overlap(it, block)) || fresh.every((it) => holds(block, it))) return [];
     return [{ about: about(policy), severity: 'warn', saw: `ipBlock ${cidr} is of the source’s pods or nodes`, want: some(fresh.map((it) => it.cidr)), breaks: 'what it lets in is not there any more' }];
   });
 }

@@ -4,10 +4,7 @@ import type { AccessKey } from './signature.js';
 import { startWire, type Wire } from './wire.js';
 
 export type { AccountOptions } from './account.js';
-export type { Health, Limits, Rates } from './product.js';
 export type { AccessKey } from './signature.js';
-export type { Certificate, Eip, Vpc } from './state.js';
-export type { LogEntry } from './wire.js';
 
 export interface CloudOptions extends AccountOptions {
   accessKeys: AccessKey[];

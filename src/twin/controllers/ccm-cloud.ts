@@ -9,7 +9,7 @@ const MAX_TAGS = 10;
 
 export const TAG_MADE = 'kubernetes.do.not.delete';
 export const TAG_CLUSTER = 'ack.aliyun.com';
-export const TAG_REUSED = 'kubernetes.reused.by.user';
+const TAG_REUSED = 'kubernetes.reused.by.user';
 
 export interface LoadBalancerSeen {
   id: string;

@@ -140,12 +140,6 @@ export const notSupported = (field: string, value: Json, supported: string[]): F
   message: `Unsupported value: ${quote(value)}: supported values: ${supported.map((it) => JSON.stringify(it)).join(', ')}`,
 });
 
-export const duplicate = (field: string, value: Json): Fault => ({
-  field,
-  reason: 'FieldValueDuplicate',
-  message: `Duplicate value: ${quote(value)}`,
-});
-
 export function invalid(subject: Subject, name: string, faults: Fault[]): StatusError {
   const lines = faults.map((fault) => `${fault.field}: ${fault.message}`);
   const list = lines.length === 1 ? lines[0] : `[${lines.join(', ')}]`;

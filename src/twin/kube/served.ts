@@ -174,6 +174,3 @@ export function compareVersions(group: string, a: string, b: string): number {
     stage(right[2]) - stage(left[2]) || Number(right[1]) - Number(left[1]) || Number(right[3] ?? 0) - Number(left[3] ?? 0)
   );
 }
-
-export const OLDEST_MINOR = 16;
-export const NEWEST_MINOR = 37;

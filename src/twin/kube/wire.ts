@@ -50,8 +50,6 @@ export function itemTextOf(object: TwinObject): string {
 
 export const answer = (body: Json, status = 200): Answer => ({ status, text: JSON.stringify(body) });
 
-export const answerObject = (object: TwinObject, status = 200): Answer => ({ status, text: textOf(object) });
-
 export const NOT_THERE: Answer = { status: 404, text: '404 page not found\n', type: 'text/plain; charset=utf-8' };
 
 /** A refusal as it is; anything else is our own mistake and says so, with status 500. */

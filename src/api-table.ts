@@ -210,7 +210,7 @@ export function discoveryOf(minor: number): ServedKind[] {
 const isQuestion = ({ group, kind }: { group: string; kind: string }) => kind.endsWith('Review') || (group === '' && kind === 'Binding');
 
 /** v2 > v1 > v2beta2 > v2beta1 > v1beta1; the autoscaler's v1 goes before its betas until v2 is stable. @source kubernetes/kubernetes:cmd/kube-apiserver/app/aggregator.go */
-export function rank(version: string): number {
+function rank(version: string): number {
   const [, major = '0', stage, serial = '0'] = /^v(\d+)(?:(alpha|beta)(\d+))?$/.exec(version) ?? [];
   const stages = { alpha: 1, beta: 2 } as const;
   return (stage === undefined ? 3 : stages[stage as 'alpha' | 'beta']) * 10_000 + Number(major) * 100 + Number(serial);

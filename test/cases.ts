@@ -12,7 +12,7 @@ export interface Case extends TerseWorld {
   expect: Outcome;
   /** all of them, in order; each given field is looked for in the finding as a regular expression, `about` as it stands */
   findings?: ({ about: string; severity?: string } & Partial<Record<'saw' | 'want' | 'breaks' | 'fix', string>>)[];
-  /** why it is unknown or skipped */
+  /** why it is unknown or skipped: a part of it, or a regular expression where it begins with ^ or ends with $ */
   why?: string;
 }
 
@@ -32,7 +32,7 @@ export function outcomeOf(check: Check, asked: Asked): CheckResult {
 /** @throws AssertionError  where the result is not what the case says */
 export function compare(result: CheckResult, one: Case): void {
   assert.equal(result.outcome, one.expect, JSON.stringify(result, null, 2));
-  if (one.why !== undefined) assert.ok(result.why?.includes(one.why), `why: ${result.why}`);
+  if (one.why !== undefined) assert.ok(/^\^|\$$/.test(one.why) ? new RegExp(one.why).test(result.why ?? '') : result.why?.includes(one.why), `why: ${result.why}`);
   if (one.expect === 'warn' || one.expect === 'refuse') assert.ok(one.findings, 'the case names no findings');
   assert.deepEqual(result.findings.map((it) => it.about), (one.findings ?? []).map((it) => it.about), JSON.stringify(result, null, 2));
   for (const [index, wanted] of (one.findings ?? []).entries()) {

@@ -1,4 +1,3 @@
-import { CONVERSIONS } from '../../src/convert.js';
 import { NEVER_TRAVELS } from '../../src/data.js';
 import { Unknown, type Check, type Finding, type SideSight, type Sight } from '../../src/check.js';
 import type { Kind } from '../../src/ports.js';
@@ -48,7 +47,7 @@ function ofKind(kind: Kind, { source, target, playbook }: Sight): Finding[] {
   const there = target.served().filter((it) => kindServed(it) === kind).map((it) => it.version);
   const stored = here.find((it) => it.preferred)?.version ?? here[0]?.version ?? '';
   const shared = here.map((it) => it.version).filter((it) => there.includes(it));
-  if (shared.length === 0 || shared.includes(stored) || CONVERSIONS.some((it) => it.kind === kind)) return [];
+  if (shared.length === 0 || shared.includes(stored)) return [];
   const objects = objectsOf(source, kind, playbook.data?.namespaces ?? []);
   if (objects === 0) return [];
   return [{ about: kind, saw: `${objects} in the move, stored as ${stored}; the target serves ${some(there)}`, want: stored, breaks: 'the restore leaves them out' }];

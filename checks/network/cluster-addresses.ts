@@ -1,3 +1,4 @@
+import { isIP } from 'node:net';
 import type { Check, Finding, Sight } from '../../src/check.js';
 import type { KubeObject } from '../../src/ports.js';
 import { about, some } from '../about.js';
@@ -73,7 +74,7 @@ function byAddress(list: KubeObject[], of: (it: KubeObject) => string[]): Map<st
   return index;
 }
 
-const clusterIps = ({ spec }: KubeObject): string[] => [...new Set([spec?.clusterIP, ...(spec?.clusterIPs ?? [])])].filter((it) => typeof it === 'string' && it !== 'None' && it !== '') as string[];
+const clusterIps = ({ spec }: KubeObject): string[] => [...new Set<string>([spec?.clusterIP, ...(spec?.clusterIPs ?? [])])].filter((it) => isIP(it ?? '') !== 0);
 
 const addresses = (node: KubeObject): string[] => ((node['status']?.addresses ?? []) as { type: string; address: string }[]).filter((it) => it.type.endsWith('IP')).map((it) => it.address);
 

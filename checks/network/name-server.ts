@@ -52,7 +52,7 @@ function ofDomain(here: string, there: string, { source, namespaces }: Sight): F
 }
 
 /** Server blocks but the root one: `example.com:53 {`, without their ports. */
-const zonesOf = (text: string): string[] => [...text.matchAll(/^([^\s{#][^{\n]*)\{/gm)].flatMap(([, names = '']) => names.trim().split(/[\s,]+/)).map((it) => it.replace(/^dns:\/\//, '').replace(/:\d+$/, '')).filter((it) => it !== '.' && it !== '');
+const zonesOf = (text: string): string[] => [...text.matchAll(/^([^\s{#][^{\n]*)\{/gm)].flatMap(([, names = '']) => names.trim().split(/[\s,]+/)).map((it) => it.replace(/^dns:\/\//, '').replace(/:\d+$/, '')).filter((it) => it !== '.');
 
 function ofZones(here: string, there: string): Finding[] {
   const known = zonesOf(there);

@@ -47,6 +47,8 @@ function ofQuota(quota: KubeObject, sight: Sight): Finding[] {
   });
 }
 
+const PLAIN = ['cpu', 'memory', 'ephemeral-storage'];
+
 /** By the names that quotas use. */
 function demand(namespace: string, { source }: Sight): Amounts {
   const pods = workloads(source, [namespace]);
@@ -56,7 +58,7 @@ function demand(namespace: string, { source }: Sight): Amounts {
   const objects = (kind: string) => pods.filter((it) => it.object.kind === kind).length;
   const both = Object.entries(asked).filter(([key]) => key !== 'pods');
   return {
-    ...Object.fromEntries(both.flatMap(([key, value]) => [[`requests.${key}`, value], ...(key === 'cpu' || key === 'memory' ? [[key, value]] : [])])),
+    ...Object.fromEntries(both.flatMap(([key, value]) => [[`requests.${key}`, value], ...(PLAIN.includes(key) ? [[key, value]] : [])])),
     pods: asked['pods'] ?? 0,
     services: services.length,
     'services.loadbalancers': services.filter((it) => it['spec']?.type === 'LoadBalancer').length,

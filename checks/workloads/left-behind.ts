@@ -49,9 +49,9 @@ function orphaned(it: KubeObject, { source, target }: Sight): Finding[] {
 
 type Owner = NonNullable<KubeObject['metadata']['ownerReferences']>[number];
 
-/** In its own namespace or in none. By name where the uid was not kept: one whose owner's uid is gone is collected by the source itself. */
-function isThere({ apiVersion, kind, name, uid }: Owner, { metadata: { namespace } }: KubeObject, source: SideSight): boolean {
+/** In its own namespace or in none; by name, for what an owner that is gone has left is collected by the source itself. */
+function isThere({ apiVersion, kind, name }: Owner, { metadata: { namespace } }: KubeObject, source: SideSight): boolean {
   const of = kindServed({ kind, group: groupOf(apiVersion) });
   const found = (source.seen(of) ?? []).length > 0 ? (source.get(of, namespace, name) ?? source.get(of, undefined, name)) : undefined;
-  return found !== undefined && (found.metadata.uid === undefined || found.metadata.uid === uid);
+  return found !== undefined;
 }

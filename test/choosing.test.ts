@@ -6,7 +6,7 @@ import { test } from 'node:test';
 import { checks } from '../checks/index.js';
 import { isMigrateError } from '../src/errors.js';
 import type { Report } from '../src/preflight.js';
-import { look } from '../src/cli/acts.js';
+import { look } from '../src/cli/looking.js';
 import { capturedCloud, capturedCluster } from '../src/cli/captured.js';
 import { chooseChecks, compareReports, fails, loadChecks, reportIn } from '../src/cli/choosing.js';
 import { takeInventory } from '../src/look.js';

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { arriving, mergePatch } from '../src/arriving.js';
-import { look } from '../src/cli/acts.js';
+import { look } from '../src/cli/looking.js';
 import { dryRunOn } from '../src/dry-run.js';
 import { inertRules } from '../src/inert.js';
 import type { DryRunAnswer, Inventory } from '../src/inventory.js';

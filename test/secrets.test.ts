@@ -5,7 +5,7 @@ import type { EventBody } from '../src/events.js';
 import { memoryStore } from '../src/journal.js';
 import { rollback } from '../src/rollback.js';
 import { run } from '../src/run.js';
-import { look } from '../src/cli/acts.js';
+import { look } from '../src/cli/looking.js';
 import { hideIn, kept } from '../src/redact.js';
 import { mustBeDone, quickShop, stageFor } from './shop.js';
 

@@ -9,7 +9,7 @@ import type { Plan } from '../src/plan.js';
 import { parsePlaybook, type Playbook } from '../src/playbook.js';
 import type { Tap } from '../src/ports.js';
 import { stepKinds } from '../src/steps/index.js';
-import { look } from '../src/cli/acts.js';
+import { look } from '../src/cli/looking.js';
 import { openStage, type Stage, type StageOptions } from '../src/cli/stage.js';
 import type { Seed } from '../src/twin/types.js';
 

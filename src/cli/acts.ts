@@ -1,90 +1,26 @@
-import { checks } from '../../checks/index.js';
-import type { SharedService, ShiftArgs } from '../args.js';
-import { MigrateError } from '../errors.js';
-import type { Emit, EndedEvent, PlanRow, SideLine } from '../events.js';
+import type { ShiftArgs } from '../args.js';
 import type { Engine, RunOutcome } from '../engine.js';
-import { dryRunOn } from '../dry-run.js';
-import { gatherEvidence } from '../evidence.js';
-import type { Inventory, Manifests } from '../inventory.js';
+import { MigrateError } from '../errors.js';
+import type { Emit, EndedEvent } from '../events.js';
 import type { Journal } from '../journal.js';
-import { askRights, takeInventory } from '../look.js';
-import { makePlan, rightsNeeded, type Plan } from '../plan.js';
+import type { Plan } from '../plan.js';
 import type { Playbook } from '../playbook.js';
-import type { Call, Cluster, Side, Tap, World } from '../ports.js';
-import type { Check } from '../check.js';
-import { askAll, type Heard, type Report } from '../preflight.js';
-import { probeSides, ProbeStopped, type ProbeOptions } from '../probe.js';
+import type { World } from '../ports.js';
 import { rollback, toUndo, undoRecord } from '../rollback.js';
 import { run } from '../run.js';
-import type { Phase, StepKinds } from '../step.js';
+import type { Phase } from '../step.js';
 import { stepKinds } from '../steps/index.js';
-import { survey } from '../survey.js';
 import { points } from '../words.js';
-import { capturedCloud, capturedCluster, type Captured } from './captured.js';
-import { compareReports, fails, type FailOn } from './choosing.js';
+import { counting, open, type Act, type CommonOptions, type Counter, type Io } from './act.js';
 import { endedBy, NOTHING, servicesIn, whatServes } from './ending.js';
-import { openSession, writeWhole, type Session } from './session.js';
+import { look, mustBeReady, preflightEvent } from './looking.js';
+import { openSession, type Session } from './session.js';
 import { asksFor, shiftPlan } from './shifting.js';
-import { openWorld, plainTap } from './world.js';
 
-/**
- * The bodies of the commands. Each looks, refuses or acts, tells of it by events, and ends in one last event; none prints, none knows
- * which view is listening.
- */
-export interface Io {
-  emit: Emit;
-  /** true once the operator pressed Ctrl-C */
-  stopping(): boolean;
-  /** Asks on a terminal. @throws MigrateError NEEDS_YES off one */
-  confirm(question: string): Promise<boolean>;
-  /** of this program, for the journal */
-  version?: string;
-}
-
-export type Act<Options> = (options: Options, io: Io) => Promise<EndedEvent>;
-
-export interface CommonOptions {
-  playbook: Playbook;
-  kubeconfig?: string;
-  stateDir?: string;
-  /** for one reply of a server */
-  timeoutMs?: number;
-  takeOver?: string;
-  yes?: boolean;
-  /** each request, for -v */
-  onCall?: (call: Call) => void;
-}
+/** The commands that write: run, shift, complete, rollback. */
 
 /** How many steps run side by side. */
 const SIDE_BY_SIDE = 8;
-
-/** Requests, counted for the last line. */
-export interface Counter {
-  reads: number;
-  writes: number;
-}
-
-function counting(onCall?: (call: Call) => void, inner: Tap = plainTap): { tap: Tap; counter: Counter } {
-  const counter = { reads: 0, writes: 0 };
-  const tap: Tap = (call, send) => {
-    counter[call.writes ? 'writes' : 'reads']++;
-    onCall?.(call);
-    return inner(call, send);
-  };
-  return { tap, counter };
-}
-
-const open = (options: CommonOptions, tap: Tap, patienceMs: number | Record<'source' | 'target', number> = 60_000, clusters: Partial<Record<Side, Cluster>> = {}) =>
-  openWorld(options.playbook, {
-    clusters,
-    tap,
-    patienceMs,
-    ...(options.kubeconfig !== undefined && { kubeconfig: options.kubeconfig }),
-    ...(options.timeoutMs !== undefined && { timeoutMs: options.timeoutMs }),
-  });
-
-/** Nothing is at stake while looking: a wrong address should show soon. */
-const PATIENCE_LOOKING = 5000;
 
 const sessionOf = (options: CommonOptions, readOnly = false): Session =>
   openSession(options.playbook.name, {
@@ -92,167 +28,6 @@ const sessionOf = (options: CommonOptions, readOnly = false): Session =>
     ...(options.stateDir !== undefined && { stateDir: options.stateDir }),
     ...(options.takeOver !== undefined && { takeOver: options.takeOver }),
   });
-
-// ---- looking
-
-export interface Looked {
-  inventory: Inventory;
-  plan?: Plan;
-  /** why there is no plan; preflight tells all the rest nevertheless */
-  planError?: MigrateError;
-  report: Report;
-}
-
-/** One look at everything, a plan if there can be one, and all checks asked. */
-export async function look(playbook: Playbook, world: World, { manifests, asked = checks, captured = {}, probe }: LookOptions = {}): Promise<Looked> {
-  const probes = probe && (await probeSides(world, probe));
-  const { inventory, heard } = await survey(playbook, world, asked);
-  const seen = await withAnswers(playbook, { ...inventory, ...captured }, world, { asked, captured });
-  return judge(playbook, withManifests({ ...seen, ...(probes && { probes }) }, manifests), { asked, world, ...(heard && { heard }) });
-}
-
-export interface LookOptions {
-  manifests?: Manifests | undefined;
-  /** a workload is started on both sides, and removed; undefined: nothing is */
-  probe?: ProbeOptions | undefined;
-  /** all by default */
-  asked?: readonly Check[];
-  /** sides that come from a file; the world's port for such a side answers from it */
-  captured?: Captured;
-}
-
-/** What only matters to objects that move: other witnesses of their versions, and what the target says to them. */
-async function withAnswers(playbook: Playbook, seen: Inventory, world: World, { asked = checks, captured = {} }: Pick<LookOptions, 'asked' | 'captured'> = {}): Promise<Inventory> {
-  if (!playbook.data) return seen;
-  // A file answers only what it was asked when it was captured.
-  const [evidence, dryRun] = await Promise.all([
-    captured.source ? undefined : gatherEvidence(world.source, playbook.data.namespaces),
-    captured.source || captured.target || !asked.some((it) => it.id === 'dry-run') ? undefined : dryRunOn(world, playbook, seen),
-  ]);
-  return { ...seen, source: { ...seen.source, ...(evidence && { evidence }) }, target: { ...seen.target, ...(dryRun && { dryRun }) } };
-}
-
-const withManifests = (seen: Inventory, manifests: Manifests | undefined): Inventory =>
-  manifests ? { ...seen, source: { ...seen.source, evidence: { ...seen.source.evidence, manifests } } } : seen;
-
-async function judge(playbook: Playbook, seen: Inventory, { asked = checks, world, heard }: { asked?: readonly Check[]; world?: World; heard?: Heard } = {}): Promise<Looked> {
-  let plan: Plan | undefined;
-  let planError: MigrateError | undefined;
-  try {
-    plan = makePlan(playbook, seen);
-  } catch (error) {
-    if (!(error instanceof MigrateError)) throw error;
-    planError = error;
-  }
-  const needs = plan ? rightsNeeded(plan, stepKinds, seen) : { source: [], target: [] };
-  const inventory = world ? await askRights(seen, world, needs) : seen;
-  const today = inventory.takenAt.slice(0, 10);
-  return { inventory, report: askAll(asked, { playbook, inventory, today, needs }, heard), ...(plan && { plan }), ...(planError && { planError }) };
-}
-
-const sideLine = ({ context, version, objects }: Inventory['source']): SideLine => ({ context, version, nodes: (objects['Node'] ?? []).length });
-
-const preflightEvent = ({ report, inventory }: Looked, tookMs: number, calls: number) => ({ type: 'preflight' as const, report, source: sideLine(inventory.source), target: sideLine(inventory.target), tookMs, calls });
-
-export function planRows(plan: Plan, kinds: StepKinds): PlanRow[] {
-  return plan.steps.map((step) => {
-    const kind = kinds.get(step.kind);
-    const share = plan.shares.find((it) => it.step === step.id);
-    return {
-      step: step.id,
-      phase: step.phase,
-      does: kind?.title(step.args) ?? step.kind,
-      wayBack: kind?.wayBack(step.args) ?? '',
-      ...(share && { asked: share.asked, reachable: share.reachable, how: share.how }),
-    };
-  });
-}
-
-export interface PreflightOptions extends CommonOptions {
-  /** both sides and the cloud from one file */
-  inventory?: Inventory;
-  captured?: Captured;
-  manifests?: Manifests;
-  /** the image of a workload to start on both sides */
-  probe?: string;
-  asked?: readonly Check[];
-  /** checks that were left out by name */
-  leftOut?: number;
-  /** an earlier report, to tell what is new */
-  last?: Report;
-  failOn?: FailOn;
-}
-
-/** For images to be pulled on two sides. */
-const PROBE_PATIENCE_MS = 120_000;
-
-export const preflightAct: Act<PreflightOptions> = async (options, io) => {
-  const began = performance.now();
-  const { tap, counter } = counting(options.onCall);
-  try {
-    const { playbook, inventory, manifests, probe, asked, captured = {}, last, leftOut = 0, failOn = 'unknown' } = options;
-    const looked = inventory
-      ? await judge(playbook, withManifests(inventory, manifests), { ...(asked && { asked }) })
-      : await look(playbook, await openSides(options, tap, captured), { manifests, captured, ...(asked && { asked }), ...(probe !== undefined && { probe: { image: probe, patienceMs: PROBE_PATIENCE_MS, stopping: io.stopping } }) });
-    const tookMs = performance.now() - began;
-    const extra = { ...(last && { diff: compareReports(last, looked.report) }), ...(leftOut > 0 && { leftOut }), ...(counter.writes > 0 && { wrote: counter.writes }) };
-    io.emit({ ...preflightEvent(looked, tookMs, counter.reads), ...extra });
-    if (looked.planError) return endedBy(looked.planError, io.emit, { touched: false, now: NOTHING });
-    const { results } = looked.report;
-    const bad = fails(looked.report, failOn);
-    const first = results.find((it) => it.outcome === 'refuse' || it.outcome === 'unknown') ?? results.find((it) => it.outcome === 'warn');
-    return {
-      type: 'ended',
-      outcome: bad ? 'refused' : 'done',
-      exit: bad ? 1 : 0,
-      tookMs,
-      calls: counter,
-      next: bad ? `migrate explain ${first?.check ?? ''}`.trim() : 'migrate plan, then migrate rehearse',
-    };
-  } catch (error) {
-    if (error instanceof ProbeStopped) return { type: 'ended', outcome: 'interrupted', exit: 130, calls: counter, next: 'migrate preflight' };
-    return endedBy(error, io.emit, { touched: false, now: NOTHING });
-  }
-};
-
-/** The world, with a file in place of a side that was captured: then only the other side is looked at. */
-async function openSides(options: CommonOptions, tap: Tap, captured: Captured): Promise<World> {
-  const files = { ...(captured.source && { source: capturedCluster('source', captured.source) }), ...(captured.target && { target: capturedCluster('target', captured.target) }) };
-  const world = await open(options, tap, PATIENCE_LOOKING, files);
-  return captured.cloud === undefined ? world : { ...world, cloud: { ...world.cloud, ...capturedCloud(captured.cloud) } };
-}
-
-export const inventoryAct: Act<CommonOptions & { output: string }> = async (options, io) => {
-  const { tap, counter } = counting(options.onCall);
-  try {
-    const world = await open(options, tap, PATIENCE_LOOKING);
-    // Whole, unlike what preflight holds: rehearsals start from it, and other checks may be asked of it.
-    const seen = await withAnswers(options.playbook, await takeInventory(options.playbook, world, checks), world);
-    const { inventory } = await judge(options.playbook, seen, { world });
-    writeWhole(options.output, `${JSON.stringify(inventory, undefined, 1)}\n`);
-    for (const side of ['source', 'target'] as const) {
-      for (const { kind, why } of inventory[side].unseen) io.emit({ type: 'warning', what: `${side}: ${kind} could not be read: ${why}` });
-    }
-    return { type: 'ended', outcome: 'done', exit: 0, calls: counter, output: options.output, next: `migrate preflight --inventory ${options.output}, or migrate rehearse --inventory ${options.output}` };
-  } catch (error) {
-    return endedBy(error, io.emit, { touched: false, now: NOTHING });
-  }
-};
-
-export const planAct: Act<CommonOptions & { output?: string; inventory?: Inventory }> = async (options, io) => {
-  const { tap, counter } = counting(options.onCall);
-  try {
-    const inventory = options.inventory ?? (await takeInventory(options.playbook, await open(options, tap, PATIENCE_LOOKING), checks));
-    const plan = makePlan(options.playbook, inventory);
-    io.emit({ type: 'plan', plan, rows: planRows(plan, stepKinds) });
-    if (options.output !== undefined) writeWhole(options.output, `${JSON.stringify(plan, undefined, 2)}\n`);
-    return { type: 'ended', outcome: 'done', exit: 0, calls: counter, digest: plan.digest, next: `migrate rehearse, then migrate run${options.output === undefined ? '' : ` ${options.output}`}`, ...(options.output !== undefined && { output: options.output }) };
-  } catch (error) {
-    return endedBy(error, io.emit, { touched: false, now: NOTHING });
-  }
-};
-
-// ---- acting
 
 export interface RunOptions extends CommonOptions {
   /** made by `plan -o` and reviewed; the world must not have moved since */
@@ -454,16 +229,6 @@ function moved(was: Plan, is: Plan): string {
   return parts.join('; ') || 'the playbook or a cluster changed';
 }
 
-function mustBeReady(report: Report): void {
-  if (report.ready) return;
-  const bad = report.results.filter((it) => it.outcome === 'refuse' || it.outcome === 'unknown').map((it) => it.check);
-  throw new MigrateError('NOT_READY', {
-    what: `Preflight is not ready: ${bad.join(', ')}.`,
-    why: 'Something works in the source and would break in the target, or could not be seen. Unknown is never taken for fine.',
-    fix: `migrate explain ${bad[0] ?? ''}; mend it, or waive it in the playbook with owner and date.`,
-  });
-}
-
 /** A renamed or swapped context leads to another cluster: nothing may be written there. */
 async function mustBePinned(plan: Plan, world: World): Promise<void> {
   for (const side of ['source', 'target'] as const) {
@@ -494,6 +259,3 @@ function nextAfter(journal: Journal, plan: Plan | undefined, interrupted: boolea
   if (left.length > 0) return { next: 'migrate run', ...back };
   return plan?.steps.some((it) => it.phase === 'complete') && journal.records().length > 0 ? { next: 'hold as long as you like, then migrate complete', ...back } : back;
 }
-
-export const services = (plan: Plan): SharedService[] => [...new Map(plan.steps.flatMap((it) => (it.args as { service?: SharedService }).service ?? []).map((it) => [it.service, it])).values()];
-

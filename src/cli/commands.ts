@@ -1,7 +1,7 @@
 import { Command, Option } from 'commander';
 import { PROBE_IMAGE } from '../probe.js';
 import type { Phase } from '../step.js';
-import type { CommonOptions } from './acts.js';
+import type { CommonOptions } from './act.js';
 import { examples, playbookFlag, screenFlags, stateFlag, worldFlags, writingFlags, type Flags } from './flags.js';
 import { findPlaybook, readPlaybook } from './playbooks.js';
 import type { Body, Io, Manner } from './program.js';
@@ -60,7 +60,7 @@ export function commands(host: Host): Command {
     .action((typed, flags) =>
       perform({ command: 'inventory' }, flags, async (io) => {
         const options = await load(typed, flags, io);
-        const { inventoryAct } = await import('./acts.js');
+        const { inventoryAct } = await import('./looking.js');
         return inventoryAct({ ...options, output: flags.output.file ?? `${options.playbook.name}.inventory.json` }, io);
       }),
     );
@@ -86,7 +86,7 @@ export function commands(host: Host): Command {
     .action((typed, flags) =>
       perform({ command: 'plan' }, flags, async (io) => {
         const options = await load(typed, flags, io);
-        const { planAct } = await import('./acts.js');
+        const { planAct } = await import('./looking.js');
         return planAct({ ...options, ...(await captured(flags)), ...(flags.output.file !== undefined && { output: flags.output.file }) }, io);
       }),
     );
@@ -189,7 +189,7 @@ const common = (flags: Flags, io: Io): Omit<CommonOptions, 'playbook'> => ({
 });
 
 async function run(typed: string | undefined, flags: Flags & { phase?: (typeof PHASES)[number][] }, io: Io) {
-  const { runAct, preflightAct } = await import('./acts.js');
+  const [{ runAct }, { preflightAct }] = await Promise.all([import('./acts.js'), import('./looking.js')]);
   const plan = typed === undefined ? undefined : await readPlan(typed);
   // A variable that is set for the other commands is no contradiction; a flag that was typed is.
   if (plan && flags.playbook !== undefined && flags.playbook !== process.env['MIGRATE_PLAYBOOK']) throw usage('Both a plan and --playbook were given.', 'A plan holds the playbook that it was made from.', 'Leave one of them out.');
@@ -216,7 +216,7 @@ interface PreflightFlags extends Flags {
 }
 
 async function preflight(typed: string | undefined, flags: PreflightFlags, io: Io) {
-  const [{ preflightAct }, { chooseChecks, loadChecks, reportIn }, { sidesOf }, { checks: shipped }] = await Promise.all([import('./acts.js'), import('./choosing.js'), import('./captured.js'), import('../../checks/index.js')]);
+  const [{ preflightAct }, { chooseChecks, loadChecks, reportIn }, { sidesOf }, { checks: shipped }] = await Promise.all([import('./looking.js'), import('./choosing.js'), import('./captured.js'), import('../../checks/index.js')]);
   const { only, skip, failOn } = flags;
   const all = flags.checks === undefined ? shipped : [...shipped, ...(await loadChecks(flags.checks, shipped))];
   const asked = chooseChecks(all, { ...(only && { only }), ...(skip && { skip }) });

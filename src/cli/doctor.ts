@@ -7,7 +7,7 @@ import type { StepRecord } from '../journal.js';
 import { pathOf } from '../objects.js';
 import type { Clock } from '../ports.js';
 import { stepKinds } from '../steps/index.js';
-import type { CommonOptions } from './acts.js';
+import type { CommonOptions } from './act.js';
 import type { DoctorEvent } from './events.js';
 import type { Io } from './program.js';
 import { openSession } from './session.js';

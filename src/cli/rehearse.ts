@@ -11,7 +11,8 @@ import { run } from '../run.js';
 import { stepKinds } from '../steps/index.js';
 import type { Twin } from '../twin/twin.js';
 import type { Faults, Seed } from '../twin/types.js';
-import { look, planRows, services, type Io } from './acts.js';
+import type { Io } from './act.js';
+import { look, mustBeReady, planRows, services } from './looking.js';
 import { endedBy, whatServes } from './ending.js';
 import { openStage } from './stage.js';
 
@@ -63,7 +64,7 @@ export async function rehearse(options: RehearseOptions, io: Io): Promise<EndedE
       calls: counter.reads,
     });
     if (looked.planError) throw looked.planError;
-    if (!looked.report.ready) throw notReady(looked.report.results.filter((it) => it.outcome === 'refuse' || it.outcome === 'unknown').map((it) => it.check));
+    mustBeReady(looked.report);
     plan = looked.plan;
     if (!plan) throw new Error('a look without error has a plan');
     emit({ type: 'plan', plan, rows: planRows(plan, stepKinds) });
@@ -101,13 +102,6 @@ export async function rehearse(options: RehearseOptions, io: Io): Promise<EndedE
     await stage.close();
   }
 }
-
-const notReady = (bad: string[]) =>
-  new MigrateError('NOT_READY', {
-    what: `Preflight is not ready: ${bad.join(', ')}.`,
-    why: 'Something works in the source and would break in the target, or could not be seen. Unknown is never taken for fine.',
-    fix: `migrate explain ${bad[0] ?? ''}; mend it, or waive it in the playbook with owner and date.`,
-  });
 
 function requestsOf(twin: Twin): NonNullable<EndedEvent['requests']> {
   const { sent, failed, source, target, longestPauseMs } = twin.clients.counts();

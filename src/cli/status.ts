@@ -9,7 +9,7 @@ import type { Plan } from '../plan.js';
 import type { World } from '../ports.js';
 import { measured, readGroups } from '../routers/clb.js';
 import { spell } from '../words.js';
-import type { CommonOptions } from './acts.js';
+import type { CommonOptions } from './act.js';
 import { servicesIn } from './ending.js';
 import type { StatusEvent } from './events.js';
 import type { Io } from './program.js';

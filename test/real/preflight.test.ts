@@ -8,7 +8,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { gzipSync } from 'node:zlib';
 import { parseAllDocuments, stringify } from 'yaml';
-import { look, type Looked } from '../../src/cli/acts.js';
+import { look, type Looked } from '../../src/cli/looking.js';
 import { readManifests } from '../../src/cli/manifests.js';
 import { openWorld } from '../../src/cli/world.js';
 import { parsePlaybook } from '../../src/playbook.js';

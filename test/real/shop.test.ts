@@ -4,7 +4,7 @@ import { after, before, describe, test } from 'node:test';
 import type { EndedEvent } from '../../src/events.js';
 import type { Plan } from '../../src/plan.js';
 import type { Report } from '../../src/preflight.js';
-import { look } from '../../src/cli/acts.js';
+import { look } from '../../src/cli/looking.js';
 import { differences } from '../../src/cli/rehearse.js';
 import { openStage } from '../../src/cli/stage.js';
 import type { Json } from '../../src/twin/types.js';

@@ -4,7 +4,6 @@ import { MigrateError } from '../errors.js';
 import type { Emit, EndedEvent } from '../events.js';
 import type { Journal } from '../journal.js';
 import type { Plan } from '../plan.js';
-import type { Playbook } from '../playbook.js';
 import type { World } from '../ports.js';
 import { rollback, toUndo, undoRecord } from '../rollback.js';
 import { run } from '../run.js';

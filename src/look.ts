@@ -39,8 +39,8 @@ export async function takeInventory(playbook: Playbook, world: World, checks: re
   return inventory;
 }
 
-/** Kinds that are read side by side while they are folded: each holds a page and a portion. */
-const AT_A_TIME = 2;
+/** Kinds that are read side by side while they are folded: each holds a portion. */
+const AT_A_TIME = 8;
 
 const keyOf = ({ side, kind }: SideKind) => `${side} ${kind}`;
 

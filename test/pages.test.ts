@@ -105,7 +105,7 @@ test('a list that the server forgets again and again ends in an error that says 
 test('great objects come in small pages', async (t) => {
   const { cluster, asked } = await listing(t, (query) => ({ body: query.get('continue') ? page(['c']) : page(['a', 'b'], 'next', 'x'.repeat(100_000)) }));
   await cluster.list('ConfigMap');
-  assert.deepEqual(asked.map((it) => Number(it.get('limit'))), [500, 20]);
+  assert.deepEqual(asked.map((it) => Number(it.get('limit'))), [100, 20]);
 });
 
 test('what is done with an object fails as itself, not as a server that does not answer', async (t) => {

@@ -4,7 +4,8 @@ import type { Cluster, Kind, KubeObject, ObjectRef, RightAnswer, ServedKind } fr
 import { statusOf, type Connection } from './connection.js';
 import { cutItems } from './page.js';
 
-/** Objects of a first page, and of any. */
+/** Objects of a page: of the first, of which nobody knows yet what they weigh, and of any. */
+const FIRST_PAGE = 100;
 const PAGE = 500;
 /** What a page is meant to weigh: both sides hold it whole, and a server holds as many as it has callers. */
 const PAGE_BYTES = 2_000_000;
@@ -58,6 +59,14 @@ export function clusterOver(connection: Connection): Cluster {
   };
   const pathOf = async (ref: ObjectRef) => urlOf(await find(ref.kind), ref.namespace, ref.name);
 
+  /** Pages of long lists come one by one: several at once are no faster, for the server makes them on few cores, and each is held whole. */
+  let turn: Promise<unknown> = Promise.resolve();
+  const oneByOne = <T>(act: () => Promise<T>): Promise<T> => {
+    const mine = turn.then(act);
+    turn = mine.catch(() => undefined);
+    return mine;
+  };
+
   const cluster: Cluster = {
     side,
 
@@ -96,9 +105,8 @@ export function clusterOver(connection: Connection): Cluster {
       };
       for (let attempt = 0; ; attempt++) {
         try {
-          let page: { next: string | undefined; limit: number } = { next: undefined, limit: PAGE };
-          do page = await read(page.next, page.limit);
-          while (page.next !== undefined);
+          let page = await read(undefined, FIRST_PAGE);
+          while (page.next !== undefined) page = await oneByOne(() => read(page.next, page.limit));
           return;
         } catch (error) {
           // The server has forgotten the moment of the first page: from the beginning, in which the first pages come again.

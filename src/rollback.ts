@@ -1,6 +1,7 @@
-import type { StepRecord } from './journal.js';
+import type { Journal, StepRecord } from './journal.js';
 import { MigrateError } from './errors.js';
 import { brief, contextOf, Interrupted, kindOf, schedule, type Engine, type RunOutcome } from './engine.js';
+import type { StepKinds } from './step.js';
 
 /**
  * Undoes what the journal says was begun, newest first; what does not depend on each other side by side. It never reads the plan:
@@ -13,11 +14,12 @@ export async function rollback(to: string | undefined, engine: Engine): Promise<
   await payDebts(engine);
   const units = toUndo(to, engine);
   const undone = new Set<string>();
+  const below = foundations(engine.journal);
+  const builtOn = new Map(units.map((unit) => [unit, waitedFor(unit, units, below, engine.kinds)]));
   return schedule(units, {
     limit: engine.limit,
     // A step goes back only after everything that was built on it.
-    ready: (unit) =>
-      units.every((other) => other === unit || other.records.every((it) => undone.has(it.step.id)) || !restsOn(other, unit)),
+    ready: (unit) => (builtOn.get(unit) ?? []).every((other) => other.records.every((it) => undone.has(it.step.id))),
     stopping: engine.stopping,
     start: async (unit) => {
       await undoUnit(unit, engine);
@@ -60,8 +62,28 @@ export function toUndo(to: string | undefined, engine: Engine): Unit[] {
   return units;
 }
 
-const restsOn = (upper: Unit, lower: Unit) =>
-  upper.records.some((it) => lower.records.some((under) => it.step.after.includes(under.step.id)));
+/** What was built on a unit, near or far; where new connections go waits for nothing that does not serve them. */
+function waitedFor(unit: Unit, units: readonly Unit[], below: (step: string) => ReadonlySet<string>, kinds: StepKinds): Unit[] {
+  const isShare = unit.records.every(({ step }) => kindOf(step, kinds).undoneWith !== undefined);
+  return units.filter((other) => {
+    if (other === unit || (isShare && other.records.every(({ step }) => kindOf(step, kinds).besideTraffic))) return false;
+    return other.records.some(({ step }) => unit.records.some((it) => below(step.id).has(it.step.id)));
+  });
+}
+
+/** All that a step was built on, also where what lay between is undone already. */
+function foundations(journal: Journal): (step: string) => ReadonlySet<string> {
+  const after = new Map(journal.entries().flatMap((it) => (it.type === 'begun' ? [[it.step.id, it.step.after] as const] : [])));
+  const known = new Map<string, ReadonlySet<string>>();
+  const below = (step: string): ReadonlySet<string> => {
+    const found = known.get(step);
+    if (found) return found;
+    const all = new Set((after.get(step) ?? []).flatMap((it) => [it, ...below(it)]));
+    known.set(step, all);
+    return all;
+  };
+  return below;
+}
 
 async function undoUnit(unit: Unit, engine: Engine): Promise<void> {
   const oldest = unit.records.at(-1);

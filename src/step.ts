@@ -50,6 +50,8 @@ export interface StepKind<Args, Before> {
   hold?(args: Args, before: Before, context: StepContext): Promise<void>;
   /** Safe to call again, and for a step that never got as far as apply. */
   undo(args: Args, before: Before, context: StepContext): Promise<Debt[]>;
+  /** Going back, a share does not wait for this step, although it came after: nothing that serves depends on it. */
+  readonly besideTraffic?: boolean;
   /** Steps with the same key are undone in one go, by the before of the oldest: a roll-back from 100 % need not stop at 50. */
   undoneWith?(args: Args): string;
 }

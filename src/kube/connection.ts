@@ -62,6 +62,9 @@ export interface ConnectionOptions {
 /** Credentials are asked for again after this long: tokens of exec plugins and files change. */
 const FRESH_MS = 30_000;
 
+/** Less than this a far server may well take to shake hands. */
+const LEAST_CONNECT_MS = 2000;
+
 interface Access {
   agent: Agent;
   headers: Record<string, string>;
@@ -112,6 +115,8 @@ export async function connect(options: ConnectionOptions): Promise<Connection> {
   }
   const base = new URL(cluster.server);
   let access: Access | undefined;
+  /** Once it was waited for in vain: one command waits for a dead server once, not at each request. */
+  let givenUp = false;
 
   const fresh = async (): Promise<Access> => {
     // Credentials age by the machine's clock, whatever time the engine lives in.
@@ -135,7 +140,10 @@ export async function connect(options: ConnectionOptions): Promise<Connection> {
   const once = async (it: KubeRequest, isAnswer: (reply: Reply) => boolean): Promise<Reply> => {
     const { agent, headers, options: given } = await fresh();
     const url = new URL(base.pathname.replace(/\/$/, '') + it.path, base);
-    const reply = await send(url, it, { ...given, agent, headers, timeout: options.timeoutMs });
+    // One that is slow to answer is given the whole time; one that takes no connection is as good as dead.
+    const connectMs = Math.min(options.timeoutMs, Math.max(options.patienceMs, LEAST_CONNECT_MS));
+    const reply = await send(url, it, { ...given, agent, headers, timeout: options.timeoutMs }, connectMs);
+    givenUp = false;
     if (isAnswer(reply)) return reply;
     if (reply.status === 401) access = undefined;
     throw failure(side, it, reply);
@@ -151,7 +159,10 @@ export async function connect(options: ConnectionOptions): Promise<Connection> {
         if (!(error instanceof MigrateError) || !error.retryable) throw error;
         if (error.unsure && it.repeatable === false) throw error;
         const waited = clock.now() - began;
-        if (waited >= options.patienceMs) throw error;
+        if (givenUp || waited >= options.patienceMs) {
+          givenUp ||= error.cause !== undefined;
+          throw error;
+        }
         await clock.sleep(Math.min(200 * 2 ** Math.min(attempt, 6), 10_000, Math.max(50, options.patienceMs - waited)));
       }
     }
@@ -180,7 +191,7 @@ function keepAlive(agent: Agent): Agent {
   return agent;
 }
 
-function send(url: URL, it: KubeRequest, options: RequestOptions): Promise<Reply> {
+function send(url: URL, it: KubeRequest, options: RequestOptions, connectMs: number): Promise<Reply> {
   const body = it.body === undefined ? undefined : JSON.stringify(it.body);
   const headers = {
     ...options.headers,
@@ -192,7 +203,13 @@ function send(url: URL, it: KubeRequest, options: RequestOptions): Promise<Reply
     const sent: ClientRequest = request(url, { ...options, method: it.method, headers }, (reply) => {
       (it.cut ? readBytes(reply) : read(reply, it.wanted)).then(resolve, reject);
     });
-    sent.on('timeout', () => sent.destroy(Object.assign(new Error('no reply in time'), { code: 'ETIMEDOUT' })));
+    const late = () => sent.destroy(Object.assign(new Error('no reply in time'), { code: 'ETIMEDOUT' }));
+    sent.on('timeout', late);
+    sent.on('socket', (socket) => {
+      if (!socket.connecting) return;
+      const timer = setTimeout(late, connectMs);
+      socket.once(url.protocol === 'http:' ? 'connect' : 'secureConnect', () => clearTimeout(timer)).once('close', () => clearTimeout(timer));
+    });
     sent.on('error', reject);
     sent.end(body);
   }).catch((cause: NodeJS.ErrnoException) => {
@@ -204,6 +221,7 @@ function send(url: URL, it: KubeRequest, options: RequestOptions): Promise<Reply
       fix: 'Check the address in the kubeconfig and the way to it, then run again.',
       retryable: true,
       unsure,
+      cause,
     });
   });
 }

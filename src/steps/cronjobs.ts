@@ -19,6 +19,7 @@ const KIND = 'CronJob.batch';
 
 export const cronJobs: StepKind<CronJobsArgs, CronJobsBefore> = {
   kind: 'switch-cronjobs',
+  besideTraffic: true,
   title: ({ jobs }) => `${jobs.length > 3 ? count(jobs.length, 'CronJob') : jobs.map(pathOf).join(', ')} ${jobs.length === 1 ? 'runs' : 'run'} on the target, no longer on the source`,
   wayBack: () => 'the source runs them again',
   rights: () => ({ source: ['get', 'patch'].map((verb) => rightOn(verb, KIND)), target: ['get', 'patch'].map((verb) => rightOn(verb, KIND)) }),

@@ -150,20 +150,25 @@ export const createDisk: StepKind<DiskArgs, Drawn> = {
   },
 
   async undo(args, _before, context) {
-    const { cloud } = context.world;
+    const { cloud, target } = context.world;
     const id = idOf(context, args.disk, 'disk');
-    await until(
-      context,
-      { code: 'DISK_NOT_DELETED', deadlineMs: 600_000, subject: `New disk for ${args.claim}`, why: 'A pod or node still holds it.', fix: 'Detach it, then go back again.' },
-      async () => {
-        const found = await findDisk(cloud, args.region, id);
-        if (!found) return undefined;
-        if (found.status !== 'Available') return `${found.id} is ${found.status}`;
-        await cloud.deleteDisk(args.region, found.id);
-        return `${found.id} is being deleted`;
-      },
+    return owing(`the new disk for ${args.claim} is still attached to a node there.`, () =>
+      until(
+        context,
+        { code: 'DISK_NOT_DELETED', deadlineMs: 600_000, subject: `New disk for ${args.claim}`, why: 'A pod or node still holds it.', fix: 'Detach it, then go back again.' },
+        async () => {
+          const found = await findDisk(cloud, args.region, id);
+          if (!found) return undefined;
+          if (found.status !== 'Available') {
+            // Only the target's controllers let go of it: when nobody is there to do so, nobody waits.
+            if (found.status !== 'Creating') await target.identify();
+            return `${found.id} is ${found.status}`;
+          }
+          await cloud.deleteDisk(args.region, found.id);
+          return `${found.id} is being deleted`;
+        },
+      ),
     );
-    return [];
   },
 };
 

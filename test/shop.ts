@@ -71,6 +71,24 @@ export const engineOn = (stage: Stage, store: JournalStore, emit: (event: EventB
   limit: 8,
 });
 
+/**
+ * A world without what a second life draws anew: addresses, node ports, and the ids of disks and snapshots that we made, which go by their
+ * names, also in the order of lists.
+ */
+export function undrawn(world: unknown): unknown {
+  interface Copies {
+    cloud: Record<'disks' | 'snapshots', { id: string; name: string }[]>;
+  }
+  const { disks, snapshots } = (world as Copies).cloud;
+  const made = [...disks, ...snapshots].filter((it) => it.name.startsWith('migrate-'));
+  const text = made
+    .reduce((it, { id, name }) => it.replaceAll(`"${id}"`, `"${name}"`), JSON.stringify(world))
+    .replaceAll(/"(clusterIPs?|nodePort)":(?:\d+|"[^"]*"|\[[^\]]*\])/g, '"$1":"drawn"');
+  const plain = JSON.parse(text) as Copies;
+  for (const list of [plain.cloud.disks, plain.cloud.snapshots]) list.sort((a, b) => (a.id < b.id ? -1 : 1));
+  return plain;
+}
+
 /** What a process that was killed can no longer do. */
 export class Crash extends Error {
   override name = 'Crash';

@@ -1,22 +1,26 @@
 import assert from 'node:assert/strict';
+import type { ChildProcess } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 import { after, before, describe, test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { EndedEvent } from '../../src/events.js';
 import type { Plan } from '../../src/plan.js';
+import { parsePlaybook } from '../../src/playbook.js';
 import type { Report } from '../../src/preflight.js';
 import { look } from '../../src/cli/looking.js';
 import { differences } from '../../src/cli/rehearse.js';
 import { openStage } from '../../src/cli/stage.js';
 import type { Json } from '../../src/twin/types.js';
-import { linesOf, Place, ROOT } from '../cli.js';
+import { finished, linesOf, Place, ROOT } from '../cli.js';
 import { type RealShop, startRealShop } from '../servers/shop.js';
-import { quickShop, quickShopText } from '../shop.js';
+import { quickShopText, shipped, undrawn } from '../shop.js';
 
 /**
  * The whole job as an operator does it: the built command, spawned, on two real control planes of 1.20 and 1.36 behind one load balancer.
  * The tests tell one story in order: what one leaves, the next begins with.
  */
 
+const WEIGHT = 'service.beta.kubernetes.io/alibaba-cloud-loadbalancer-weight';
 const FILE = ['-f', 'shop.yaml'];
 
 interface Told {
@@ -31,8 +35,12 @@ interface Told {
 describe('the shop on Kubernetes 1.20 and 1.36', { timeout: 600_000 }, () => {
   let shop: RealShop;
   let place: Place;
+  let playbook: string;
   let start: Json;
+  /** after the first run */
+  let end: Json;
   let plan: Plan;
+  let lines = 0;
   const figures: string[] = [];
 
   before(async () => {
@@ -42,7 +50,8 @@ describe('the shop on Kubernetes 1.20 and 1.36', { timeout: 600_000 }, () => {
     shop = await startRealShop();
     figures.push(`both control planes and the shop up: ${seconds(performance.now() - began)}`);
     const front = await shop.clients.frontUrl('lb-shop', 80);
-    place.write('shop.yaml', withProbe(front));
+    playbook = withProbe(front);
+    place.write('shop.yaml', playbook);
     start = await shop.snapshot();
   });
 
@@ -87,7 +96,7 @@ describe('the shop on Kubernetes 1.20 and 1.36', { timeout: 600_000 }, () => {
     const { events } = await mustEnd(['preflight', 'shop.yaml']);
     const { report } = events.find((it) => it['type'] === 'preflight') as unknown as { report: Report };
     assert.ok(report.ready);
-    assert.deepEqual(differences(findings(await onTheTwin()), findings(report)), []);
+    assert.deepEqual(differences(findings(await onTheTwin(playbook)), findings(report)), []);
   });
 
   test('the plan is the one of the rehearsal', async () => {
@@ -112,6 +121,7 @@ describe('the shop on Kubernetes 1.20 and 1.36', { timeout: 600_000 }, () => {
     assert.ok(await get('target', 'networking.k8s.io/v1/ingresses', 'legacy'));
     const [was, is] = await Promise.all([api20, api36].map((it) => it.get('v1/persistentvolumes', undefined, 'd-bp1shoporders')));
     assert.notEqual(was?.['spec'].csi.volumeHandle, is?.['spec'].csi.volumeHandle);
+    end = stateOf(await shop.snapshot());
     const shares = events.filter((it) => it['type'] === 'share') as unknown as { asked: number; measured: number }[];
     assert.deepEqual([...new Set(shares.map((it) => it.asked))], [1, 5, 20, 50, 100]);
     for (const { asked, measured } of shares) assert.ok(Math.abs(asked - measured) <= 1, `${measured} for ${asked}`);
@@ -126,11 +136,133 @@ describe('the shop on Kubernetes 1.20 and 1.36', { timeout: 600_000 }, () => {
   });
 
   test('roll-back leads to the start, on both servers and in the cloud', async () => {
+    lines = journalLines(place);
     await mustEnd(['rollback', ...FILE, '--yes']);
-    assert.deepEqual(differences(start, await shop.snapshot()), []);
+    await untilSame(start, async () => shop.snapshot());
     noneLost();
   });
+
+  test('killed outright again and again, a run comes to the same end', async () => {
+    const random = drawing(SEED);
+    // Points of the journal, in order, so that each kill comes further than the one before; and how long after that line.
+    const points = Array.from({ length: KILLS }, () => ({ line: 1 + Math.floor(random() * (lines - 2)), afterMs: random() * 300 })).toSorted((a, b) => a.line - b.line);
+    const began = performance.now();
+    for (const { line, afterMs } of points) {
+      const child = place.start(['run', ...FILE, '--yes', '-o', 'json'], shop.env);
+      const ended = finished(child);
+      const killed = await killAt(child, () => journalLines(place) >= line, afterMs);
+      const { code, stdout, stderr } = await ended;
+      assert.ok(killed, `ended by itself with ${code} before line ${line} of ${lines}: ${stdout.slice(-2000)}${stderr}`);
+    }
+    figures.push(`${KILLS} kills at lines ${points.map((it) => it.line).join(', ')} of ${lines}, seed ${SEED}: ${seconds(performance.now() - began)}`);
+    await mustEnd(['run', ...FILE, '--yes']);
+    await untilSame(end, async () => stateOf(await shop.snapshot()));
+    noneLost();
+  });
+
+  test('shift moves the share down and up', async () => {
+    await mustEnd(['shift', ...FILE, '--to', '20', '--yes']);
+    weightsAre([32, 32, 32], [6, 6, 6, 6]);
+    await mustEnd(['shift', ...FILE, '--to', '0', '--yes']);
+    assert.deepEqual(weights().target, [0, 0, 0, 0]);
+    await mustEnd(['shift', ...FILE, '--to', '100', '--yes']);
+    assert.deepEqual(weights().source, [0, 0, 0]);
+    assert.ok(weights().target.every((it) => it > 0));
+    noneLost();
+  });
+
+  test('with the target’s API server dead, roll-back gives the traffic to the source at once and says what is owed', async () => {
+    await shop.target.plane.stopApiServer();
+    const moved = watchMove();
+    const { events } = await mustEnd(['rollback', ...FILE, '--yes']);
+    const at = moved();
+    figures.push(`with the target's API server dead: the source's weight was written after ${at.written} ms, it served after ${at.serves} ms, the target no longer after ${at.alone} ms`);
+    assert.ok(at.alone < 10_000, `the target still served after ${at.alone} ms`);
+    assert.deepEqual(weights(), { source: [100, 100, 100], target: [0, 0, 0, 0] });
+    noneLost();
+    const owed = events.filter((it) => it['type'] === 'warning').map((it) => String(it['what']));
+    figures.push(...owed.map((it) => `  owed: ${it}`));
+    assert.ok(owed.some((it) => it.includes('set at the load balancer')), owed.join('\n'));
+    const status = (await migrate(['status', ...FILE])).events.find((it) => it['type'] === 'status') as { state: string; debts: string[] };
+    assert.equal(status.state, 'undoing');
+    assert.deepEqual(status.debts, owed);
+    assert.equal((await get('source', 'apps/v1/deployments', 'orders'))?.['status'].readyReplicas, 1);
+    assert.equal((await get('source', 'batch/v1beta1/cronjobs', 'report'))?.['spec'].suspend, false);
+  });
+
+  test('once it answers again, a second roll-back pays what is owed, and all is as at the start', async () => {
+    await shop.target.plane.startApiServer();
+    await mustEnd(['rollback', ...FILE, '--yes']);
+    await untilSame(start, async () => shop.snapshot());
+    noneLost();
+    const { sent, source, target } = shop.clients.counts();
+    figures.push(`${sent} requests, none lost: ${source} to the source, ${target} to the target`);
+  });
+
+  /** Notes when the source's Service was written, when the source served, and when the target no longer did. */
+  const watchMove = (): (() => { written: number; serves: number; alone: number }) => {
+    const began = performance.now();
+    const since = () => Math.round(performance.now() - began);
+    const at = { written: Number.POSITIVE_INFINITY, serves: Number.POSITIVE_INFINITY, alone: Number.POSITIVE_INFINITY };
+    const earlier = (key: keyof typeof at) => void (at[key] = Math.min(at[key], since()));
+    const timer = setInterval(() => {
+      const { source, target } = weights();
+      if (source.some((it) => it > 0)) earlier('serves');
+      if (target.every((it) => it === 0)) earlier('alone');
+    }, 5);
+    const stopWatch = shop.source.api.watch('v1/services', ({ object }) => {
+      if (object.metadata.name === 'web' && object.metadata.annotations?.[WEIGHT] !== '0') earlier('written');
+    });
+    return () => {
+      clearInterval(timer);
+      void stopWatch.then((stop) => stop());
+      return at;
+    };
+  };
 });
+
+const KILLS = 6;
+const SEED = 20_261_121;
+
+const journalLines = ({ dir }: Place): number => {
+  const file = `${dir}/.migrate/shop/journal.jsonl`;
+  return existsSync(file) ? readFileSync(file, 'utf8').split('\n').length - 1 : 0;
+};
+
+/** A small generator of our own, so that the points are drawn by the seed alone. */
+function drawing(seed: number): () => number {
+  let state = seed >>> 0;
+  return () => {
+    state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0;
+    return state / 2 ** 32;
+  };
+}
+
+/** @returns false when it ended before */
+async function killAt(child: ChildProcess, isThere: () => boolean, afterMs: number): Promise<boolean> {
+  const isOver = () => child.exitCode !== null || child.signalCode !== null;
+  while (!isThere() && !isOver()) await sleep(3);
+  await sleep(afterMs);
+  return !isOver() && child.kill('SIGKILL');
+}
+
+/** Some things come a moment after a command has ended: a Deployment's status, a backup's copy. */
+async function untilSame(wanted: Json, ask: () => Promise<Json>): Promise<void> {
+  let left: string[] = [];
+  for (let tries = 0; tries < 20; tries++) {
+    left = differences(wanted, await ask());
+    if (left.length === 0) return;
+    await sleep(250);
+  }
+  assert.deepEqual(left, []);
+}
+
+/** A world after a run, as it is after each. */
+function stateOf(world: Json): Json {
+  const { target, ...others } = undrawn(world) as Json;
+  const { 'networking.k8s.io/ipaddresses': _drawn, ...rest } = target;
+  return { ...others, target: rest };
+}
 
 const seconds = (ms: number) => `${(ms / 1000).toFixed(1)} s`;
 
@@ -146,9 +278,9 @@ const findings = ({ results }: Report) =>
     results.filter(({ check }) => !NOT_YET_ON_THE_TWIN.includes(check)).map(({ check, outcome, findings: found, why = '' }) => [check, { outcome, why, found: found.map(({ about, waivedBy }) => ({ about, waived: waivedBy !== undefined })) }]),
   );
 
-async function onTheTwin(): Promise<Report> {
-  const { playbook, seed } = quickShop();
-  const stage = await openStage(playbook, seed);
+async function onTheTwin(text: string): Promise<Report> {
+  const playbook = parsePlaybook(text, 'shop.yaml');
+  const stage = await openStage(playbook, shipped('shop').seed);
   try {
     return (await look(playbook, stage.world)).report;
   } finally {

@@ -1,4 +1,3 @@
-import { setFlagsFromString } from 'node:v8';
 import type { Check } from './check.js';
 import { foldFor, SIZES, type Fold } from './fold.js';
 import type { Inventory } from './inventory.js';
@@ -19,10 +18,7 @@ export const foldOf = (playbook: Playbook, checks: readonly Check[], sizes = SIZ
 
 /** A look for plan and checks, in bounded memory. What it gives is not what `migrate inventory` captures: that is whole. */
 export async function survey(playbook: Playbook, world: World, checks: readonly Check[], sizes = SIZES): Promise<Survey> {
-  return tight(() => look(playbook, world, checks, foldOf(playbook, checks, sizes)));
-}
-
-async function look(playbook: Playbook, world: World, checks: readonly Check[], fold: Fold): Promise<Survey> {
+  const fold = foldOf(playbook, checks, sizes);
   let heard: Heard | undefined;
   const inventory = await takeInventory(playbook, world, checks, {
     fold,
@@ -34,19 +30,4 @@ async function look(playbook: Playbook, world: World, checks: readonly Check[], 
   });
   if (!heard) throw new Error('a look that folds has a judge');
   return { inventory, heard };
-}
-
-/**
- * V8 lets its heap double before it looks for what can go. Here nearly all can go, all the time; so it looks sooner, which costs little
- * and saves a third of the memory.
- *
- * @source v8/v8:src/heap/heap-controller.cc (--heap-growing-percent; 0 is its own choice)
- */
-async function tight<T>(act: () => Promise<T>): Promise<T> {
-  setFlagsFromString('--heap-growing-percent=30');
-  try {
-    return await act();
-  } finally {
-    setFlagsFromString('--heap-growing-percent=0');
-  }
 }

@@ -8,6 +8,7 @@ import { openStage } from '../src/cli/stage.js';
 import { startTwin } from '../src/twin/twin.js';
 import { engineOn, mustBeDone, planOn, quickShop, ROOT, shipped } from './shop.js';
 import { memoryStore } from '../src/journal.js';
+import { scale } from './bench-scale.js';
 
 /**
  * Figures, never verdicts: times as ratios against something in the same run, for machines are noisy; calls as counts.
@@ -101,9 +102,11 @@ async function callsPerStep(): Promise<void> {
 }
 
 if (process.argv[2] === 'twin') await serveTwin(process.argv[3] ?? os.tmpdir());
+else if (process.argv[2] === 'scale') await scale();
 else {
   starts();
   await planOfShop();
   await callsPerStep();
+  await scale();
 }
 

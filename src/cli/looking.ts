@@ -15,6 +15,7 @@ import { probeSides, ProbeStopped, type ProbeOptions } from '../probe.js';
 import type { StepKinds } from '../step.js';
 import { stepKinds } from '../steps/index.js';
 import { survey } from '../survey.js';
+import { tight } from '../tight.js';
 import { counting, open, PATIENCE_LOOKING, type Act, type CommonOptions } from './act.js';
 import { capturedCloud, capturedCluster, type Captured } from './captured.js';
 import { compareReports, fails, type FailOn } from './choosing.js';
@@ -32,7 +33,9 @@ export interface Looked {
 }
 
 /** One look at everything, a plan if there can be one, and all checks asked. */
-export async function look(playbook: Playbook, world: World, { manifests, asked = checks, captured = {}, probe }: LookOptions = {}): Promise<Looked> {
+export const look = (playbook: Playbook, world: World, options: LookOptions = {}): Promise<Looked> => tight(() => lookAround(playbook, world, options));
+
+async function lookAround(playbook: Playbook, world: World, { manifests, asked = checks, captured = {}, probe }: LookOptions): Promise<Looked> {
   const probes = probe && (await probeSides(world, probe));
   const { inventory, heard } = await survey(playbook, world, asked);
   const seen = await withAnswers(playbook, { ...inventory, ...captured }, world, { asked, captured });

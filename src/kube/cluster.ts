@@ -2,6 +2,7 @@ import { isMigrateError, MigrateError } from '../errors.js';
 import { splitKind } from '../objects.js';
 import type { Cluster, Kind, KubeObject, ObjectRef, RightAnswer, ServedKind } from '../ports.js';
 import { statusOf, type Connection } from './connection.js';
+import { discover, type Discovery } from './discovery.js';
 import { cutItems } from './page.js';
 
 /** Objects of a page: of the first, of which nobody knows yet what they weigh, and of any. */
@@ -13,12 +14,6 @@ const fitting = (objectBytes: number) => Math.max(20, Math.min(PAGE, Math.floor(
 const MERGE = 'application/merge-patch+json';
 const METADATA = 'application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1,application/json';
 const APPLY = 'application/apply-patch+yaml';
-
-export interface Discovery {
-  kinds: ServedKind[];
-  /** group versions whose list could not be read, e.g. behind a dead APIService: unknown, not absent */
-  failed: { groupVersion: string; why: string }[];
-}
 
 /** The Cluster port over one API server: every kind by discovery, no typed classes, so that a kind is as good as its API. */
 export function clusterOver(connection: Connection): Cluster {
@@ -194,38 +189,3 @@ export function clusterOver(connection: Connection): Cluster {
 
 const kindIn = ({ apiVersion, kind }: KubeObject): Kind => (apiVersion.includes('/') ? `${kind}.${apiVersion.slice(0, apiVersion.indexOf('/'))}` : kind);
 const versionIn = ({ apiVersion }: KubeObject) => apiVersion.slice(apiVersion.indexOf('/') + 1);
-
-interface GroupList {
-  groups: { name: string; versions: { groupVersion: string; version: string }[]; preferredVersion: { version: string } }[];
-}
-
-interface ResourceList {
-  resources: { name: string; kind: string; namespaced: boolean; verbs: string[]; group?: string; version?: string }[];
-}
-
-/** Every group version's list, side by side. A failing one is named, not dropped. */
-async function discover(connection: Connection): Promise<Discovery> {
-  const { groups } = (await connection.request({ method: 'GET', path: '/apis' })) as GroupList;
-  const wanted = [
-    { group: '', version: 'v1', path: '/api/v1', preferred: true },
-    ...groups.flatMap((group) =>
-      group.versions.map((it) => ({ group: group.name, version: it.version, path: `/apis/${it.groupVersion}`, preferred: group.preferredVersion.version === it.version })),
-    ),
-  ];
-  const failed: Discovery['failed'] = [];
-  const lists = await Promise.all(
-    wanted.map(async ({ group, version, path, preferred }): Promise<ServedKind[]> => {
-      try {
-        const { resources } = (await connection.request({ method: 'GET', path })) as ResourceList;
-        return resources
-          .filter((it) => !it.name.includes('/'))
-          .map(({ name, kind, namespaced, verbs }) => ({ group, version, kind, resource: name, namespaced, verbs, preferred }));
-      } catch (error) {
-        if (!(error instanceof MigrateError) || group === '') throw error;
-        failed.push({ groupVersion: `${group}/${version}`, why: error.what });
-        return [];
-      }
-    }),
-  );
-  return { kinds: lists.flat(), failed };
-}

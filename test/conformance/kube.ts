@@ -355,6 +355,28 @@ export function kubeConformance(name: string, connect: () => Promise<Connection>
         assert.equal((await client.call('POST', `${maps}?dryRun=Some`, configMapNamed('tried'))).status, 422);
       });
 
+      it('warns of old node labels and of an Ingress class as an annotation', async () => {
+        const os = 'beta.kubernetes.io/os';
+        const zone = 'failure-domain.beta.kubernetes.io/zone';
+        const terms = { nodeSelectorTerms: [{ matchExpressions: [{ key: zone, operator: 'In', values: ['a'] }] }] };
+        const manifest = deploymentNamed('warned');
+        const choice = { nodeSelector: { [os]: 'linux' }, affinity: { nodeAffinity: { requiredDuringSchedulingIgnoredDuringExecution: terms } } };
+        Object.assign(manifest.spec.template.spec, choice);
+        const warned = ({ headers }: Reply): string[] => [...String(headers['warning'] ?? '').matchAll(/299 - "((?:[^"\\]|\\.)*)"/g)].map((it) => String(it[1]));
+        const old = [
+          `spec.template.spec.nodeSelector[${os}]: deprecated since v1.14; use \\"kubernetes.io/os\\" instead`,
+          `spec.template.spec.affinity.nodeAffinity.requiredDuringSchedulingIgnoredDuringExecution.nodeSelectorTerms[0].matchExpressions[0].key: ${zone} is deprecated since v1.17; use \\"topology.kubernetes.io/zone\\" instead`,
+        ];
+        assert.deepEqual(warned(await client.post(`${apps}/deployments?dryRun=All`, manifest)), minor >= 21 ? old : []);
+        await client.must(client.post(`${apps}/deployments`, manifest));
+        assert.deepEqual(warned(await client.patch(`${apps}/deployments/warned`, { metadata: { labels: { a: 'b' } } })), []);
+        assert.deepEqual(warned(await client.patch(`${apps}/deployments/warned`, { spec: { replicas: 0 } })), minor >= 21 ? old : []);
+        const rules = [{ http: { paths: [{ path: '/', pathType: 'Prefix', backend: { service: { name: 'a', port: { number: 80 } } } }] } }];
+        const ingress = { apiVersion: 'networking.k8s.io/v1', kind: 'Ingress', metadata: { name: 'warned', annotations: { 'kubernetes.io/ingress.class': 'nginx' } }, spec: { rules } };
+        const said = `annotation \\"kubernetes.io/ingress.class\\" is deprecated, please use 'spec.ingressClassName' instead`;
+        assert.deepEqual(warned(await client.post(`/apis/networking.k8s.io/v1/namespaces/${space}/ingresses?dryRun=All`, ingress)), minor >= 22 ? [said] : []);
+      });
+
       it('takes objects in protobuf', async () => {
         const field = (number: number, ...content: (string | Buffer)[]): Buffer => {
           const bytes = Buffer.concat(content.map((it) => Buffer.from(it)));
@@ -914,7 +936,7 @@ export function kubeConformance(name: string, connect: () => Promise<Connection>
     // What servers fill in, count and hold fixed
 
     describe('built-in kinds', { concurrency: true }, () => {
-      it('counts changes of a deployment, not those of its status or labels', async () => {
+      it('counts changes of a deployment and of its annotations, not those of its status or labels', async () => {
         const here = `${apps}/deployments/counted`;
         const made = await client.must(client.post(`${apps}/deployments`, { ...deploymentNamed('counted'), status: { replicas: 7 } }));
         assert.equal(made.metadata.generation, 1);
@@ -927,6 +949,7 @@ export function kubeConformance(name: string, connect: () => Promise<Connection>
         assert.equal(status.status.replicas, 3);
         const plain = await client.must(client.patch(here, { status: { replicas: 5 } }));
         assert.equal(plain.status.replicas, 3);
+        assert.equal((await client.must(client.patch(here, { metadata: { annotations: { a: 'b' } } }))).metadata.generation, 3);
       });
 
       it('fills in what a deployment leaves out', async () => {

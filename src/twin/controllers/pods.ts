@@ -2,13 +2,15 @@ import type { Json, Timer, TwinObject } from '../types.js';
 import { keyOf, splitKey } from './follow.js';
 import { addressPool } from './addresses.js';
 import { conditionOf, controllerOf, isActive, isGoing, isTrue, type View, withCondition, writeStatus } from './objects.js';
-import { workQueue } from './queue.js';
+import { backgroundOf, workQueue } from './queue.js';
 import { isoSeconds } from './record.js';
 import { placementOf, type Surroundings } from './schedule.js';
 import type { Attachments } from './volumes.js';
 
 const DELAY_MS = 20;
 const MOUNT_RETRY_MS = 2_000;
+/** @source kubernetes/kubernetes:pkg/kubelet/apis/config/v1beta1/defaults.go (nodeStatusReportFrequency) */
+const REPORT_MS = 5 * 60_000;
 
 export const instanceOf = (node: TwinObject): string | undefined => /\.(i-[^.]+)$/.exec(node['spec']?.providerID ?? '')?.[1];
 
@@ -94,8 +96,23 @@ export function runKubelets(view: View, attachments: Attachments): { stop(): voi
   });
   view.on('nodes', (event, before) => {
     const { object } = event;
+    if (event.type === 'ADDED') reports.add(keyOf(object));
     if (event.type === 'MODIFIED' && before && isTrue(before, 'Ready') === isTrue(object, 'Ready')) return;
     for (const pod of view.of('pods').all()) if (pod['spec']?.nodeName === object.metadata.name) queue.add(keyOf(pod));
+  });
+
+  /** A node that has conditions says that it lives, and when. Its leases, every 10 s, are not played. */
+  const reportNode = async (node: TwinObject): Promise<void> => {
+    const conditions: Json[] = node['status']?.conditions ?? [];
+    const at = isoSeconds(clock.now());
+    await writeStatus(view, 'nodes', node, { conditions: conditions.map((it) => ({ ...it, lastHeartbeatTime: at })) });
+  };
+
+  const reports = workQueue(backgroundOf(clock), { delayMs: 0 }, async (key) => {
+    const node = view.of('nodes').get(undefined, splitKey(key).name);
+    if (!node || (node['status']?.conditions ?? []).length === 0) return;
+    await reportNode(node);
+    return REPORT_MS;
   });
 
   const later = (key: string, ms: number, run: () => Promise<void>): void => {
@@ -232,6 +249,7 @@ export function runKubelets(view: View, attachments: Attachments): { stop(): voi
   return {
     stop() {
       queue.stop();
+      reports.stop();
       for (const timer of timers.values()) timer.cancel();
     },
   };

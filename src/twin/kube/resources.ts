@@ -17,6 +17,7 @@ import type { View } from './view.js';
 import { viewOf } from './view.js';
 import { streamWatch } from './watch.js';
 import type { Answer, WireRequest } from './wire.js';
+import { warningsFor } from './warnings.js';
 import { answer, isTrue, itemTextOf, mediaType, readBody, readObject, textOf } from './wire.js';
 
 /** All that a request for objects is answered from. */
@@ -85,6 +86,13 @@ const showAs = (store: Store, served: Served, request: WireRequest): View | unde
 function show(store: Store, served: Served, request: WireRequest, object: TwinObject, status = 200): Answer {
   const view = showAs(store, served, request);
   return { status, text: view ? JSON.stringify(view.one(object)) : textOf(object) };
+}
+
+/** What was made (then there is nothing before) or changed, with what the server has to say about it. */
+function written(store: Store, served: Served, request: WireRequest, object: TwinObject, before: TwinObject | undefined): Answer {
+  const changed = before === undefined || before.metadata.generation !== object.metadata.generation;
+  const warnings = changed ? warningsFor(object, store.minor, before === undefined) : [];
+  return { ...show(store, served, request, object, before === undefined ? 201 : 200), warnings };
 }
 
 function readRevision(query: URLSearchParams): number | undefined {
@@ -228,7 +236,7 @@ function create({ store }: Desk, target: Target, request: WireRequest): Answer {
   const object = readObject(request);
   checkBody(target, object);
   if (namespace !== undefined) object.metadata.namespace = namespace;
-  return show(store, served, request, store.create(served, object, writeOptions(target, request)), 201);
+  return written(store, served, request, store.create(served, object, writeOptions(target, request)), undefined);
 }
 
 /** Kinds of which a PUT to a free name makes one. */
@@ -255,13 +263,14 @@ function update({ store }: Desk, target: Target, request: WireRequest): Answer {
   const options = writeOptions(target, request);
   const isService = served.stored.key === '/services';
   if (subresource === undefined && CREATED_BY_UPDATE.has(served.stored.key) && !store.find(served, namespace, name)) {
-    return show(store, served, request, store.create(served, object, options), 201);
+    return written(store, served, request, store.create(served, object, options), undefined);
   }
   if (served.stored.custom && !object.metadata.resourceVersion) throw missingRevision(served, name);
   if (isService && store.minor < BLIND_SERVICE_UPDATE_MINOR && !object.metadata.resourceVersion) {
     throw invalid(served, name, [invalidValue('metadata.resourceVersion', '', 'must be specified for an update')]);
   }
-  return show(store, served, request, store.replace(served, namespace, name, () => object, options));
+  const before = store.find(served, namespace, name);
+  return written(store, served, request, store.replace(served, namespace, name, () => object, options), before);
 }
 
 /** The first release whose Services are overwritten without a version. */
@@ -296,18 +305,19 @@ function patch({ store }: Desk, target: Target, request: WireRequest): Answer {
   const { served, namespace, name } = target;
   if (name === undefined) throw methodNotAllowed();
   const options = writeOptions(target, request);
+  const before = store.find(served, namespace, name);
   if (mediaType(request.headers) === APPLY_PATCH) {
     const manager = request.query.get('fieldManager');
     if (!manager) throw invalid(optionsOf('patch'), '', [required('fieldManager', 'is required for apply patch')]);
     const manifest = readApply(target, request);
     const force = isTrue(request.query, 'force');
     const { object, created } = applyManifest(store, target, manifest, { ...options, manager, force });
-    return show(store, served, request, object, created ? 201 : 200);
+    return written(store, served, request, object, created ? undefined : before);
   }
   if (isTrue(request.query, 'force')) throw invalid(optionsOf('patch'), '', [forbiddenValue('force', 'may not be specified for non-apply patch')]);
   const change = patcher(served, request);
   const object = store.replace(served, namespace, name, (current) => checkedPatch(target, current, change(current)), options);
-  return show(store, served, request, object);
+  return written(store, served, request, object, before);
 }
 
 /** Names what a patch may not change; its result must still be the same object. */

@@ -15,6 +15,7 @@ import type { Desk } from './resources.js';
 import { handle } from './resources.js';
 import { partsOf, targetOf, verbOf } from './route.js';
 import { Store } from './store.js';
+import { warningHeader } from './warnings.js';
 import type { Answer, WireRequest } from './wire.js';
 import { answer, answerError, isTrue } from './wire.js';
 
@@ -226,6 +227,8 @@ const retryHeader = ({ retryAfterMs }: Fault & { kind: 'refuse' }): Record<strin
 function write(response: ServerResponse, reply: Answer, headers: Record<string, string> = {}): void {
   if ('stream' in reply) return reply.stream(response);
   const body = 'bytes' in reply ? reply.bytes : Buffer.from(reply.text);
+  const warnings = ('warnings' in reply && reply.warnings) || [];
+  if (warnings.length > 0) response.setHeader('warning', warnings.map(warningHeader));
   response.writeHead(reply.status, { 'content-type': reply.type ?? 'application/json', 'content-length': body.length, ...headers });
   response.end(body);
 }

@@ -399,6 +399,8 @@ export class Store {
 
   #isChanged(kind: StoredKind, object: TwinObject, before: TwinObject): boolean {
     if (kind.generation === 'none' || before.metadata.generation === undefined) return false;
+    // Annotations of a Deployment are copied to its ReplicaSets. @source kubernetes/kubernetes:pkg/registry/apps/deployment/strategy.go
+    if (kind.key === 'apps/deployments' && !sameJson(object.metadata.annotations ?? {}, before.metadata.annotations ?? {})) return true;
     if (kind.generation === 'spec') return !sameJson(object['spec'] ?? object['template'], before['spec'] ?? before['template']);
     const { metadata: _new, status: newStatus, ...now } = object;
     const { metadata: _old, status: oldStatus, ...then } = before;

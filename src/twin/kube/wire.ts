@@ -19,7 +19,7 @@ export interface WireRequest {
 
 /** One reply: a body of JSON text, or something that writes for as long as it likes. */
 export type Answer =
-  | { status: number; text: string; type?: string }
+  | { status: number; text: string; type?: string; warnings?: string[] }
   | { status: number; bytes: Buffer; type: string }
   | { stream: (response: ServerResponse) => void };
 

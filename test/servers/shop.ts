@@ -43,8 +43,6 @@ export interface RealShop extends Record<Side, RealSide> {
 /** The cloud's and Velero's seconds in one of ours: a copy that takes minutes is done in seconds, a sync of a minute in two. */
 const SPEED = 30;
 const VERSIONS: Record<Side, KubernetesVersion> = { source: '1.20.15', target: '1.36.3' };
-/** Overlay addresses for the one, for the other those of the VPC that no node has. */
-const POD_CIDRS: Record<Side, string> = { source: '172.20.0.0/16', target: '192.168.128.0/18' };
 const VPC = 'vpc-shop';
 
 /**
@@ -78,7 +76,7 @@ export async function startRealShop({ perSecond = 100 }: { perSecond?: number } 
 
     const store = memoryStore();
     const open = async (side: Side): Promise<RealSide> => {
-      const plane = await startControlPlane({ version: VERSIONS[side], podCidr: POD_CIDRS[side] });
+      const plane = await startControlPlane({ version: VERSIONS[side], podCidr: podCidrOf(seed[side]) });
       stops.push(() => plane.stop());
       const api = await remoteApi({ url: plane.server, token: plane.token, ca: readFileSync(plane.caFile) });
       stops.push(() => api.close());
@@ -124,6 +122,14 @@ export async function startRealShop({ perSecond = 100 }: { perSecond?: number } 
     await stop();
     throw error;
   }
+}
+
+/** Addresses of pods as the world's kube-proxy knows them: of an overlay, or those of the VPC that no node has. */
+function podCidrOf(seed: ClusterSeed): string {
+  const proxy = seedObjects(seed).find((it) => it.kind === 'ConfigMap' && it.metadata.name === 'kube-proxy');
+  const [, cidr] = /clusterCIDR: (\S+)/.exec(proxy?.['data']['config.conf'] ?? '') ?? [];
+  if (cidr === undefined) throw new Error('kube-proxy of the world names no clusterCIDR');
+  return cidr;
 }
 
 const addressOf = (node: TwinObject): string => (node['status'].addresses as Json[]).find((it) => it.type === 'InternalIP').address;

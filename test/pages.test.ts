@@ -54,6 +54,8 @@ async function listing(t: TestContext, answer: (query: URLSearchParams, index: n
   const server: Server = createServer((request, response) => {
     const url = new URL(request.url ?? '/', 'http://x');
     const reply = (status: number, body: unknown) => response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(body));
+    if (url.pathname === '/api') return reply(200, { versions: ['v1'] });
+    if (url.pathname === '/api') return reply(200, { kind: 'APIVersions', versions: ['v1'] });
     if (url.pathname === '/apis') return reply(200, { groups: [] });
     if (url.pathname === '/api/v1') return reply(200, { resources: [{ name: 'configmaps', kind: 'ConfigMap', namespaced: true, verbs: ['get', 'list'] }] });
     asked.push(url.searchParams);

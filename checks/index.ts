@@ -23,6 +23,7 @@ import { roleBindings } from './identity/role-bindings.js';
 import { secretSources } from './identity/secret-sources.js';
 import { tokenSecrets } from './identity/token-secrets.js';
 import { imageHosts } from './images/image-hosts.js';
+import { imageManifests } from './images/image-manifests.js';
 import { imageTags } from './images/image-tags.js';
 import { pullSecrets } from './images/pull-secrets.js';
 import { nodeLabels } from './labels/node-labels.js';
@@ -51,6 +52,7 @@ import { nameServer } from './network/name-server.js';
 import { networkPolicies } from './network/network-policies.js';
 import { overlappingNetworks } from './network/overlapping-networks.js';
 import { packetSizes } from './network/packet-sizes.js';
+import { securityGroups } from './network/security-groups.js';
 import { vswitches } from './network/vswitches.js';
 import { cgroups } from './runtime/cgroups.js';
 import { dockerSocket } from './runtime/docker-socket.js';
@@ -148,6 +150,7 @@ export const checks: readonly Check[] = [
   nameServer,
   networkPolicies,
   overlappingNetworks,
+  securityGroups,
   vswitches,
   certificates,
   ingressClasses,
@@ -167,6 +170,7 @@ export const checks: readonly Check[] = [
   secretSources,
   tokenSecrets,
   imageHosts,
+  imageManifests,
   imageTags,
   pullSecrets,
   unhealthyBefore,

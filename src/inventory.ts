@@ -1,4 +1,4 @@
-import type { Disk, Kind, KubeObject, LoadBalancer, Right, RightAnswer, ServedKind, Side } from './ports.js';
+import type { Disk, Kind, KubeObject, LoadBalancer, Right, RightAnswer, ServedKind, Side, SecurityGroup } from './ports.js';
 
 /** One side as it was seen: plain JSON. Secret values are never in it. */
 export interface ClusterInventory {
@@ -130,6 +130,8 @@ export interface CloudInventory {
   region: string;
   loadBalancers: LoadBalancer[];
   disks: Disk[];
+  /** of the target's pods, where traffic moves; inventories of earlier versions have none */
+  securityGroups?: SecurityGroup[];
   /** ids that were asked for and could not be read; `absent` when the cloud answered that there is none */
   unseen: { what: string; why: string; absent?: boolean }[];
 }

@@ -6,8 +6,9 @@ import type { Fold, Judge, SideKind } from './fold.js';
 import type { CloudInventory, ClusterInventory, Inventory } from './inventory.js';
 import { lbAnnotation, pathOf, splitPath } from './objects.js';
 import type { Playbook } from './playbook.js';
-import { SIDES, type Cluster, type Disk, type Kind, type KubeObject, type LoadBalancer, type Right, type ServedKind, type Side, type World } from './ports.js';
+import { SIDES, type Cluster, type Disk, type Kind, type KubeObject, type LoadBalancer, type Right, type SecurityGroup, type ServedKind, type Side, type World } from './ports.js';
 import { kept } from './redact.js';
+import { podSecurityGroups } from './terway.js';
 import { inTurns } from './turns.js';
 
 /**
@@ -24,7 +25,7 @@ export async function takeInventory(playbook: Playbook, world: World, checks: re
   await Promise.all(readings.map((it) => readWhole(it, (kind) => !late.has(keyOf({ side: it.side, kind })))));
   if (folded) await Promise.all(readings.map((it) => readStaying(it, (kind) => late.has(keyOf({ side: it.side, kind })))));
   const [source, target] = readings.map((it) => it.seen) as [ClusterInventory, ClusterInventory];
-  const cloud = playbook.cloud ? await lookAtCloud(playbook, world, source) : null;
+  const cloud = playbook.cloud ? await lookAtCloud(playbook, world, source, target) : null;
   const inventory: Inventory = { schemaVersion: 1, takenAt: new Date(world.clock.now()).toISOString(), source, target, cloud };
   if (folded) {
     const judge = folded.judge(inventory);
@@ -197,13 +198,14 @@ const find = (kind: Kind, served: readonly ServedKind[]) => served.find((it) => 
 
 const byPath = (a: KubeObject, b: KubeObject) => (pathOf(a.metadata) < pathOf(b.metadata) ? -1 : 1);
 
-async function lookAtCloud(playbook: Playbook, world: World, source: ClusterInventory): Promise<CloudInventory> {
+async function lookAtCloud(playbook: Playbook, world: World, source: ClusterInventory, target: ClusterInventory): Promise<CloudInventory> {
   const region = playbook.cloud?.region ?? '';
   const unseen: CloudInventory['unseen'] = [];
-  const look = async <T>(what: string, read: () => Promise<T | undefined>): Promise<T[]> => {
+  const away = playbook.cloud?.targetRegion ?? region;
+  const look = async <T>(what: string, read: () => Promise<T | undefined>, where = region): Promise<T[]> => {
     try {
       const found = await read();
-      if (found === undefined) unseen.push({ what, why: `there is none in ${region}`, absent: true });
+      if (found === undefined) unseen.push({ what, why: `there is none in ${where}`, absent: true });
       return found === undefined ? [] : [found];
     } catch (error) {
       if (!(error instanceof MigrateError)) throw error;
@@ -211,12 +213,16 @@ async function lookAtCloud(playbook: Playbook, world: World, source: ClusterInve
       return [];
     }
   };
-  const [loadBalancers, disks] = await Promise.all([
+  const [loadBalancers, disks, groups] = await Promise.all([
     Promise.all(loadBalancerIds(playbook, source).map((id) => look<LoadBalancer>(id, () => world.cloud.loadBalancer(id)))),
     Promise.all(diskIds(playbook, source).map((id) => look<Disk>(id, () => world.cloud.disk(region, id)))),
+    Promise.all(securityGroupIds(playbook, target).map((id) => look<SecurityGroup>(id, () => world.cloud.securityGroup(away, id), away))),
   ]);
-  return { provider: 'alibaba', region, loadBalancers: loadBalancers.flat(), disks: disks.flat(), unseen };
+  return { provider: 'alibaba', region, loadBalancers: loadBalancers.flat(), disks: disks.flat(), securityGroups: groups.flat(), unseen };
 }
+
+/** Those that traffic on its way to the target's pods must pass. */
+const securityGroupIds = (playbook: Playbook, target: ClusterInventory): string[] => (playbook.traffic ? (podSecurityGroups(target) ?? []) : []);
 
 function loadBalancerIds(playbook: Playbook, source: ClusterInventory): string[] {
   const ids = (playbook.traffic?.services ?? []).flatMap((it) => {

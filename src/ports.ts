@@ -179,6 +179,28 @@ export interface Disk {
   tags: Record<string, string>;
 }
 
+export interface SecurityRule {
+  direction: 'ingress' | 'egress';
+  /** lower case: `all`, `tcp`, `udp`, `icmp`, … */
+  protocol: string;
+  /** `80/80`; `-1/-1` is every port; empty where a list stands in their place */
+  ports: string;
+  /** IPv4, of the other end */
+  cidr?: string;
+  /** another security group as the other end */
+  group?: string;
+  /** a list of networks or ports, kept elsewhere in the cloud, that stands in place of the rule's own */
+  list?: string;
+  policy: 'Accept' | 'Drop';
+  /** 1 is looked at first */
+  priority: number;
+}
+
+export interface SecurityGroup {
+  id: string;
+  rules: SecurityRule[];
+}
+
 export interface Snapshot {
   id: string;
   region: string;
@@ -205,6 +227,8 @@ export interface Cloud {
   removeBackends(group: string, members: Backend[]): Promise<void>;
   disk(region: string, id: string): Promise<Disk | undefined>;
   disks(region: string, tag: { key: string; value: string }): Promise<Disk[]>;
+  /** With its rules; undefined when there is no such group. */
+  securityGroup(region: string, id: string): Promise<SecurityGroup | undefined>;
   snapshot(region: string, id: string): Promise<Snapshot | undefined>;
   snapshots(region: string, tag: { key: string; value: string }): Promise<Snapshot[]>;
   createSnapshot(args: { region: string; disk: string; name: string; token: string; tags: Record<string, string> }): Promise<string>;

@@ -42,7 +42,7 @@ export interface TerseWorld {
   source?: TerseSide;
   target?: TerseSide;
   /** laid over a cloud without anything; null for none */
-  cloud?: { region?: string; loadBalancers?: Partial<LoadBalancer>[]; disks?: object[]; unseen?: object[] } | null;
+  cloud?: { region?: string; loadBalancers?: Partial<LoadBalancer>[]; disks?: object[]; securityGroups?: object[]; unseen?: object[] } | null;
 }
 
 const USUAL = {
@@ -144,6 +144,7 @@ function cloudOf(terse: TerseWorld['cloud']): Inventory['cloud'] {
       ...it,
     })),
     disks: (terse?.disks ?? []) as NonNullable<Inventory['cloud']>['disks'],
+    securityGroups: (terse?.securityGroups ?? []) as NonNullable<NonNullable<Inventory['cloud']>['securityGroups']>,
     unseen: (terse?.unseen ?? []) as NonNullable<Inventory['cloud']>['unseen'],
   };
 }
@@ -165,7 +166,7 @@ export interface Seed {
   start: string;
   source: SeedSide;
   target: SeedSide;
-  cloud: { region: string; loadBalancers: Record<string, unknown>[]; disks: Record<string, unknown>[] };
+  cloud: { region: string; loadBalancers: Record<string, unknown>[]; disks: Record<string, unknown>[]; securityGroups?: { id: string; rules: Record<string, unknown>[] }[] };
 }
 
 /** The world file beside a playbook as an inventory of it, once all controllers have settled. */
@@ -180,6 +181,7 @@ export function inventoryOf(seed: Seed): Inventory {
       region: seed.cloud.region,
       loadBalancers: seed.cloud.loadBalancers.map((it) => ({ region: seed.cloud.region, status: 'active', tags: {}, ...it, groups: joined(it['groups'], seed.source) })) as unknown as LoadBalancer[],
       disks: seed.cloud.disks.map((it) => ({ region: seed.cloud.region, status: 'In_use', encrypted: false, tags: {}, ...it })) as unknown as NonNullable<Inventory['cloud']>['disks'],
+      securityGroups: (seed.cloud.securityGroups ?? []).map(({ id, rules }) => ({ id, rules: rules.map((it) => ({ direction: 'ingress', ports: '-1/-1', policy: 'Accept', priority: 1, ...it })) })) as unknown as NonNullable<NonNullable<Inventory['cloud']>['securityGroups']>,
       unseen: [],
     },
   };

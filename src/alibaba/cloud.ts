@@ -1,5 +1,5 @@
 import { isMigrateError } from '../errors.js';
-import type { Backend, Call, Clock, Cloud, Disk, Listener, LoadBalancer, ServerGroup, Snapshot, Tap } from '../ports.js';
+import type { Backend, Call, Clock, Cloud, Disk, Listener, LoadBalancer, SecurityGroup, SecurityRule, ServerGroup, Snapshot, Tap } from '../ports.js';
 import { callCloud } from './errors.js';
 import { loadEcs, loadSlb, type EcsClient } from './sdk.js';
 import type { ListenersBody, SlbClient } from './slb.js';
@@ -16,6 +16,9 @@ export interface CloudOptions {
 
 /** The API's limit for one call. @source SLB API, SetVServerGroupAttribute: TooManyBackendServers */
 const MEMBERS_A_CALL = 20;
+
+/** The most that one call gives. @source ECS API, DescribeSecurityGroupAttribute */
+const RULES_A_CALL = 1000;
 
 /** The Cloud port over Alibaba Cloud's OpenAPI. SDKs are loaded when they are first used. */
 export function alibabaCloud(options: CloudOptions): Cloud {
@@ -74,6 +77,20 @@ export function alibabaCloud(options: CloudOptions): Cloud {
     });
   };
 
+  const permissions = async (inRegion: string, id: string): Promise<EcsPermission[]> => {
+    const found: EcsPermission[] = [];
+    let nextToken: string | undefined;
+    do {
+      const token = nextToken;
+      const { body } = await ecs(inRegion, 'DescribeSecurityGroupAttribute', id, false, (it) =>
+        it.describeSecurityGroupAttribute({ regionId: inRegion, securityGroupId: id, maxResults: RULES_A_CALL, ...(token !== undefined && { nextToken: token }) }),
+      );
+      found.push(...(body?.permissions?.permission ?? []));
+      nextToken = body?.nextToken === '' ? undefined : body?.nextToken;
+    } while (nextToken !== undefined);
+    return found;
+  };
+
   const inBatches = async (group: string, members: Backend[], verb: string, send: (client: SlbClient, backendServers: string) => Promise<unknown>) => {
     for (let start = 0; start < members.length; start += MEMBERS_A_CALL) {
       const backendServers = JSON.stringify(members.slice(start, start + MEMBERS_A_CALL).map(memberOnWire));
@@ -123,6 +140,15 @@ export function alibabaCloud(options: CloudOptions): Cloud {
     async disks(inRegion, tag) {
       const { body } = await ecs(inRegion, 'DescribeDisks', `${tag.key}=${tag.value}`, false, (it) => it.describeDisks({ regionId: inRegion, tag: [tag], maxResults: 100 }));
       return (body?.disks?.disk ?? []).map((it) => diskFrom(it, inRegion));
+    },
+
+    async securityGroup(inRegion, id) {
+      try {
+        return { id, rules: (await permissions(inRegion, id)).map(ruleFrom) } satisfies SecurityGroup;
+      } catch (error) {
+        if (isMigrateError(error, 'CLOUD_REFUSED') && /\(InvalidSecurityGroupId\.NotFound\)/.test(error.what)) return undefined;
+        throw error;
+      }
     },
 
     async snapshot(inRegion, id) {
@@ -231,6 +257,38 @@ const diskFrom = (it: EcsDisk, region: string): Disk => ({
   ...(it.instanceId !== undefined && it.instanceId !== '' && { instance: it.instanceId }),
   ...(it.sourceSnapshotId !== undefined && it.sourceSnapshotId !== '' && { sourceSnapshot: it.sourceSnapshotId }),
 });
+
+export interface EcsPermission {
+  direction?: string;
+  ipProtocol?: string;
+  portRange?: string;
+  portRangeListId?: string;
+  sourceCidrIp?: string;
+  sourceGroupId?: string;
+  sourcePrefixListId?: string;
+  destCidrIp?: string;
+  destGroupId?: string;
+  destPrefixListId?: string;
+  policy?: string;
+  priority?: string | number;
+}
+
+/** What does not apply comes as an empty text. */
+function ruleFrom(it: EcsPermission): SecurityRule {
+  const direction = it.direction?.toLowerCase() === 'egress' ? 'egress' : 'ingress';
+  const [cidr, group, networks] = direction === 'ingress' ? [it.sourceCidrIp, it.sourceGroupId, it.sourcePrefixListId] : [it.destCidrIp, it.destGroupId, it.destPrefixListId];
+  const list = networks || it.portRangeListId;
+  return {
+    direction,
+    protocol: (it.ipProtocol ?? '').toLowerCase(),
+    ports: it.portRange ?? '',
+    ...(cidr && { cidr }),
+    ...(group && { group }),
+    ...(list && { list }),
+    policy: it.policy?.toLowerCase() === 'accept' ? 'Accept' : 'Drop',
+    priority: Number(it.priority ?? 1),
+  };
+}
 
 export interface EcsSnapshot {
   snapshotId?: string;

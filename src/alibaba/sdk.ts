@@ -1,5 +1,5 @@
 import { MigrateError } from '../errors.js';
-import type { EcsDisk, EcsSnapshot } from './cloud.js';
+import type { EcsDisk, EcsPermission, EcsSnapshot } from './cloud.js';
 import { slbClient, type SlbClient } from './slb.js';
 
 /**
@@ -14,6 +14,7 @@ const TIMEOUT_MS = 30_000;
 export interface EcsClient {
   describeDisks(request: { regionId: string; diskIds?: string; tag?: Tag[]; maxResults?: number }): Promise<{ body?: { disks?: { disk?: EcsDisk[] } } }>;
   describeSnapshots(request: { regionId: string; snapshotIds?: string; tag?: Tag[]; maxResults?: number }): Promise<{ body?: { snapshots?: { snapshot?: EcsSnapshot[] } } }>;
+  describeSecurityGroupAttribute(request: { regionId: string; securityGroupId: string; maxResults: number; nextToken?: string }): Promise<{ body?: { permissions?: { permission?: EcsPermission[] }; nextToken?: string } }>;
   createSnapshot(request: { diskId: string; snapshotName: string; clientToken: string; tag: Tag[] }): Promise<{ body?: { snapshotId?: string } }>;
   copySnapshot(request: {
     regionId: string;
@@ -131,6 +132,7 @@ export async function loadEcs(place: Place): Promise<EcsClient> {
   return {
     describeDisks: (fields) => call('DescribeDisks', fields),
     describeSnapshots: (fields) => call('DescribeSnapshots', fields),
+    describeSecurityGroupAttribute: (fields) => call('DescribeSecurityGroupAttribute', fields),
     createSnapshot: (fields) => call('CreateSnapshot', fields),
     copySnapshot: (fields) => call('CopySnapshot', fields),
     createDisk: (fields) => call('CreateDisk', fields),

@@ -50,7 +50,7 @@ export function capturedCluster(side: Side, seen: ClusterInventory): Cluster {
 }
 
 /** The cloud as it was captured; what is not in the file can't be told. */
-export function capturedCloud(seen: CloudInventory | null): Pick<Cloud, 'loadBalancer' | 'disk'> {
+export function capturedCloud(seen: CloudInventory | null): Pick<Cloud, 'loadBalancer' | 'disk' | 'securityGroup'> {
   const missing = (what: string): undefined => {
     const unseen = seen?.unseen.find((it) => it.what === what);
     if (unseen && 'absent' in unseen &&  unseen.absent) return undefined;
@@ -59,6 +59,7 @@ export function capturedCloud(seen: CloudInventory | null): Pick<Cloud, 'loadBal
   return {
     loadBalancer: async (id) => seen?.loadBalancers.find((it) => it.id === id) ?? missing(id),
     disk: async (_region, id) => seen?.disks.find((it) => it.id === id) ?? missing(id),
+    securityGroup: async (_region, id) => seen?.securityGroups?.find((it) => it.id === id) ?? missing(id),
   };
 }
 

@@ -17,7 +17,7 @@ export function seedOf(playbook: Playbook, { source, target, cloud, takenAt }: I
     start: takenAt,
     source: clusterSeed('source', source, playbook, backends),
     target: clusterSeed('target', target, playbook, backends),
-    cloud: { region: cloud?.region ?? playbook.cloud?.region ?? 'cn-hangzhou', loadBalancers, disks: cloud?.disks ?? [] },
+    cloud: { region: cloud?.region ?? playbook.cloud?.region ?? 'cn-hangzhou', loadBalancers, disks: cloud?.disks ?? [], securityGroups: cloud?.securityGroups ?? [] },
     clients: loadBalancers.flatMap(({ id, listeners }) =>
       listeners.filter((it) => it.group !== undefined && it.status === 'running').map(({ port }) => ({ loadBalancer: id, port, perSecond: CLIENTS_PER_SECOND })),
     ),

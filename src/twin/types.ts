@@ -169,6 +169,24 @@ export interface CloudSeed {
     instance?: string;
     tags?: Record<string, string>;
   }[];
+  securityGroups?: {
+    id: string;
+    name?: string;
+    region?: string;
+    vpc?: string;
+    /** in every other respect as the API shows them; `direction` is ingress, `policy` Accept and `priority` 1 where left out */
+    rules?: {
+      direction?: 'ingress' | 'egress';
+      protocol: string;
+      /** `80/80`; every port where left out */
+      ports?: string;
+      cidr?: string;
+      group?: string;
+      list?: string;
+      policy?: 'Accept' | 'Drop';
+      priority?: number;
+    }[];
+  }[];
 }
 
 /** A crowd of clients that open a new connection for each request. */

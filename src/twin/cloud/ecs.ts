@@ -1,5 +1,6 @@
 import { diskActions } from './ecs/disks.js';
 import { instanceActions } from './ecs/instances.js';
+import { securityGroupActions } from './ecs/security-groups.js';
 import { snapshotActions } from './ecs/snapshots.js';
 import { missing } from './parameters.js';
 import type { Action, Context, Product } from './product.js';
@@ -44,6 +45,7 @@ export const ecs: Product = {
     ...snapshotActions,
     ...diskActions,
     ...instanceActions,
+    ...securityGroupActions,
     ...tagActions(tagged),
     AddTags: legacyTags((it, tags, limit) => addTags(it.tags, tags, limit)),
     RemoveTags: legacyTags((it, tags) => {

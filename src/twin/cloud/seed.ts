@@ -6,6 +6,7 @@ import { defaultConfig } from './slb/listeners.js';
 
 type LoadBalancerSeed = CloudSeed['loadBalancers'][number];
 type GroupSeed = LoadBalancerSeed['groups'][number];
+type SecurityGroupSeed = NonNullable<CloudSeed['securityGroups']>[number];
 type DiskSeed = NonNullable<CloudSeed['disks']>[number];
 
 const PROTOCOLS: readonly string[] = ['tcp', 'udp', 'http', 'https'];
@@ -124,9 +125,30 @@ function seedDisk(state: CloudState, seed: CloudSeed, it: DiskSeed, nowMs: numbe
   }
 }
 
+function seedSecurityGroup(state: CloudState, seed: CloudSeed, { id, name, region, vpc, rules = [] }: SecurityGroupSeed, nowMs: number): void {
+  state.securityGroups.set(id, {
+    id,
+    name: name ?? id,
+    region: region ?? seed.region,
+    vpc: vpc ?? '',
+    rules: rules.map((it) => ({
+      direction: it.direction ?? 'ingress',
+      protocol: it.protocol.toUpperCase(),
+      ports: it.ports ?? (/^(tcp|udp)$/i.test(it.protocol) ? '1/65535' : '-1/-1'),
+      cidr: it.cidr ?? '',
+      group: it.group ?? '',
+      prefixList: it.list ?? '',
+      policy: it.policy ?? 'Accept',
+      priority: it.priority ?? 1,
+    })),
+    createdMs: nowMs,
+  });
+}
+
 /** Adds what the seed describes, as having been there for a while: nothing is busy, every disk has been in use. */
 export function seedState(state: CloudState, seed: CloudSeed, nowMs: number, ids: Ids): void {
   state.regions.add(seed.region);
   for (const it of seed.loadBalancers) seedLoadBalancer(state, seed, it, nowMs, ids);
   for (const it of seed.disks ?? []) seedDisk(state, seed, it, nowMs, ids);
+  for (const it of seed.securityGroups ?? []) seedSecurityGroup(state, seed, it, nowMs);
 }

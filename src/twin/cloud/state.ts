@@ -149,6 +149,28 @@ export interface Vpc {
   vswitches: { id: string; zone: string; cidr: string }[];
 }
 
+export interface SecurityRule {
+  direction: 'ingress' | 'egress';
+  /** `TCP`, `UDP`, `ICMP`, `ALL` … */
+  protocol: string;
+  ports: string;
+  cidr: string;
+  group: string;
+  prefixList: string;
+  policy: 'Accept' | 'Drop';
+  priority: number;
+}
+
+/** Nothing here changes it. */
+export interface SecurityGroup {
+  id: string;
+  name: string;
+  region: string;
+  vpc: string;
+  rules: SecurityRule[];
+  createdMs: number;
+}
+
 export interface Eip {
   id: string;
   address: string;
@@ -181,6 +203,7 @@ export interface CloudState {
   /** by address */
   readonly interfaces: Map<string, Interface>;
   readonly vpcs: Map<string, Vpc>;
+  readonly securityGroups: Map<string, SecurityGroup>;
   readonly eips: Map<string, Eip>;
   readonly certificates: Map<string, Certificate>;
 }
@@ -197,6 +220,7 @@ export function emptyState(region: string): CloudState {
     instances: new Map(),
     interfaces: new Map(),
     vpcs: new Map(),
+    securityGroups: new Map(),
     eips: new Map(),
     certificates: new Map(),
   };

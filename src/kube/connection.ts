@@ -174,6 +174,7 @@ export async function connect(options: ConnectionOptions): Promise<Connection> {
     async request(it) {
       const { body: text, bytes } = await repeated(it, ({ status }) => status < 400);
       const body = it.cut && bytes ? it.cut(bytes) : text;
+      if (bytes) giveBack(bytes);
       return body === '' ? undefined : JSON.parse(body);
     },
     exchange: (it) => repeated(it, ({ status }) => ![401, 429, 502, 503].includes(status)),
@@ -240,12 +241,38 @@ async function readBytes(reply: IncomingMessage): Promise<Reply> {
   return { status, body: '', bytes: await bytesOf(reply), warnings: warningsIn(reply) };
 }
 
-const readAll = async (reply: IncomingMessage): Promise<string> => (await bytesOf(reply)).toString('utf8');
-
-async function bytesOf(reply: IncomingMessage): Promise<Buffer> {
+async function readAll(reply: IncomingMessage): Promise<string> {
   const chunks: Buffer[] = [];
   for await (const chunk of reply) chunks.push(chunk as Buffer);
-  return Buffer.concat(chunks);
+  return Buffer.concat(chunks).toString('utf8');
+}
+
+/**
+ * Room for one page, used again and again: pages in rooms of their own, of all sizes, leave a heap full of holes. Several at once, which
+ * are first pages, make theirs.
+ */
+let room: ArrayBufferLike | undefined;
+const ROOM_BYTES = 1 << 20;
+const MOST_ROOM_BYTES = 1 << 24;
+
+async function bytesOf(reply: IncomingMessage): Promise<Buffer> {
+  let bytes = Buffer.from(room ?? new ArrayBuffer(ROOM_BYTES));
+  room = undefined;
+  let length = 0;
+  for await (const chunk of reply as AsyncIterable<Buffer>) {
+    if (length + chunk.length > bytes.length) {
+      const larger = Buffer.from(new ArrayBuffer(Math.max(2 * bytes.length, length + chunk.length)));
+      bytes.copy(larger, 0, 0, length);
+      bytes = larger;
+    }
+    length += chunk.copy(bytes, length);
+  }
+  return bytes.subarray(0, length);
+}
+
+/** Nobody reads it any more. */
+function giveBack({ buffer }: Buffer): void {
+  if (buffer.byteLength <= MOST_ROOM_BYTES && buffer.byteLength > (room?.byteLength ?? 0)) room = buffer;
 }
 
 async function readLines(reply: IncomingMessage, wanted: (line: string) => boolean): Promise<string> {

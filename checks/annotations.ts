@@ -13,7 +13,8 @@ export const PREFIXES = [
 ] as const;
 
 /** @returns undefined when neither prefix has it, or there is no Service */
-export const annotation = (service: KubeObject | undefined, suffix: string): string | undefined => service && lbAnnotation(service, suffix);
+export const annotation = (service: KubeObject | undefined, suffix: string): string | undefined =>
+  service && lbAnnotation(service, suffix);
 
 /** Every suffix that the controller reads, of v2.14.0 and before. */
 export const SUFFIXES = `

@@ -25,13 +25,19 @@ export function proxyConfig(side: SideSight): ProxyConfig {
     const map = side.get('ConfigMap', 'kube-system', name);
     if (!map) continue;
     const config = parsed(map['data']?.['config.conf']);
-    if (!config || !('mode' in config || config['kind'] === 'KubeProxyConfiguration')) throw new Unknown(`${side.side}: ConfigMap kube-system/${name} has no readable config.conf`);
+    if (!config || !('mode' in config || config['kind'] === 'KubeProxyConfiguration'))
+      throw new Unknown(`${side.side}: ConfigMap kube-system/${name} has no readable config.conf`);
     const mode = config['mode'];
-    return { mode: typeof mode === 'string' && mode !== '' ? mode.toLowerCase() : 'iptables', from: `ConfigMap kube-system/${name}` };
+    return {
+      mode: typeof mode === 'string' && mode !== '' ? mode.toLowerCase() : 'iptables',
+      from: `ConfigMap kube-system/${name}`,
+    };
   }
   const cilium = side.get('ConfigMap', 'kube-system', 'cilium-config')?.['data']?.['kube-proxy-replacement'];
   if (cilium === 'true' || cilium === 'strict') return { mode: 'ebpf', from: 'ConfigMap kube-system/cilium-config' };
-  throw new Unknown(`${side.side}: no ConfigMap ${PROXY_MAPS.join(' or ')} in kube-system tells the mode of kube-proxy`);
+  throw new Unknown(
+    `${side.side}: no ConfigMap ${PROXY_MAPS.join(' or ')} in kube-system tells the mode of kube-proxy`,
+  );
 }
 
 export interface CloudConfig {
@@ -55,7 +61,8 @@ export function cloudConfig(side: SideSight): CloudConfig | undefined {
   );
 }
 
-const configMapIfSeen = (side: SideSight, name: string) => side.seen('ConfigMap', ['kube-system'])?.find((it) => it.metadata.name === name);
+const configMapIfSeen = (side: SideSight, name: string) =>
+  side.seen('ConfigMap', ['kube-system'])?.find((it) => it.metadata.name === name);
 
 /** Networks that kube-proxy takes for those of pods, as one text; undefined where nothing tells. */
 export function proxyCidr(side: SideSight): string | undefined {
@@ -84,7 +91,8 @@ export function flannelBackend(side: SideSight): string | undefined {
   return typeof backend === 'string' ? backend : undefined;
 }
 
-const flannelSettings = (side: SideSight) => parsed(configMapIfSeen(side, 'kube-flannel-cfg')?.['data']?.['net-conf.json']);
+const flannelSettings = (side: SideSight) =>
+  parsed(configMapIfSeen(side, 'kube-flannel-cfg')?.['data']?.['net-conf.json']);
 
 export interface EniConfig {
   serviceCidr?: string;
@@ -105,7 +113,8 @@ export function eniConfig(side: SideSight): EniConfig | undefined {
     ...(typeof serviceCidr === 'string' && { serviceCidr }),
     vswitches: typeof vswitches === 'object' && vswitches !== null ? (vswitches as Record<string, string[]>) : {},
     poolSize: typeof pool === 'number' ? pool : 5,
-    disableNetworkPolicy: String(map?.['data']?.['disable_network_policy'] ?? config['disable_network_policy']) === 'true',
+    disableNetworkPolicy:
+      String(map?.['data']?.['disable_network_policy'] ?? config['disable_network_policy']) === 'true',
   };
 }
 
@@ -121,7 +130,9 @@ export function terwayList(side: SideSight): string | undefined {
  * @source kubernetes/kubernetes:cmd/kubeadm/app/constants/constants.go
  */
 export function kubeletSettings(side: SideSight): Record<string, unknown> | undefined {
-  const map = side.seen('ConfigMap', ['kube-system'])?.find((it) => /^kubelet-config(-1\.\d+)?$/.test(it.metadata.name));
+  const map = side
+    .seen('ConfigMap', ['kube-system'])
+    ?.find((it) => /^kubelet-config(-1\.\d+)?$/.test(it.metadata.name));
   return parsed(map?.['data']?.['kubelet']);
 }
 
@@ -139,7 +150,9 @@ function parsed(text: unknown): Record<string, unknown> | undefined {
   if (typeof text !== 'string') return undefined;
   try {
     const value: unknown = parse(text);
-    return typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as Record<string, unknown>) : undefined;
+    return typeof value === 'object' && value !== null && !Array.isArray(value)
+      ? (value as Record<string, unknown>)
+      : undefined;
   } catch {
     return undefined;
   }

@@ -13,11 +13,15 @@ export interface ClaimedVolume {
 export function volumesOfClaims({ source, namespaces }: Sight): ClaimedVolume[] {
   return source.list('PersistentVolumeClaim', namespaces).map((claim) => {
     const name: unknown = claim['spec']?.volumeName;
-    return { claim, volume: typeof name === 'string' && name !== '' ? source.get('PersistentVolume', undefined, name) : undefined };
+    return {
+      claim,
+      volume: typeof name === 'string' && name !== '' ? source.get('PersistentVolume', undefined, name) : undefined,
+    };
   });
 }
 
 export const isDisk = (volume: KubeObject) => volume['spec']?.csi?.driver === DISK_DRIVER;
 
 /** Whether the data phase makes a new disk, and so a new volume with a new zone, for this one. */
-export const isRewritten = (volume: KubeObject, { playbook }: Sight) => playbook.data?.disks === 'copy' && isDisk(volume);
+export const isRewritten = (volume: KubeObject, { playbook }: Sight) =>
+  playbook.data?.disks === 'copy' && isDisk(volume);

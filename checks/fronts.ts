@@ -33,13 +33,16 @@ export function fronts({ playbook, source, target }: Sight): Front[] {
 /**
  * @returns undefined when neither the playbook nor the source's Service names one
  */
-export const balancerId = ({ asked, source }: Front): string | undefined => asked.loadBalancer ?? (annotation(source, 'id') || undefined);
+export const balancerId = ({ asked, source }: Front): string | undefined =>
+  asked.loadBalancer ?? (annotation(source, 'id') || undefined);
 
 /** @throws Unknown  which load balancer it is cannot be told, or it could not be read */
 export function balancerOf(front: Front, sight: Sight): LoadBalancer | undefined {
   const id = balancerId(front);
   if (id !== undefined) return sight.loadBalancer(id);
-  throw new Unknown(`${front.about}: neither its annotations nor the playbook (\`loadBalancer:\`) name its load balancer`);
+  throw new Unknown(
+    `${front.about}: neither its annotations nor the playbook (\`loadBalancer:\`) name its load balancer`,
+  );
 }
 
 /** Fronts whose load balancer does not exist are left out: `listener-group` tells of those. */

@@ -26,7 +26,8 @@ export function imageOf(name: string): Image {
 }
 
 /** The distinct images of a workload, in order. */
-export const imagesOf = ({ spec }: Workload): Image[] => [...new Set(containers(spec).flatMap((it) => it.image ?? []))].map(imageOf);
+export const imagesOf = ({ spec }: Workload): Image[] =>
+  [...new Set(containers(spec).flatMap((it) => it.image ?? []))].map(imageOf);
 
 /** `v1.14.2-aliyun.1` → [1, 14, 2]; undefined for a tag that is no version */
 export function versionOf(tag: string | undefined): number[] | undefined {

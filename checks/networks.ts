@@ -23,24 +23,33 @@ export function network(cidr: string): Network | undefined {
   return { cidr, first, last: first + size - 1 };
 }
 
-export const networks = (cidrs: Iterable<string | undefined>): Network[] => [...new Set(cidrs)].flatMap((it) => (it === undefined ? [] : (network(it) ?? [])));
+export const networks = (cidrs: Iterable<string | undefined>): Network[] =>
+  [...new Set(cidrs)].flatMap((it) => (it === undefined ? [] : (network(it) ?? [])));
 
 export const overlap = (a: Network, b: Network) => a.first <= b.last && b.first <= a.last;
 
 export const holds = (outer: Network, inner: Network) => outer.first <= inner.first && inner.last <= outer.last;
 
 export const nodeAddresses = (nodes: readonly KubeObject[]): string[] =>
-  nodes.flatMap((it) => ((it['status']?.addresses ?? []) as { type: string; address: string }[]).filter((one) => one.type === 'InternalIP').map((one) => one.address));
+  nodes.flatMap((it) =>
+    ((it['status']?.addresses ?? []) as { type: string; address: string }[])
+      .filter((one) => one.type === 'InternalIP')
+      .map((one) => one.address),
+  );
 
 /** Networks of pods as nodes, kube-proxy and the network plug-in tell them. */
 export function podNetworks(side: SideSight): Network[] {
   const whole = networks([flannelNetwork(side), ...(proxyCidr(side)?.split(',') ?? [])]);
-  const perNode = networks((side.seen('Node') ?? []).flatMap((it): string[] => it['spec']?.podCIDRs ?? [it['spec']?.podCIDR ?? '']));
+  const perNode = networks(
+    (side.seen('Node') ?? []).flatMap((it): string[] => it['spec']?.podCIDRs ?? [it['spec']?.podCIDR ?? '']),
+  );
   return [...whole, ...perNode.filter((it) => !whole.some((outer) => holds(outer, it)))];
 }
 
 export function serviceNetworks(side: SideSight): Network[] {
-  const declared = (side.seen('ServiceCIDR.networking.k8s.io') ?? []).flatMap((it): string[] => it['spec']?.cidrs ?? []);
+  const declared = (side.seen('ServiceCIDR.networking.k8s.io') ?? []).flatMap(
+    (it): string[] => it['spec']?.cidrs ?? [],
+  );
   return networks([...declared, eniConfig(side)?.serviceCidr]);
 }
 
@@ -60,18 +69,33 @@ export interface Plugin {
  */
 export function pluginOf(side: SideSight): Plugin | undefined {
   const map = (name: string) => (side.seen('ConfigMap', ['kube-system']) ?? []).some((it) => it.metadata.name === name);
-  const daemon = (pattern: RegExp) => (side.seen('DaemonSet.apps', ['kube-system']) ?? []).find((it) => pattern.test(it.metadata.name))?.metadata.name;
+  const daemon = (pattern: RegExp) =>
+    (side.seen('DaemonSet.apps', ['kube-system']) ?? []).find((it) => pattern.test(it.metadata.name))?.metadata.name;
   const terway = daemon(/^terway/);
   if (map('eni-config') || terway) {
     const disabled = eniConfig(side)?.disableNetworkPolicy ?? false;
-    return { name: 'terway', policies: disabled ? 'ignored' : 'enforced', from: map('eni-config') ? 'ConfigMap kube-system/eni-config' : `DaemonSet kube-system/${terway}` };
+    return {
+      name: 'terway',
+      policies: disabled ? 'ignored' : 'enforced',
+      from: map('eni-config') ? 'ConfigMap kube-system/eni-config' : `DaemonSet kube-system/${terway}`,
+    };
   }
   const calico = daemon(/^(calico-node|canal)/);
   if (calico) return { name: 'calico', policies: 'enforced', from: `DaemonSet kube-system/${calico}` };
   const cilium = daemon(/^cilium(-agent)?$/);
-  if (cilium || map('cilium-config')) return { name: 'cilium', policies: 'enforced', from: cilium ? `DaemonSet kube-system/${cilium}` : 'ConfigMap kube-system/cilium-config' };
+  if (cilium || map('cilium-config'))
+    return {
+      name: 'cilium',
+      policies: 'enforced',
+      from: cilium ? `DaemonSet kube-system/${cilium}` : 'ConfigMap kube-system/cilium-config',
+    };
   const flannel = daemon(/^kube-flannel/);
-  if (flannel || map('kube-flannel-cfg')) return { name: 'flannel', policies: 'ignored', from: flannel ? `DaemonSet kube-system/${flannel}` : 'ConfigMap kube-system/kube-flannel-cfg' };
+  if (flannel || map('kube-flannel-cfg'))
+    return {
+      name: 'flannel',
+      policies: 'ignored',
+      from: flannel ? `DaemonSet kube-system/${flannel}` : 'ConfigMap kube-system/kube-flannel-cfg',
+    };
   return undefined;
 }
 

@@ -11,7 +11,11 @@ export const regionOf = ({ metadata }: KubeObject): string | undefined =>
   metadata.labels?.['topology.kubernetes.io/region'] ?? metadata.labels?.['failure-domain.beta.kubernetes.io/region'];
 
 /** @source kubernetes/component-helpers:scheduling/corev1/nodeaffinity/nodeaffinity.go */
-export function matches({ metadata }: KubeObject, { key, operator, values = [] }: NodeExpression, field = false): boolean {
+export function matches(
+  { metadata }: KubeObject,
+  { key, operator, values = [] }: NodeExpression,
+  field = false,
+): boolean {
   const value = field ? (key === 'metadata.name' ? metadata.name : undefined) : metadata.labels?.[key];
   switch (operator) {
     case 'In':
@@ -38,7 +42,8 @@ export const matchesTerm = (node: KubeObject, { matchExpressions = [], matchFiel
   matchFields.every((it) => matches(node, it, true));
 
 /** Terms are alternatives; none at all is no requirement. */
-export const matchesAny = (node: KubeObject, terms: readonly NodeTerm[] | undefined): boolean => !terms || terms.some((it) => matchesTerm(node, it));
+export const matchesAny = (node: KubeObject, terms: readonly NodeTerm[] | undefined): boolean =>
+  !terms || terms.some((it) => matchesTerm(node, it));
 
 export const requiredTerms = (spec: PodSpec): NodeTerm[] | undefined =>
   spec.affinity?.nodeAffinity?.requiredDuringSchedulingIgnoredDuringExecution?.nodeSelectorTerms;
@@ -47,7 +52,11 @@ export const selectorOf = (spec: PodSpec): NodeExpression[] =>
   Object.entries(spec.nodeSelector ?? {}).map(([key, value]) => ({ key, operator: 'In', values: [value] }));
 
 /** Where mayRunOn looks in a pod. */
-export const PLACEMENT = ['spec.nodeSelector', 'spec.affinity.nodeAffinity.requiredDuringSchedulingIgnoredDuringExecution'];
+export const PLACEMENT = [
+  'spec.nodeSelector',
+  'spec.affinity.nodeAffinity.requiredDuringSchedulingIgnoredDuringExecution',
+];
 
 /** Whether the pod's own words let it run there; taints and room are other questions. */
-export const mayRunOn = (spec: PodSpec, node: KubeObject): boolean => selectorOf(spec).every((it) => matches(node, it)) && matchesAny(node, requiredTerms(spec));
+export const mayRunOn = (spec: PodSpec, node: KubeObject): boolean =>
+  selectorOf(spec).every((it) => matches(node, it)) && matchesAny(node, requiredTerms(spec));

@@ -6,7 +6,15 @@ import type { SideSight, Taken } from '../src/check.js';
  * out, for they are made again from what made them.
  */
 
-export const WORKLOADS: Kind[] = ['Deployment.apps', 'StatefulSet.apps', 'DaemonSet.apps', 'ReplicaSet.apps', 'Job.batch', 'CronJob.batch', 'Pod'];
+export const WORKLOADS: Kind[] = [
+  'Deployment.apps',
+  'StatefulSet.apps',
+  'DaemonSet.apps',
+  'ReplicaSet.apps',
+  'Job.batch',
+  'CronJob.batch',
+  'Pod',
+];
 
 /** For checks that judge each workload by itself. */
 export const EACH_WORKLOAD: Record<Kind, Taken> = Object.fromEntries(WORKLOADS.map((kind) => [kind, 'each']));
@@ -15,7 +23,8 @@ export const EACH_WORKLOAD: Record<Kind, Taken> = Object.fromEntries(WORKLOADS.m
 export const workloadFields = (pod: readonly string[], around: readonly string[] = []): Record<Kind, Taken> =>
   Object.fromEntries(
     WORKLOADS.map((kind) => {
-      const template = kind === 'Pod' ? '' : kind === 'CronJob.batch' ? 'spec.jobTemplate.spec.template.' : 'spec.template.';
+      const template =
+        kind === 'Pod' ? '' : kind === 'CronJob.batch' ? 'spec.jobTemplate.spec.template.' : 'spec.template.';
       return [kind, [...pod.map((it) => `${template}${it}`), ...around]];
     }),
   );
@@ -99,7 +108,12 @@ export interface PodSpec {
     podAffinity?: { requiredDuringSchedulingIgnoredDuringExecution?: PodAffinityTerm[] };
     podAntiAffinity?: { requiredDuringSchedulingIgnoredDuringExecution?: PodAffinityTerm[] };
   };
-  topologySpreadConstraints?: { topologyKey: string; whenUnsatisfiable: string; maxSkew?: number; minDomains?: number }[];
+  topologySpreadConstraints?: {
+    topologyKey: string;
+    whenUnsatisfiable: string;
+    maxSkew?: number;
+    minDomains?: number;
+  }[];
   tolerations?: Toleration[];
   volumes?: Volume[];
   hostNetwork?: boolean;
@@ -137,7 +151,12 @@ export function workloads(side: SideSight, namespaces?: readonly string[]): Work
 }
 
 function workload(object: KubeObject): Workload {
-  const template = object.kind === 'Pod' ? object : object.kind === 'CronJob' ? object['spec']?.jobTemplate?.spec?.template : object['spec']?.template;
+  const template =
+    object.kind === 'Pod'
+      ? object
+      : object.kind === 'CronJob'
+        ? object['spec']?.jobTemplate?.spec?.template
+        : object['spec']?.template;
   return {
     object,
     labels: template?.metadata?.labels ?? {},
@@ -150,7 +169,9 @@ export const containers = ({ initContainers = [], containers: main = [] }: PodSp
 
 /** Whether a Service's selector takes these labels; a Service without one takes none. */
 export const selects = (selector: Record<string, string> | undefined, labels: Record<string, string>) =>
-  selector !== undefined && Object.keys(selector).length > 0 && Object.entries(selector).every(([key, value]) => labels[key] === value);
+  selector !== undefined &&
+  Object.keys(selector).length > 0 &&
+  Object.entries(selector).every(([key, value]) => labels[key] === value);
 
 /** How many pods it has where it runs now; of a DaemonSet, for each node. A CronJob and a finished Job have none. */
 export function replicasOf({ object }: Workload): number {
@@ -161,7 +182,9 @@ export function replicasOf({ object }: Workload): number {
 }
 
 export const jobIsFinished = ({ status }: KubeObject) =>
-  ((status?.conditions ?? []) as { type: string; status: string }[]).some((it) => ['Complete', 'Failed'].includes(it.type) && it.status === 'True');
+  ((status?.conditions ?? []) as { type: string; status: string }[]).some(
+    (it) => ['Complete', 'Failed'].includes(it.type) && it.status === 'True',
+  );
 
 /** @source kubernetes/apimachinery:pkg/labels/selector.go; an absent selector chooses nothing, an empty one everything */
 export function chooses(selector: LabelSelector | undefined, labels: Record<string, string>): boolean {
@@ -194,16 +217,26 @@ export const workloadTexts = (pattern: RegExp, fields: readonly (keyof PodSpec)[
       (object: KubeObject) => {
         const it = workload(object);
         const args = textsOf(it).flatMap(({ text }) => text.match(pattern) ?? []);
-        const kept = fields.flatMap((field) => (it.spec[field] === undefined ? [] : [[field, it.spec[field]] as const]));
+        const kept = fields.flatMap((field) =>
+          it.spec[field] === undefined ? [] : [[field, it.spec[field]] as const],
+        );
         if (args.length + kept.length === 0) return undefined;
-        return { ...identityOf(object), ...inTemplate(kind, { ...Object.fromEntries(kept), ...(args.length > 0 && { containers: [{ name: '', args }] }) }) };
+        return {
+          ...identityOf(object),
+          ...inTemplate(kind, {
+            ...Object.fromEntries(kept),
+            ...(args.length > 0 && { containers: [{ name: '', args }] }),
+          }),
+        };
       },
     ]),
   );
 
 /** Of a ConfigMap likewise. */
 export function mapTexts(map: KubeObject, pattern: RegExp): KubeObject | undefined {
-  const found = Object.values((map['data'] ?? {}) as Record<string, unknown>).flatMap((text) => (typeof text === 'string' && text.match(pattern)) || []);
+  const found = Object.values((map['data'] ?? {}) as Record<string, unknown>).flatMap(
+    (text) => (typeof text === 'string' && text.match(pattern)) || [],
+  );
   return found.length === 0 ? undefined : { ...identityOf(map), data: { found: found.join(' ') } };
 }
 
@@ -214,5 +247,8 @@ const identityOf = ({ apiVersion, kind, metadata: { name, namespace, ownerRefere
 });
 
 const inTemplate = (kind: Kind, spec: PodSpec) =>
-  kind === 'Pod' ? { spec } : kind === 'CronJob.batch' ? { spec: { jobTemplate: { spec: { template: { spec } } } } } : { spec: { template: { spec } } };
-
+  kind === 'Pod'
+    ? { spec }
+    : kind === 'CronJob.batch'
+      ? { spec: { jobTemplate: { spec: { template: { spec } } } } }
+      : { spec: { template: { spec } } };

@@ -3,13 +3,28 @@ import { containers, type PodSpec } from './pods.js';
 /** Amounts as Kubernetes writes them, and what a pod asks of its node. */
 
 const UNITS: Record<string, number> = {
-  n: 1e-9, u: 1e-6, m: 1e-3, '': 1, k: 1e3, M: 1e6, G: 1e9, T: 1e12, P: 1e15, E: 1e18,
-  Ki: 2 ** 10, Mi: 2 ** 20, Gi: 2 ** 30, Ti: 2 ** 40, Pi: 2 ** 50, Ei: 2 ** 60,
+  n: 1e-9,
+  u: 1e-6,
+  m: 1e-3,
+  '': 1,
+  k: 1e3,
+  M: 1e6,
+  G: 1e9,
+  T: 1e12,
+  P: 1e15,
+  E: 1e18,
+  Ki: 2 ** 10,
+  Mi: 2 ** 20,
+  Gi: 2 ** 30,
+  Ti: 2 ** 40,
+  Pi: 2 ** 50,
+  Ei: 2 ** 60,
 };
 
 /** `250m` → 0.25, `1Gi` → 1073741824; 0 for what is no amount. @source kubernetes/apimachinery:pkg/api/resource/quantity.go */
 export function amount(text: unknown): number {
-  const [, digits, unit = ''] = /^([+-]?\d+(?:\.\d*)?(?:[eE][+-]?\d+)?|[+-]?\.\d+)([A-Za-z]*)$/.exec(String(text)) ?? [];
+  const [, digits, unit = ''] =
+    /^([+-]?\d+(?:\.\d*)?(?:[eE][+-]?\d+)?|[+-]?\.\d+)([A-Za-z]*)$/.exec(String(text)) ?? [];
   const factor = UNITS[unit];
   return digits === undefined || factor === undefined ? 0 : Number(digits) * factor;
 }
@@ -43,12 +58,13 @@ export function requestsOf(spec: PodSpec): Amounts {
   };
   const main = (spec.containers ?? []).map(asked).reduce((sum, it) => add(sum, it), {} as Amounts);
   const most = { ...main };
-  for (const one of (spec.initContainers ?? []).map(asked)) for (const [key, value] of Object.entries(one)) most[key] = Math.max(most[key] ?? 0, value);
+  for (const one of (spec.initContainers ?? []).map(asked))
+    for (const [key, value] of Object.entries(one)) most[key] = Math.max(most[key] ?? 0, value);
   return add(most, Object.fromEntries(Object.entries(spec.overhead ?? {}).map(([key, value]) => [key, amount(value)])));
 }
 
 /** Resources beside those that every node has: GPUs, huge pages, network interfaces. */
 export const extended = (spec: PodSpec): string[] =>
-  [...new Set(containers(spec).flatMap((it) => Object.keys({ ...it.resources?.requests, ...it.resources?.limits })))].filter(
-    (it) => it.startsWith('hugepages-') || (it.includes('/') && !/(^|\.)kubernetes\.io\//.test(it)),
-  );
+  [
+    ...new Set(containers(spec).flatMap((it) => Object.keys({ ...it.resources?.requests, ...it.resources?.limits }))),
+  ].filter((it) => it.startsWith('hugepages-') || (it.includes('/') && !/(^|\.)kubernetes\.io\//.test(it)));

@@ -7,7 +7,8 @@ import { imageOf, versionOf } from './images.js';
 
 export const veleroNamespace = ({ data }: Playbook): string => data?.velero.namespace ?? 'velero';
 
-export const veleroServer = (side: SideSight, playbook: Playbook): KubeObject | undefined => side.get('Deployment.apps', veleroNamespace(playbook), 'velero');
+export const veleroServer = (side: SideSight, playbook: Playbook): KubeObject | undefined =>
+  side.get('Deployment.apps', veleroNamespace(playbook), 'velero');
 
 interface Container {
   image?: string;
@@ -15,14 +16,21 @@ interface Container {
   args?: string[];
 }
 
-const containerOf = (server: KubeObject | undefined): Container | undefined => server?.['spec']?.template?.spec?.containers?.[0];
+const containerOf = (server: KubeObject | undefined): Container | undefined =>
+  server?.['spec']?.template?.spec?.containers?.[0];
 
 /** What `--features` names; undefined without a server. */
 export function veleroFeatures(side: SideSight, playbook: Playbook): string[] | undefined {
   const container = containerOf(veleroServer(side, playbook));
   if (!container) return undefined;
   const words = [...(container.command ?? []), ...(container.args ?? [])];
-  return words.flatMap((it, index) => (it.startsWith('--features=') ? it.slice('--features='.length).split(',') : it === '--features' ? (words[index + 1] ?? '').split(',') : []));
+  return words.flatMap((it, index) =>
+    it.startsWith('--features=')
+      ? it.slice('--features='.length).split(',')
+      : it === '--features'
+        ? (words[index + 1] ?? '').split(',')
+        : [],
+  );
 }
 
 /** `[1, 18, 3]` by the tag of its image; undefined where that is none. */

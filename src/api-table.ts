@@ -36,9 +36,25 @@ const CLUSTER = false;
 /** Exists, but no server has it unless told so. */
 const off = (first: number, last?: number) => ({ span: [first, last] as Span, byDefault: false });
 
-function row(group: string, kind: string, resource: string, namespaced: boolean, versions: Record<string, Span | ReturnType<typeof off>>, instead?: string): ApiKind {
-  const spans = Object.entries(versions).map(([version, it]) => [version, 'span' in it ? it : { span: it, byDefault: true }] as const);
-  return { group, kind, resource, namespaced, versions: Object.fromEntries(spans), ...(instead !== undefined && { instead }) };
+function row(
+  group: string,
+  kind: string,
+  resource: string,
+  namespaced: boolean,
+  versions: Record<string, Span | ReturnType<typeof off>>,
+  instead?: string,
+): ApiKind {
+  const spans = Object.entries(versions).map(
+    ([version, it]) => [version, 'span' in it ? it : { span: it, byDefault: true }] as const,
+  );
+  return {
+    group,
+    kind,
+    resource,
+    namespaced,
+    versions: Object.fromEntries(spans),
+    ...(instead !== undefined && { instead }),
+  };
 }
 
 // oxfmt-ignore
@@ -144,7 +160,9 @@ export const API_KINDS: readonly ApiKind[] = [
 const inSpan = ([first, last]: Span, minor: number) => first <= minor && minor <= (last ?? NEWEST);
 
 /** @returns undefined for a release that the table does not hold */
-export function servedByDefault(minor: number): { group: string; version: string; kind: string; resource: string; namespaced: boolean }[] | undefined {
+export function servedByDefault(
+  minor: number,
+): { group: string; version: string; kind: string; resource: string; namespaced: boolean }[] | undefined {
   if (minor < OLDEST || minor > NEWEST) return undefined;
   return API_KINDS.flatMap(({ group, kind, resource, namespaced, versions }) =>
     Object.entries(versions)
@@ -154,7 +172,15 @@ export function servedByDefault(minor: number): { group: string; version: string
 }
 
 /** The same objects under two groups: an object of the older one can be had from the newer. @source vmware-tanzu/velero:pkg/backup/backup.go */
-const MOVED = new Set(['DaemonSet', 'Deployment', 'Ingress', 'NetworkPolicy', 'PodSecurityPolicy', 'ReplicaSet', 'Event']);
+const MOVED = new Set([
+  'DaemonSet',
+  'Deployment',
+  'Ingress',
+  'NetworkPolicy',
+  'PodSecurityPolicy',
+  'ReplicaSet',
+  'Event',
+]);
 
 /**
  * Kinds that a server of one minor has and of which it shares no version with a server of the other; moved groups count as one.
@@ -202,12 +228,15 @@ export function discoveryOf(minor: number): ServedKind[] {
   return all.map((it) => ({
     ...it,
     verbs: isQuestion(it) ? ['create'] : ['create', 'delete', 'get', 'list', 'patch', 'update', 'watch'],
-    preferred: all.filter((other) => other.group === it.group && other.kind === it.kind).every((other) => rank(it.version) >= rank(other.version)),
+    preferred: all
+      .filter((other) => other.group === it.group && other.kind === it.kind)
+      .every((other) => rank(it.version) >= rank(other.version)),
   }));
 }
 
 /** Put by POST, and nothing of it is kept. */
-const isQuestion = ({ group, kind }: { group: string; kind: string }) => kind.endsWith('Review') || (group === '' && kind === 'Binding');
+const isQuestion = ({ group, kind }: { group: string; kind: string }) =>
+  kind.endsWith('Review') || (group === '' && kind === 'Binding');
 
 /** v2 > v1 > v2beta2 > v2beta1 > v1beta1; the autoscaler's v1 goes before its betas until v2 is stable. @source kubernetes/kubernetes:cmd/kube-apiserver/app/aggregator.go */
 function rank(version: string): number {

@@ -84,7 +84,20 @@ export interface Needs {
 export interface CheckText {
   /** what the operator types */
   id: string;
-  group: 'access' | 'apis' | 'admission' | 'labels' | 'scheduling' | 'runtime' | 'load-balancing' | 'network' | 'storage' | 'identity' | 'images' | 'cloud' | 'workloads';
+  group:
+    | 'access'
+    | 'apis'
+    | 'admission'
+    | 'labels'
+    | 'scheduling'
+    | 'runtime'
+    | 'load-balancing'
+    | 'network'
+    | 'storage'
+    | 'identity'
+    | 'images'
+    | 'cloud'
+    | 'workloads';
   asks: string;
   /** the phase that it guards */
   before: 'data' | 'traffic';

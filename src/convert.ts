@@ -28,12 +28,21 @@ export const CONVERSIONS: readonly Conversion[] = [
       const spec = object['spec'] ?? {};
       const empty = spec.selector && Object.keys(spec.selector).length === 0;
       const selector = empty
-        ? { matchExpressions: [{ key: 'pdb.kubernetes.io/deprecated-v1beta1-empty-selector-match', operator: 'Exists' }] }
+        ? {
+            matchExpressions: [
+              { key: 'pdb.kubernetes.io/deprecated-v1beta1-empty-selector-match', operator: 'Exists' },
+            ],
+          }
         : spec.selector;
       return { ...object, apiVersion: 'policy/v1', spec: { ...spec, ...(selector && { selector }) } };
     },
   },
-  { kind: 'Ingress.networking.k8s.io', from: ['networking.k8s.io/v1beta1'], to: 'networking.k8s.io/v1', convert: ingress },
+  {
+    kind: 'Ingress.networking.k8s.io',
+    from: ['networking.k8s.io/v1beta1'],
+    to: 'networking.k8s.io/v1',
+    convert: ingress,
+  },
   { kind: 'Ingress.extensions', from: ['extensions/v1beta1'], to: 'networking.k8s.io/v1', convert: ingress },
 ];
 
@@ -69,19 +78,31 @@ interface OldRule {
 
 const backend = ({ serviceName, servicePort, resource }: OldBackend) =>
   resource === undefined
-    ? { service: { name: serviceName, port: typeof servicePort === 'number' ? { number: servicePort } : { name: servicePort } } }
+    ? {
+        service: {
+          name: serviceName,
+          port: typeof servicePort === 'number' ? { number: servicePort } : { name: servicePort },
+        },
+      }
     : { resource };
 
 const rule = ({ http, ...rest }: OldRule) => ({
   ...rest,
   ...(http && {
-    http: { paths: http.paths.map((it) => ({ ...it, pathType: it.pathType ?? 'ImplementationSpecific', backend: backend(it.backend) })) },
+    http: {
+      paths: http.paths.map((it) => ({
+        ...it,
+        pathType: it.pathType ?? 'ImplementationSpecific',
+        backend: backend(it.backend),
+      })),
+    },
   }),
 });
 
 /** Versions of a kind that both clusters serve; discovery of the two servers beats any table. */
 export function commonVersions(kind: Kind, source: ClusterInventory, target: ClusterInventory): string[] {
-  const versions = (it: ClusterInventory) => it.served.filter((one) => (one.group ? `${one.kind}.${one.group}` : one.kind) === kind).map((one) => one.version);
+  const versions = (it: ClusterInventory) =>
+    it.served.filter((one) => (one.group ? `${one.kind}.${one.group}` : one.kind) === kind).map((one) => one.version);
   const there = new Set(versions(target));
   return versions(source).filter((it) => there.has(it));
 }
@@ -89,5 +110,7 @@ export function commonVersions(kind: Kind, source: ClusterInventory, target: Clu
 /** The conversion for a kind that the two share no version of, when the target serves what it leads to. */
 export function conversionFor(kind: Kind, source: ClusterInventory, target: ClusterInventory): Conversion | undefined {
   if (commonVersions(kind, source, target).length > 0) return undefined;
-  return CONVERSIONS.find((it) => it.kind === kind && target.served.some((one) => `${one.group}/${one.version}` === it.to));
+  return CONVERSIONS.find(
+    (it) => it.kind === kind && target.served.some((one) => `${one.group}/${one.version}` === it.to),
+  );
 }

@@ -1,5 +1,16 @@
 import { stringify } from 'yaml';
-import type { BackupArgs, ConvertArgs, CopyArgs, DiskArgs, RestoreArgs, RulesArgs, ScaleArgs, SnapshotArgs, VolumeArgs, Workload } from './args.js';
+import type {
+  BackupArgs,
+  ConvertArgs,
+  CopyArgs,
+  DiskArgs,
+  RestoreArgs,
+  RulesArgs,
+  ScaleArgs,
+  SnapshotArgs,
+  VolumeArgs,
+  Workload,
+} from './args.js';
 import { conversionFor } from './convert.js';
 import { movedDisks, type MovedDisk } from './disks.js';
 import type { ClusterInventory, Inventory } from './inventory.js';
@@ -70,7 +81,12 @@ export function dataSteps(playbook: Playbook, inventory: Inventory): { steps: St
   notes.push(...diskNotes);
   const volumes = disks.map((disk) => diskSteps(disk, add, backup));
 
-  const rules = add<RulesArgs>('rules', 'restore-rules', { ...velero, name: playbook.name, rules: stringify(inertRules(playbook, inventory)) }, []);
+  const rules = add<RulesArgs>(
+    'rules',
+    'restore-rules',
+    { ...velero, name: playbook.name, rules: stringify(inertRules(playbook, inventory)) },
+    [],
+  );
   const restore = add<RestoreArgs>(
     'restore',
     'velero-restore',
@@ -94,11 +110,17 @@ export function dataSteps(playbook: Playbook, inventory: Inventory): { steps: St
       add<ScaleArgs>(`start/${namespace}`, 'scale', { side: 'target', to: 'given', workloads }, before);
     }
   }
-  if (converted.some((it) => it.kind === 'CronJob.batch') || list(source, 'CronJob.batch', data.namespaces).length > 0) {
+  if (
+    converted.some((it) => it.kind === 'CronJob.batch') ||
+    list(source, 'CronJob.batch', data.namespaces).length > 0
+  ) {
     notes.push('CronJobs arrive suspended; they change sides in one step, after the last traffic step.');
   }
   const daemons = list(source, 'DaemonSet.apps', data.namespaces);
-  if (daemons.length > 0) notes.push(`DaemonSets can't arrive stopped: ${daemons.map((it) => pathOf(it.metadata)).join(', ')} run on the target from the restore on.`);
+  if (daemons.length > 0)
+    notes.push(
+      `DaemonSets can't arrive stopped: ${daemons.map((it) => pathOf(it.metadata)).join(', ')} run on the target from the restore on.`,
+    );
   return { steps, notes };
 }
 
@@ -109,15 +131,32 @@ function diskSteps(disk: MovedDisk, add: Add, backup: string): string {
   const id = `disk/${disk.claim}`;
   const quiesced =
     disk.workloads.length > 0
-      ? add<ScaleArgs>(`quiesce/${disk.claim}`, 'scale', { side: 'source', to: 'zero', workloads: disk.workloads, detached: [disk.volume] }, [backup])
+      ? add<ScaleArgs>(
+          `quiesce/${disk.claim}`,
+          'scale',
+          { side: 'source', to: 'zero', workloads: disk.workloads, detached: [disk.volume] },
+          [backup],
+        )
       : backup;
-  const snapshot = add<SnapshotArgs>(`${id}/snapshot`, 'snapshot', { claim: disk.claim, disk: disk.disk, region: disk.region }, [quiesced]);
+  const snapshot = add<SnapshotArgs>(
+    `${id}/snapshot`,
+    'snapshot',
+    { claim: disk.claim, disk: disk.disk, region: disk.region },
+    [quiesced],
+  );
   let ready = snapshot;
   if (disk.toRegion !== disk.region) {
     ready = add<CopyArgs>(
       `${id}/copy`,
       'copy-snapshot',
-      { claim: disk.claim, disk: disk.disk, region: disk.region, toRegion: disk.toRegion, sizeGiB: disk.sizeGiB, ...(disk.kmsKey && { kmsKey: disk.kmsKey }) },
+      {
+        claim: disk.claim,
+        disk: disk.disk,
+        region: disk.region,
+        toRegion: disk.toRegion,
+        sizeGiB: disk.sizeGiB,
+        ...(disk.kmsKey && { kmsKey: disk.kmsKey }),
+      },
       [snapshot],
     );
   }
@@ -139,7 +178,9 @@ function diskSteps(disk: MovedDisk, add: Add, backup: string): string {
     },
     [ready],
   );
-  return add<VolumeArgs>(`${id}/volume`, 'create-volume', { claim, disk: disk.disk, region, volume: disk.newVolume }, [created]);
+  return add<VolumeArgs>(`${id}/volume`, 'create-volume', { claim, disk: disk.disk, region, volume: disk.newVolume }, [
+    created,
+  ]);
 }
 
 const list = (side: ClusterInventory, kind: Kind, namespaces: readonly string[]): KubeObject[] =>
@@ -147,16 +188,30 @@ const list = (side: ClusterInventory, kind: Kind, namespaces: readonly string[])
 
 export function workloadsOf(side: ClusterInventory, namespace: string): Workload[] {
   return SCALABLE.flatMap((kind) =>
-    list(side, kind, [namespace]).map((it) => ({ kind, namespace, name: it.metadata.name, replicas: Number(it['spec']?.replicas ?? 1) })),
+    list(side, kind, [namespace]).map((it) => ({
+      kind,
+      namespace,
+      name: it.metadata.name,
+      replicas: Number(it['spec']?.replicas ?? 1),
+    })),
   );
 }
 
 /** Objects that a restore can't bring, because the two clusters share no version of their kind; we convert and apply them. */
-function convertedObjects(data: PlaybookData, source: ClusterInventory, target: ClusterInventory): ConvertArgs['objects'] {
+function convertedObjects(
+  data: PlaybookData,
+  source: ClusterInventory,
+  target: ClusterInventory,
+): ConvertArgs['objects'] {
   return Object.keys(source.objects).flatMap((kind) => {
     const conversion = conversionFor(kind, source, target);
     if (!conversion || hasTwin(kind, source)) return [];
-    return list(source, kind, data.namespaces).map((it) => ({ kind, namespace: it.metadata.namespace ?? '', name: it.metadata.name, to: conversion.to }));
+    return list(source, kind, data.namespaces).map((it) => ({
+      kind,
+      namespace: it.metadata.namespace ?? '',
+      name: it.metadata.name,
+      to: conversion.to,
+    }));
   });
 }
 

@@ -42,7 +42,9 @@ export function movedDisks(playbook: Playbook, inventory: Inventory): { disks: M
   const notes: string[] = [];
   if (!data || data.disks === 'none') return { disks: [], notes };
   const { source } = inventory;
-  const claims = (source.objects['PersistentVolumeClaim'] ?? []).filter((it) => data.namespaces.includes(it.metadata.namespace ?? ''));
+  const claims = (source.objects['PersistentVolumeClaim'] ?? []).filter((it) =>
+    data.namespaces.includes(it.metadata.namespace ?? ''),
+  );
   const disks = claims.flatMap((claim): MovedDisk[] => {
     const path = pathOf(claim.metadata);
     const pv = (source.objects['PersistentVolume'] ?? []).find((it) => it.metadata.name === claim['spec']?.volumeName);
@@ -55,16 +57,34 @@ export function movedDisks(playbook: Playbook, inventory: Inventory): { disks: M
       notes.push(`Claim ${path}: volume ${pv.metadata.name} is no disk of ${DISK_DRIVER}; it is not copied.`);
       return [];
     }
-    if (!cloud) throw unfit(path, 'the playbook has no `cloud`', 'Add `cloud: { provider: alibaba, region: … }`, or `disks: none`.');
+    if (!cloud)
+      throw unfit(
+        path,
+        'the playbook has no `cloud`',
+        'Add `cloud: { provider: alibaba, region: … }`, or `disks: none`.',
+      );
     const disk = inventory.cloud?.disks.find((it) => it.id === csi.volumeHandle);
-    if (!disk) throw unfit(path, `disk ${csi.volumeHandle} was not seen in ${cloud.region}`, 'Check the region and the rights of the cloud identity.');
+    if (!disk)
+      throw unfit(
+        path,
+        `disk ${csi.volumeHandle} was not seen in ${cloud.region}`,
+        'Check the region and the rights of the cloud identity.',
+      );
     const toRegion = cloud.targetRegion ?? cloud.region;
     const zone = zoneFor(data, inventory.target);
     const storageClass = mappedClass(data, pv['spec']?.storageClassName);
     const { category, performanceLevel } = categoryFor(storageClass, inventory.target, disk);
-    const sizeGiB = Math.max(disk.sizeGiB, category === 'cloud_essd' ? (LEAST_ESSD_GIB[performanceLevel ?? 'PL1'] ?? 20) : (LEAST_GIB[category] ?? 1));
+    const sizeGiB = Math.max(
+      disk.sizeGiB,
+      category === 'cloud_essd' ? (LEAST_ESSD_GIB[performanceLevel ?? 'PL1'] ?? 20) : (LEAST_GIB[category] ?? 1),
+    );
     const kmsKey = disk.encrypted && toRegion !== disk.region ? data.kmsKey : disk.kmsKey;
-    if (disk.encrypted && toRegion !== disk.region && !kmsKey) throw unfit(path, `disk ${disk.id} is encrypted and a copy needs a key of ${toRegion}`, 'Name it as `data.kmsKey`.');
+    if (disk.encrypted && toRegion !== disk.region && !kmsKey)
+      throw unfit(
+        path,
+        `disk ${disk.id} is encrypted and a copy needs a key of ${toRegion}`,
+        'Name it as `data.kmsKey`.',
+      );
     return [
       {
         claim: path,
@@ -79,17 +99,32 @@ export function movedDisks(playbook: Playbook, inventory: Inventory): { disks: M
         encrypted: disk.encrypted,
         ...(kmsKey && { kmsKey }),
         workloads: writersOf(claim, source),
-        newVolume: newVolume(pv, claim, { storageClass, zone, category, sizeGiB, ...(performanceLevel && { performanceLevel }) }),
+        newVolume: newVolume(pv, claim, {
+          storageClass,
+          zone,
+          category,
+          sizeGiB,
+          ...(performanceLevel && { performanceLevel }),
+        }),
       },
     ];
   });
-  if (disks.length > 0) notes.push(`While a disk is copied its writers are at 0: ${[...new Set(disks.flatMap((it) => it.workloads.map(pathOf)))].join(', ') || 'none'}.`);
+  if (disks.length > 0)
+    notes.push(
+      `While a disk is copied its writers are at 0: ${[...new Set(disks.flatMap((it) => it.workloads.map(pathOf)))].join(', ') || 'none'}.`,
+    );
   return { disks, notes };
 }
 
-const unfit = (claim: string, why: string, fix: string) => new MigrateError('PLAN_DISK_UNFIT', { what: `The disk of claim ${claim} can't be moved: ${why}.`, why: 'A disk is copied by the cloud, from its own id.', fix });
+const unfit = (claim: string, why: string, fix: string) =>
+  new MigrateError('PLAN_DISK_UNFIT', {
+    what: `The disk of claim ${claim} can't be moved: ${why}.`,
+    why: 'A disk is copied by the cloud, from its own id.',
+    fix,
+  });
 
-const mappedClass = (data: PlaybookData, named: unknown) => (typeof named === 'string' ? (data.storageClasses[named] ?? named) : '');
+const mappedClass = (data: PlaybookData, named: unknown) =>
+  typeof named === 'string' ? (data.storageClasses[named] ?? named) : '';
 
 /** The zone of the playbook, or the only one that the target's ready nodes are in. */
 function zoneFor(data: PlaybookData, target: ClusterInventory): string {
@@ -105,12 +140,21 @@ function zoneFor(data: PlaybookData, target: ClusterInventory): string {
 }
 
 /** The category of the class that the claim will have, else what the disk has now. The target's class may list several, by preference. */
-function categoryFor(storageClass: string, target: ClusterInventory, disk: { category: string; performanceLevel?: string }) {
+function categoryFor(
+  storageClass: string,
+  target: ClusterInventory,
+  disk: { category: string; performanceLevel?: string },
+) {
   const found = (target.objects['StorageClass.storage.k8s.io'] ?? []).find((it) => it.metadata.name === storageClass);
   const type: unknown = found?.['parameters']?.type;
   const level: unknown = found?.['parameters']?.performanceLevel;
   const category = typeof type === 'string' ? (type.split(',')[0] ?? disk.category) : disk.category;
-  const performanceLevel = category !== 'cloud_essd' ? undefined : typeof level === 'string' ? level.split(',')[0] : (disk.performanceLevel ?? 'PL1');
+  const performanceLevel =
+    category !== 'cloud_essd'
+      ? undefined
+      : typeof level === 'string'
+        ? level.split(',')[0]
+        : (disk.performanceLevel ?? 'PL1');
   return { category, ...(performanceLevel && { performanceLevel }) };
 }
 
@@ -118,13 +162,24 @@ function categoryFor(storageClass: string, target: ClusterInventory, disk: { cat
 function writersOf(claim: KubeObject, source: ClusterInventory): Workload[] {
   const { namespace = '', name } = claim.metadata;
   const here = (kind: string) => (source.objects[kind] ?? []).filter((it) => it.metadata.namespace === namespace);
-  const workload = (kind: string, it: KubeObject) => ({ kind, namespace, name: it.metadata.name, replicas: Number(it['spec']?.replicas ?? 1) });
+  const workload = (kind: string, it: KubeObject) => ({
+    kind,
+    namespace,
+    name: it.metadata.name,
+    replicas: Number(it['spec']?.replicas ?? 1),
+  });
   const mounts = (it: KubeObject) =>
-    ((it['spec']?.template?.spec?.volumes ?? []) as { persistentVolumeClaim?: { claimName: string } }[]).some((one) => one.persistentVolumeClaim?.claimName === name);
+    ((it['spec']?.template?.spec?.volumes ?? []) as { persistentVolumeClaim?: { claimName: string } }[]).some(
+      (one) => one.persistentVolumeClaim?.claimName === name,
+    );
   const templated = (it: KubeObject) =>
-    ((it['spec']?.volumeClaimTemplates ?? []) as { metadata: { name: string } }[]).some((one) => new RegExp(`^${one.metadata.name}-${it.metadata.name}-\\d+$`).test(name));
+    ((it['spec']?.volumeClaimTemplates ?? []) as { metadata: { name: string } }[]).some((one) =>
+      new RegExp(`^${one.metadata.name}-${it.metadata.name}-\\d+$`).test(name),
+    );
   return [
-    ...here('Deployment.apps').filter(mounts).map((it) => workload('Deployment.apps', it)),
+    ...here('Deployment.apps')
+      .filter(mounts)
+      .map((it) => workload('Deployment.apps', it)),
     ...here('StatefulSet.apps')
       .filter((it) => mounts(it) || templated(it))
       .map((it) => workload('StatefulSet.apps', it)),
@@ -148,7 +203,11 @@ interface NewPlace {
 function newVolume(pv: KubeObject, claim: KubeObject, place: NewPlace): KubeObject {
   const { csi, capacity, accessModes, volumeMode, mountOptions } = pv['spec'] ?? {};
   const { volumeHandle: _old, ...rest } = csi;
-  const kept = Object.fromEntries(Object.entries((rest.volumeAttributes ?? {}) as Record<string, string>).filter(([key]) => !/(zone|region|disktype|volume-topology|^type$|^performanceLevel$|provisionerIdentity)/.test(key)));
+  const kept = Object.fromEntries(
+    Object.entries((rest.volumeAttributes ?? {}) as Record<string, string>).filter(
+      ([key]) => !/(zone|region|disktype|volume-topology|^type$|^performanceLevel$|provisionerIdentity)/.test(key),
+    ),
+  );
   return {
     apiVersion: 'v1',
     kind: 'PersistentVolume',
@@ -160,9 +219,25 @@ function newVolume(pv: KubeObject, claim: KubeObject, place: NewPlace): KubeObje
       ...(mountOptions && { mountOptions }),
       storageClassName: place.storageClass,
       persistentVolumeReclaimPolicy: 'Retain',
-      claimRef: { apiVersion: 'v1', kind: 'PersistentVolumeClaim', namespace: claim.metadata.namespace, name: claim.metadata.name },
-      csi: { ...rest, volumeAttributes: { ...kept, type: place.category, ...(place.performanceLevel && { performanceLevel: place.performanceLevel }) } },
-      nodeAffinity: { required: { nodeSelectorTerms: [{ matchExpressions: [{ key: ZONE_KEY, operator: 'In', values: [place.zone] }] }] } },
+      claimRef: {
+        apiVersion: 'v1',
+        kind: 'PersistentVolumeClaim',
+        namespace: claim.metadata.namespace,
+        name: claim.metadata.name,
+      },
+      csi: {
+        ...rest,
+        volumeAttributes: {
+          ...kept,
+          type: place.category,
+          ...(place.performanceLevel && { performanceLevel: place.performanceLevel }),
+        },
+      },
+      nodeAffinity: {
+        required: {
+          nodeSelectorTerms: [{ matchExpressions: [{ key: ZONE_KEY, operator: 'In', values: [place.zone] }] }],
+        },
+      },
     },
   };
 }

@@ -6,8 +6,27 @@ import type { Phase } from './step.js';
  * What goes out of the engine. Views draw it; with `-o json` each is one line. The engine never prints.
  */
 export type EventBody =
-  | { type: 'started'; command: string; name: string; digest: string; steps: number; source: string; target: string; resumed: boolean }
-  | { type: 'preflight'; report: Report; source: SideLine; target: SideLine; tookMs: number; calls: number; diff?: { fresh: ReportLine[]; gone: ReportLine[] }; leftOut?: number; /** requests that wrote: those of the probe */ wrote?: number }
+  | {
+      type: 'started';
+      command: string;
+      name: string;
+      digest: string;
+      steps: number;
+      source: string;
+      target: string;
+      resumed: boolean;
+    }
+  | {
+      type: 'preflight';
+      report: Report;
+      source: SideLine;
+      target: SideLine;
+      tookMs: number;
+      calls: number;
+      diff?: { fresh: ReportLine[]; gone: ReportLine[] };
+      leftOut?: number;
+      /** requests that wrote: those of the probe */ wrote?: number;
+    }
   | { type: 'plan'; plan: Plan; rows: PlanRow[] }
   | { type: 'step'; step: string; state: StepState; title: string; note?: string }
   | ShareEvent

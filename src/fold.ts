@@ -75,7 +75,8 @@ const readerOf = ({ takes = {}, reads, also }: Check): Reader => ({
   reads: ({ side, kind }) => [reads[side], also?.[side]].some((kinds) => kinds?.includes(kind) || kinds?.includes('*')),
 });
 
-export const takenOf = (takes: Record<Kind, Taken> | undefined, { side, kind }: SideKind): Taken => takes?.[`${side} ${kind}`] ?? takes?.[kind] ?? takes?.['*'] ?? 'whole';
+export const takenOf = (takes: Record<Kind, Taken> | undefined, { side, kind }: SideKind): Taken =>
+  takes?.[`${side} ${kind}`] ?? takes?.[kind] ?? takes?.['*'] ?? 'whole';
 
 const isFields = (taken: Taken): taken is readonly string[] => typeof taken === 'object';
 
@@ -99,7 +100,13 @@ function heldOf(at: SideKind, readers: readonly Reader[]): Held {
  */
 function grouped(kinds: readonly SideKind[], readers: readonly Reader[]): SideKind[][] {
   const waits = (at: SideKind, other: SideKind) =>
-    readers.some((it) => it.reads(at) && it.reads(other) && takenOf(it.takes[at.side], at) === 'each' && typeof takenOf(it.takes[other.side], other) !== 'string');
+    readers.some(
+      (it) =>
+        it.reads(at) &&
+        it.reads(other) &&
+        takenOf(it.takes[at.side], at) === 'each' &&
+        typeof takenOf(it.takes[other.side], other) !== 'string',
+    );
   const groups: SideKind[][] = [];
   let left = [...kinds];
   while (left.length > 0) {
@@ -111,7 +118,12 @@ function grouped(kinds: readonly SideKind[], readers: readonly Reader[]): SideKi
   return groups;
 }
 
-function folding(at: SideKind, judge: Judge, keep: ((object: KubeObject) => KubeObject) | undefined, { few, portion }: Sizes): Folding {
+function folding(
+  at: SideKind,
+  judge: Judge,
+  keep: ((object: KubeObject) => KubeObject) | undefined,
+  { few, portion }: Sizes,
+): Folding {
   const held: KubeObject[] = [];
   let waiting: KubeObject[] = [];
   let bytes = 0;

@@ -13,7 +13,13 @@ const LEAST_SAMPLES = 10;
  * @throws MigrateError GATE_FAILED, GATE_NO_EVIDENCE
  * @throws Interrupted  Ctrl-C, at a point where stopping is safe
  */
-export async function watchGates(gates: readonly Gate[], holdMs: number, pollMs: number, context: StepContext, look: (elapsedMs: number) => Promise<void>): Promise<void> {
+export async function watchGates(
+  gates: readonly Gate[],
+  holdMs: number,
+  pollMs: number,
+  context: StepContext,
+  look: (elapsedMs: number) => Promise<void>,
+): Promise<void> {
   const { clock, prober } = context.world;
   const began = clock.now();
   const counts = gates.map(() => ({ sent: 0, failed: 0, last: '', nextAt: began }));

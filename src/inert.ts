@@ -28,7 +28,8 @@ export function inertRules(playbook: Playbook, inventory: Inventory): RestoreRul
   const rules: Rule[] = [];
   if (data) {
     if (data.arrive === 'stopped') {
-      for (const groupResource of ['deployments.apps', 'statefulsets.apps']) rules.push(forAll(groupResource, data, { spec: { replicas: 0 } }));
+      for (const groupResource of ['deployments.apps', 'statefulsets.apps'])
+        rules.push(forAll(groupResource, data, { spec: { replicas: 0 } }));
     }
     if (commonVersions('CronJob.batch', inventory.source, inventory.target).length > 0) {
       rules.push(forAll('cronjobs.batch', data, { spec: { suspend: true } }));
@@ -44,7 +45,11 @@ const forAll = (groupResource: string, data: PlaybookData, patch: object): Rule 
 });
 
 const forOne = (groupResource: string, object: KubeObject, patch: object): Rule => ({
-  conditions: { groupResource, resourceNameRegex: `^${object.metadata.name}$`, namespaces: [object.metadata.namespace ?? ''] },
+  conditions: {
+    groupResource,
+    resourceNameRegex: `^${object.metadata.name}$`,
+    namespaces: [object.metadata.namespace ?? ''],
+  },
   mergePatches: [{ patchData: JSON.stringify(patch) }],
 });
 
@@ -53,7 +58,11 @@ const listed = (data: PlaybookData, inventory: Inventory, kind: Kind): KubeObjec
 
 /** Labels and finalizer by which a controller knows its own work: copied, they make the target's one think that nothing is to be done. */
 const BOOKKEEPING = {
-  labels: { 'service.beta.kubernetes.io/hash': null, 'alibabacloud.com/reconcile.hash': null, 'service.k8s.alibaba/loadbalancer-id': null },
+  labels: {
+    'service.beta.kubernetes.io/hash': null,
+    'alibabacloud.com/reconcile.hash': null,
+    'service.k8s.alibaba/loadbalancer-id': null,
+  },
   finalizers: null,
 };
 
@@ -61,7 +70,9 @@ function services(playbook: Playbook, data: PlaybookData, inventory: Inventory):
   return listed(data, inventory, 'Service').flatMap((service) => {
     const { type, ports } = service['spec'] ?? {};
     if (type !== 'LoadBalancer' && type !== 'NodePort') return [];
-    const withoutNodePorts = ((ports ?? []) as Record<string, unknown>[]).map(({ nodePort: _dropped, ...rest }) => rest);
+    const withoutNodePorts = ((ports ?? []) as Record<string, unknown>[]).map(
+      ({ nodePort: _dropped, ...rest }) => rest,
+    );
     const spec = { ports: withoutNodePorts, healthCheckNodePort: null };
     if (type === 'NodePort') return [forOne('services', service, { spec })];
     const shared = (playbook.traffic?.services ?? []).filter((it) => {
@@ -71,7 +82,18 @@ function services(playbook: Playbook, data: PlaybookData, inventory: Inventory):
     const loadBalancer = shared[0] && loadBalancerOf(shared[0], inventory);
     if (!loadBalancer) {
       // Not moved by this playbook: it must not take an address, nor join anything, by arriving.
-      return [forOne('services', service, { metadata: BOOKKEEPING, spec: { ...spec, type: 'ClusterIP', externalTrafficPolicy: null, loadBalancerIP: null, allocateLoadBalancerNodePorts: null } })];
+      return [
+        forOne('services', service, {
+          metadata: BOOKKEEPING,
+          spec: {
+            ...spec,
+            type: 'ClusterIP',
+            externalTrafficPolicy: null,
+            loadBalancerIP: null,
+            allocateLoadBalancerNodePorts: null,
+          },
+        }),
+      ];
     }
     const annotations = {
       [lbKey('id')]: loadBalancer,
@@ -97,7 +119,10 @@ function claims(data: PlaybookData, inventory: Inventory): Rule[] {
   for (const set of listed(data, inventory, 'StatefulSet.apps')) {
     const templates = (set['spec']?.volumeClaimTemplates ?? []) as { spec?: { storageClassName?: string } }[];
     if (!templates.some((it) => mapped(it.spec?.storageClassName) !== undefined)) continue;
-    const rewritten = templates.map((it) => ({ ...it, spec: { ...it.spec, storageClassName: mapped(it.spec?.storageClassName) ?? it.spec?.storageClassName } }));
+    const rewritten = templates.map((it) => ({
+      ...it,
+      spec: { ...it.spec, storageClassName: mapped(it.spec?.storageClassName) ?? it.spec?.storageClassName },
+    }));
     rules.push(forOne('statefulsets.apps', set, { spec: { volumeClaimTemplates: rewritten } }));
   }
   return rules;

@@ -1,4 +1,14 @@
-import type { Disk, Kind, KubeObject, LoadBalancer, Right, RightAnswer, ServedKind, Side, SecurityGroup } from './ports.js';
+import type {
+  Disk,
+  Kind,
+  KubeObject,
+  LoadBalancer,
+  Right,
+  RightAnswer,
+  ServedKind,
+  Side,
+  SecurityGroup,
+} from './ports.js';
 
 /** One side as it was seen: plain JSON. Secret values are never in it. */
 export interface ClusterInventory {

@@ -53,7 +53,10 @@ export interface Journal {
  */
 export function openJournal(store: JournalStore, now: () => number): Journal {
   const entries = parse(store.read());
-  const state = { records: new Map<string, StepRecord>(), debts: new Map<string, { record: StepRecord; owed: Debt[] }>() };
+  const state = {
+    records: new Map<string, StepRecord>(),
+    debts: new Map<string, { record: StepRecord; owed: Debt[] }>(),
+  };
   for (const entry of entries) fold(state, entry);
 
   return {
@@ -162,7 +165,6 @@ export function fileStore(file: string): JournalStore {
     },
   };
 }
-
 
 const isJson = (text: string) => {
   try {

@@ -29,7 +29,11 @@ export const BEAT_MS = 5000;
  * @param takeOver  owner of the stale lock that the operator means to break
  * @throws MigrateError LOCK_HELD
  */
-export function takeLock(file: string, me: { owner: string; host: string; pid: number }, options: { now: () => number; takeOver?: string; alive(pid: number): boolean }): Lock {
+export function takeLock(
+  file: string,
+  me: { owner: string; host: string; pid: number },
+  options: { now: () => number; takeOver?: string; alive(pid: number): boolean },
+): Lock {
   mkdirSync(path.dirname(file), { recursive: true, mode: 0o700 });
   const held = readLock(file);
   if (held) {
@@ -41,14 +45,21 @@ export function takeLock(file: string, me: { owner: string; host: string; pid: n
       throw new MigrateError('LOCK_HELD', {
         what: `${held.owner} holds this plan: process ${held.pid} on ${held.host}, last sign of life ${spell(Math.max(0, age))} ago.`,
         why: 'Two writers at once would each undo what the other does.',
-        fix: age > STALE_MS ? `If that process is surely gone: the same command with --take-over ${held.owner}.` : 'Wait until it ends, or watch it: `migrate status --watch`.',
+        fix:
+          age > STALE_MS
+            ? `If that process is surely gone: the same command with --take-over ${held.owner}.`
+            : 'Wait until it ends, or watch it: `migrate status --watch`.',
       });
     }
     rmSync(file, { force: true });
   }
   const info: LockInfo = { ...me, token: (held?.token ?? 0) + 1, beat: options.now() };
   if (!createWhole(file, info)) {
-    throw new MigrateError('LOCK_HELD', { what: 'Someone else took this plan at the same moment.', why: 'Two writers at once would each undo what the other does.', fix: 'See who: `migrate status`.' });
+    throw new MigrateError('LOCK_HELD', {
+      what: 'Someone else took this plan at the same moment.',
+      why: 'Two writers at once would each undo what the other does.',
+      fix: 'See who: `migrate status`.',
+    });
   }
   const mustHold = () => {
     const now = readLock(file);
@@ -78,7 +89,11 @@ export function readLock(file: string): LockInfo | undefined {
     return JSON.parse(readFileSync(file, 'utf8')) as LockInfo;
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
-    throw new MigrateError('LOCK_BROKEN', { what: `The lock ${file} can't be read.`, why: 'It was changed by hand or damaged.', fix: 'Make sure that nobody runs this plan, then delete that file.' });
+    throw new MigrateError('LOCK_BROKEN', {
+      what: `The lock ${file} can't be read.`,
+      why: 'It was changed by hand or damaged.',
+      fix: 'Make sure that nobody runs this plan, then delete that file.',
+    });
   }
 }
 

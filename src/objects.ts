@@ -8,7 +8,8 @@ export const kindOf = (object: Pick<KubeObject, 'apiVersion' | 'kind'>): Kind =>
 };
 
 /** `apps/v1` → `apps`, `v1` → `` */
-export const groupOf = (apiVersion: string) => (apiVersion.includes('/') ? apiVersion.slice(0, apiVersion.indexOf('/')) : '');
+export const groupOf = (apiVersion: string) =>
+  apiVersion.includes('/') ? apiVersion.slice(0, apiVersion.indexOf('/')) : '';
 
 export const splitKind = (kind: Kind): { kind: string; group: string } => {
   const dot = kind.indexOf('.');
@@ -16,10 +17,12 @@ export const splitKind = (kind: Kind): { kind: string; group: string } => {
 };
 
 /** `shop/web`, or `web` for an object of the cluster */
-export const pathOf = (it: { namespace?: string | undefined; name: string }) => (it.namespace ? `${it.namespace}/${it.name}` : it.name);
+export const pathOf = (it: { namespace?: string | undefined; name: string }) =>
+  it.namespace ? `${it.namespace}/${it.name}` : it.name;
 
 /** `service shop/web`: how findings, errors and events name an object */
-export const about = (kind: Kind, it: { namespace?: string | undefined; name: string }) => `${splitKind(kind).kind.toLowerCase()} ${pathOf(it)}`;
+export const about = (kind: Kind, it: { namespace?: string | undefined; name: string }) =>
+  `${splitKind(kind).kind.toLowerCase()} ${pathOf(it)}`;
 
 export const refOf = (object: KubeObject): ObjectRef => ({
   kind: kindOf(object),
@@ -60,10 +63,13 @@ export function instanceOf(node: KubeObject): string | undefined {
 }
 
 export const isReady = (object: KubeObject): boolean =>
-  ((object['status']?.conditions ?? []) as { type: string; status: string }[]).some((it) => it.type === 'Ready' && it.status === 'True');
+  ((object['status']?.conditions ?? []) as { type: string; status: string }[]).some(
+    (it) => it.type === 'Ready' && it.status === 'True',
+  );
 
 export const zoneOf = (node: KubeObject): string | undefined =>
-  node.metadata.labels?.['topology.kubernetes.io/zone'] ?? node.metadata.labels?.['failure-domain.beta.kubernetes.io/zone'];
+  node.metadata.labels?.['topology.kubernetes.io/zone'] ??
+  node.metadata.labels?.['failure-domain.beta.kubernetes.io/zone'];
 
 /** `v1.20.15-aliyun.1` → 20 */
 export function minorOf(version: string): number | undefined {
@@ -117,4 +123,8 @@ export function pluralOf(kind: string): string {
   return word.endsWith('s') ? word : `${word}s`;
 }
 
-export const rightOn = (verb: string, kind: Kind): Right => ({ verb, group: splitKind(kind).group, resource: pluralOf(splitKind(kind).kind) });
+export const rightOn = (verb: string, kind: Kind): Right => ({
+  verb,
+  group: splitKind(kind).group,
+  resource: pluralOf(splitKind(kind).kind),
+});

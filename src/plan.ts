@@ -49,8 +49,19 @@ export const PLAN_TAKES: Readers = {
     Secret: [TRAVELS, 'type'],
     Service: [TRAVELS, 'spec.type', 'spec.ports'],
     PersistentVolumeClaim: 'whole',
-    'Deployment.apps': [TRAVELS, 'spec.replicas', 'spec.template.metadata.labels', 'spec.template.spec.volumes.persistentVolumeClaim.claimName'],
-    'StatefulSet.apps': [TRAVELS, 'spec.replicas', 'spec.template.metadata.labels', 'spec.template.spec.volumes.persistentVolumeClaim.claimName', 'spec.volumeClaimTemplates'],
+    'Deployment.apps': [
+      TRAVELS,
+      'spec.replicas',
+      'spec.template.metadata.labels',
+      'spec.template.spec.volumes.persistentVolumeClaim.claimName',
+    ],
+    'StatefulSet.apps': [
+      TRAVELS,
+      'spec.replicas',
+      'spec.template.metadata.labels',
+      'spec.template.spec.volumes.persistentVolumeClaim.claimName',
+      'spec.volumeClaimTemplates',
+    ],
     Pod: ['status.podIP'],
     ...Object.fromEntries([...NEVER_TRAVELS].filter((it) => it !== 'Pod').map((kind) => [kind, 'named'] as const)),
   },
@@ -83,7 +94,11 @@ export function makePlan(playbook: Playbook, inventory: Inventory): Plan {
   return { ...plan, digest: digestOf(plan), takenAt: inventory.takenAt };
 }
 
-const pin = ({ context, uid, version }: { context: string; uid: string; version: string }) => ({ context, uid, version });
+const pin = ({ context, uid, version }: { context: string; uid: string; version: string }) => ({
+  context,
+  uid,
+  version,
+});
 
 export const digestOf = (plan: Omit<Plan, 'digest' | 'takenAt'>): string =>
   createHash('sha256').update(canonical(plan)).digest('hex');
@@ -91,16 +106,22 @@ export const digestOf = (plan: Omit<Plan, 'digest' | 'takenAt'>): string =>
 /** Reads a plan from a file's text. @throws MigrateError PLAN_INVALID */
 export function parsePlan(text: string, file: string): Plan {
   const bad = (why: string) =>
-    new MigrateError('PLAN_INVALID', { what: `${file} is not a plan.`, why, fix: 'Make a new one with `migrate plan -o plan.json`.' });
+    new MigrateError('PLAN_INVALID', {
+      what: `${file} is not a plan.`,
+      why,
+      fix: 'Make a new one with `migrate plan -o plan.json`.',
+    });
   let plan: Plan;
   try {
     plan = JSON.parse(text) as Plan;
   } catch {
     throw bad('It is not JSON.');
   }
-  if (plan === null || typeof plan !== 'object' || plan.schemaVersion !== 1 || !Array.isArray(plan.steps)) throw bad('It has no schemaVersion 1 and no steps.');
+  if (plan === null || typeof plan !== 'object' || plan.schemaVersion !== 1 || !Array.isArray(plan.steps))
+    throw bad('It has no schemaVersion 1 and no steps.');
   const { digest, takenAt: _takenAt, ...rest } = plan;
-  if (digestOf(rest) !== digest) throw bad('Its digest does not match what it says: it was changed by hand or damaged.');
+  if (digestOf(rest) !== digest)
+    throw bad('Its digest does not match what it says: it was changed by hand or damaged.');
   return plan;
 }
 
@@ -111,7 +132,9 @@ export function rightsNeeded(plan: Plan, kinds: StepKinds, inventory: Inventory)
     const rights = kinds.get(step.kind)?.rights(step.args) ?? {};
     for (const side of ['source', 'target'] as const) {
       for (const right of rights[side] ?? []) {
-        const served = inventory[side].served.find((it) => it.group === right.group && pluralOf(it.kind) === right.resource);
+        const served = inventory[side].served.find(
+          (it) => it.group === right.group && pluralOf(it.kind) === right.resource,
+        );
         const named = { ...right, resource: served?.resource ?? right.resource };
         needs[side].set(canonical(named), named);
       }

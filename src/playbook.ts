@@ -62,7 +62,10 @@ const service = z.strictObject({
   /** the Service's port, which is the listener's port too */
   port: z.int().min(1).max(65535),
   /** read from the source Service's annotation when it isn't given */
-  loadBalancer: z.string().regex(/^lb-[-a-z0-9]+$/i, 'is not the id of a load balancer, e.g. lb-1').optional(),
+  loadBalancer: z
+    .string()
+    .regex(/^lb-[-a-z0-9]+$/i, 'is not the id of a load balancer, e.g. lb-1')
+    .optional(),
 });
 
 const steps = z
@@ -72,7 +75,11 @@ const steps = z
     list.forEach((step, index) => {
       const before = list[index - 1];
       if (before !== undefined && step <= before) {
-        context.addIssue({ code: 'custom', path: [index], message: `${step} does not come after ${before}: steps go up` });
+        context.addIssue({
+          code: 'custom',
+          path: [index],
+          message: `${step} does not come after ${before}: steps go up`,
+        });
       }
     });
   });
@@ -161,12 +168,20 @@ export function parsePlaybook(text: string, file: string): Playbook {
   };
 
   if (document.errors.length > 0) {
-    const first = document.errors.map((it) => ({ ...at(it.pos[0]), path: '', message: it.message.replace(/\s+/g, ' ') }));
+    const first = document.errors.map((it) => ({
+      ...at(it.pos[0]),
+      path: '',
+      message: it.message.replace(/\s+/g, ' '),
+    }));
     throw invalid(file, first, 'It is not valid YAML.');
   }
   const parsed = playbookSchema.safeParse(document.toJS() ?? {});
   const complaints = parsed.success
-    ? contradictions(parsed.data).map((it) => ({ ...position(document, it.path, at), path: dotted(it.path), message: it.message }))
+    ? contradictions(parsed.data).map((it) => ({
+        ...position(document, it.path, at),
+        path: dotted(it.path),
+        message: it.message,
+      }))
     : parsed.error.issues.flatMap((issue) => complaintsOf(issue, document, at));
   if (parsed.success && complaints.length === 0) return parsed.data;
   complaints.sort((a, b) => a.line - b.line || a.column - b.column);
@@ -189,14 +204,23 @@ type At = (offset: number) => { line: number; column: number };
 function contradictions(playbook: Playbook): { path: Path; message: string }[] {
   const found: { path: Path; message: string }[] = [];
   if (playbook.source.context === playbook.target.context) {
-    found.push({ path: ['target', 'context'], message: `is "${playbook.target.context}", the source's context too: a cluster can't move onto itself` });
+    found.push({
+      path: ['target', 'context'],
+      message: `is "${playbook.target.context}", the source's context too: a cluster can't move onto itself`,
+    });
   }
-  if (!playbook.data && !playbook.traffic) found.push({ path: [], message: 'has neither `data` nor `traffic`: there is nothing to do' });
-  if (playbook.traffic && !playbook.cloud) found.push({ path: ['traffic'], message: 'needs `cloud`: the weights are read back at the load balancer' });
+  if (!playbook.data && !playbook.traffic)
+    found.push({ path: [], message: 'has neither `data` nor `traffic`: there is nothing to do' });
+  if (playbook.traffic && !playbook.cloud)
+    found.push({ path: ['traffic'], message: 'needs `cloud`: the weights are read back at the load balancer' });
   const seen = new Map<string, number>();
   playbook.traffic?.services.forEach((it, index) => {
     for (const key of [`service ${it.service}:${it.port}`, `group ${it.group}`]) {
-      if (seen.has(key)) found.push({ path: ['traffic', 'services', index], message: `names ${key} twice: one group carries one port of one service` });
+      if (seen.has(key))
+        found.push({
+          path: ['traffic', 'services', index],
+          message: `names ${key} twice: one group carries one port of one service`,
+        });
       seen.set(key, index);
     }
   });
@@ -211,7 +235,9 @@ function complaintsOf(issue: z.core.$ZodIssue, document: Document, at: At): Comp
       return {
         ...position(document, [...path, key], at),
         path: dotted([...path, key]),
-        message: meant ? `unknown key; did you mean \`${meant}\`?` : `unknown key; known here: ${keysAt(path).join(', ')}`,
+        message: meant
+          ? `unknown key; did you mean \`${meant}\`?`
+          : `unknown key; known here: ${keysAt(path).join(', ')}`,
       };
     });
   }
@@ -222,7 +248,9 @@ function words(issue: z.core.$ZodIssue, value: unknown): string {
   switch (issue.code) {
     case 'invalid_type':
       if (value === undefined) return `is missing (${issue.expected})`;
-      return issue.message.startsWith('Invalid') ? `is ${kindOf(value)}, not ${article(issue.expected)}` : `is ${kindOf(value)}: ${issue.message}`;
+      return issue.message.startsWith('Invalid')
+        ? `is ${kindOf(value)}, not ${article(issue.expected)}`
+        : `is ${kindOf(value)}: ${issue.message}`;
     case 'invalid_value': {
       const choices = issue.values.map(String);
       const meant = typeof value === 'string' ? nearest(value, choices) : undefined;
@@ -242,11 +270,19 @@ function words(issue: z.core.$ZodIssue, value: unknown): string {
 const kindOf = (value: unknown) => {
   if (value === null) return 'empty';
   if (Array.isArray(value)) return 'a list';
-  return typeof value === 'object' ? 'a map' : `${typeof value === 'number' ? 'the number' : typeof value === 'boolean' ? 'the boolean' : 'the text'} ${JSON.stringify(value)}`;
+  return typeof value === 'object'
+    ? 'a map'
+    : `${typeof value === 'number' ? 'the number' : typeof value === 'boolean' ? 'the boolean' : 'the text'} ${JSON.stringify(value)}`;
 };
 
 const article = (type: string) => {
-  const plain: Record<string, string> = { object: 'a map', array: 'a list', record: 'a map', string: 'a text', int: 'a whole number' };
+  const plain: Record<string, string> = {
+    object: 'a map',
+    array: 'a list',
+    record: 'a map',
+    string: 'a text',
+    int: 'a whole number',
+  };
   return plain[type] ?? `a ${type}`;
 };
 
@@ -264,14 +300,15 @@ function keysAt(path: Path): string[] {
 
 function unwrapped(schema: unknown): unknown {
   let inner = schema;
-  while (inner instanceof z.ZodOptional || inner instanceof z.ZodDefault || inner instanceof z.ZodPrefault) inner = inner.unwrap();
+  while (inner instanceof z.ZodOptional || inner instanceof z.ZodDefault || inner instanceof z.ZodPrefault)
+    inner = inner.unwrap();
   return inner;
 }
 
 /** The key's position when the path ends in a key that is there, else that of the nearest node around it. */
 function position(document: Document, path: Path, at: At): { line: number; column: number } {
   let node: unknown = document.contents;
-  let offset = (document.contents)?.range?.[0] ?? 0;
+  let offset = document.contents?.range?.[0] ?? 0;
   for (const part of path) {
     if (isMap(node)) {
       const pair = node.items.find((it) => isScalar(it.key) && it.key.value === part);
@@ -288,8 +325,13 @@ function position(document: Document, path: Path, at: At): { line: number; colum
 
 const valueAt = (document: Document, path: Path): unknown => {
   const value: unknown = path.length === 0 ? document.toJS() : document.getIn(path);
-  return value !== null && typeof value === 'object' && 'toJSON' in value ? (value as { toJSON(): unknown }).toJSON() : value;
+  return value !== null && typeof value === 'object' && 'toJSON' in value
+    ? (value as { toJSON(): unknown }).toJSON()
+    : value;
 };
 
 const dotted = (path: Path) =>
-  path.reduce<string>((text, part) => (typeof part === 'number' ? `${text}[${part}]` : text ? `${text}.${part}` : part), '');
+  path.reduce<string>(
+    (text, part) => (typeof part === 'number' ? `${text}[${part}]` : text ? `${text}.${part}` : part),
+    '',
+  );

@@ -88,7 +88,11 @@ export interface Cluster {
    * The same one by one, so that not all need be held. `bytes` is the length of each as it came. An object can come twice, where the
    * server forgot a list that took too long, and it began anew.
    */
-  each(kind: Kind, options: { namespace?: string; labels?: string; only?: 'metadata' }, take: (object: KubeObject, bytes: number) => void): Promise<void>;
+  each(
+    kind: Kind,
+    options: { namespace?: string; labels?: string; only?: 'metadata' },
+    take: (object: KubeObject, bytes: number) => void,
+  ): Promise<void>;
   /** The object, or undefined when it isn't there. */
   get(ref: ObjectRef): Promise<KubeObject | undefined>;
   /** Creates, in the object's own apiVersion. An object of that name that exists is KUBE_EXISTS. */
@@ -98,7 +102,10 @@ export interface Cluster {
   /** Server-side apply under the field manager `migrate`. */
   apply(object: KubeObject): Promise<KubeObject>;
   /** Asks for deletion; an absent object is no error. `uid` guards against a namesake. */
-  delete(ref: ObjectRef, options?: { uid?: string; propagation?: 'Foreground' | 'Background' | 'Orphan' }): Promise<void>;
+  delete(
+    ref: ObjectRef,
+    options?: { uid?: string; propagation?: 'Foreground' | 'Background' | 'Orphan' },
+  ): Promise<void>;
   can(rights: Right[]): Promise<RightAnswer[]>;
   /**
    * What the server says to a create of it, of which nothing is kept. `fields: 'strict'` refuses fields that the server does not know,
@@ -231,9 +238,35 @@ export interface Cloud {
   securityGroup(region: string, id: string): Promise<SecurityGroup | undefined>;
   snapshot(region: string, id: string): Promise<Snapshot | undefined>;
   snapshots(region: string, tag: { key: string; value: string }): Promise<Snapshot[]>;
-  createSnapshot(args: { region: string; disk: string; name: string; token: string; tags: Record<string, string> }): Promise<string>;
-  copySnapshot(args: { region: string; snapshot: string; toRegion: string; name: string; token: string; kmsKey?: string; tags: Record<string, string> }): Promise<string>;
-  createDisk(args: { region: string; zone: string; snapshot: string; category: string; performanceLevel?: string; sizeGiB: number; encrypted: boolean; kmsKey?: string; name: string; token: string; tags: Record<string, string> }): Promise<string>;
+  createSnapshot(args: {
+    region: string;
+    disk: string;
+    name: string;
+    token: string;
+    tags: Record<string, string>;
+  }): Promise<string>;
+  copySnapshot(args: {
+    region: string;
+    snapshot: string;
+    toRegion: string;
+    name: string;
+    token: string;
+    kmsKey?: string;
+    tags: Record<string, string>;
+  }): Promise<string>;
+  createDisk(args: {
+    region: string;
+    zone: string;
+    snapshot: string;
+    category: string;
+    performanceLevel?: string;
+    sizeGiB: number;
+    encrypted: boolean;
+    kmsKey?: string;
+    name: string;
+    token: string;
+    tags: Record<string, string>;
+  }): Promise<string>;
   deleteSnapshot(region: string, id: string): Promise<void>;
   deleteDisk(region: string, id: string): Promise<void>;
 }

@@ -1,4 +1,15 @@
-import { isSkipped, isUnknown, Unknown, type Check, type CheckText, type Finding, type Needs, type Severity, type Sight, type SideSight } from './check.js';
+import {
+  isSkipped,
+  isUnknown,
+  Unknown,
+  type Check,
+  type CheckText,
+  type Finding,
+  type Needs,
+  type Severity,
+  type Sight,
+  type SideSight,
+} from './check.js';
 import { takenOf, type Fold, type Judge, type SideKind } from './fold.js';
 import type { ClusterInventory, Inventory } from './inventory.js';
 import { movedNamespaces } from './look.js';
@@ -76,7 +87,14 @@ export const WAIVERS: CheckText = {
 export function askAll(checks: readonly Check[], asked: Asked, heard?: Heard): Report {
   const sight = sightOf(asked);
   const inForce = asked.playbook.preflight.waive.filter((it) => asked.today <= it.until);
-  const results = checks.map((check) => ask(check, heard ? sightOf({ ...asked, inventory: heard.restFor(check, asked.inventory) }) : sight, inForce, heard?.said.get(check.id)));
+  const results = checks.map((check) =>
+    ask(
+      check,
+      heard ? sightOf({ ...asked, inventory: heard.restFor(check, asked.inventory) }) : sight,
+      inForce,
+      heard?.said.get(check.id),
+    ),
+  );
   results.push(judgeWaivers(asked, results));
   const counts = count(results);
   return { results, counts, ready: counts.refuse === 0 && counts.unknown === 0 };
@@ -112,7 +130,11 @@ function ask(check: Check, sight: Sight, waivers: readonly Waiver[], heard?: Sai
 }
 
 /** What could not be seen has no object to name, so its waiver says `about: unknown`. */
-function unknown(head: Pick<CheckResult, 'check' | 'group' | 'asks' | 'before'>, why: string, waivers: readonly Waiver[]): CheckResult {
+function unknown(
+  head: Pick<CheckResult, 'check' | 'group' | 'asks' | 'before'>,
+  why: string,
+  waivers: readonly Waiver[],
+): CheckResult {
   const waiver = waivers.find((it) => it.about === 'unknown');
   if (!waiver) return { ...head, outcome: 'unknown', findings: [], why };
   const finding: JudgedFinding = { about: 'unknown', saw: why, severity: 'refuse', waivedBy: waivedBy(waiver) };
@@ -150,7 +172,9 @@ function worst(findings: readonly JudgedFinding[]): Outcome {
 function judgeWaivers({ playbook, today }: Asked, results: readonly CheckResult[]): CheckResult {
   const findings = playbook.preflight.waive.flatMap((waiver): JudgedFinding[] => {
     const saw = troubleWith(waiver, today, results);
-    return saw === undefined ? [] : [{ about: `waiver ${waiver.check}: ${waiver.about}`, saw, severity: WAIVERS.severity }];
+    return saw === undefined
+      ? []
+      : [{ about: `waiver ${waiver.check}: ${waiver.about}`, saw, severity: WAIVERS.severity }];
   });
   const { id, group, asks, before } = WAIVERS;
   return { check: id, group, asks, before, outcome: worst(findings), findings };
@@ -160,21 +184,29 @@ function troubleWith(waiver: Waiver, today: string, results: readonly CheckResul
   if (today > waiver.until) return `expired on ${waiver.until}; ${waiver.owner} owned it`;
   const result = results.find((it) => it.check === waiver.check);
   if (!result) {
-    const meant = nearest(waiver.check, results.map((it) => it.check));
+    const meant = nearest(
+      waiver.check,
+      results.map((it) => it.check),
+    );
     return `there is no check of that name${meant ? `; did you mean ${meant}?` : ''}`;
   }
   // What was not looked at may still hold what the waiver is for.
   if (result.outcome === 'unknown' || result.outcome === 'skipped') return undefined;
   if (result.findings.some((it) => it.about === waiver.about)) return undefined;
-  const meant = nearest(waiver.about, result.findings.map((it) => it.about));
+  const meant = nearest(
+    waiver.about,
+    result.findings.map((it) => it.about),
+  );
   return `${waiver.check} found nothing about it${meant ? `; did you mean "${meant}"?` : ''}`;
 }
 
 /** `Deployment.apps`, `Service`: the name of a kind in whatever version. */
-export const kindServed = ({ kind, group }: Pick<ServedKind, 'kind' | 'group'>): Kind => (group ? `${kind}.${group}` : kind);
+export const kindServed = ({ kind, group }: Pick<ServedKind, 'kind' | 'group'>): Kind =>
+  group ? `${kind}.${group}` : kind;
 
 function requireSeen({ reads }: Check, sight: Sight): void {
-  for (const side of [sight.source, sight.target]) for (const kind of reads[side.side] ?? []) if (kind !== '*') side.list(kind);
+  for (const side of [sight.source, sight.target])
+    for (const kind of reads[side.side] ?? []) if (kind !== '*') side.list(kind);
   if (reads.cloud) sight.cloud();
 }
 
@@ -197,19 +229,27 @@ export interface Heard {
  *
  * @param asked  its inventory grows as it is read
  */
-export function listenTo(checks: readonly Check[], asked: Asked, fold: Pick<Fold, 'stays'>): { judge: Judge; heard: Heard } {
+export function listenTo(
+  checks: readonly Check[],
+  asked: Asked,
+  fold: Pick<Fold, 'stays'>,
+): { judge: Judge; heard: Heard } {
   const said = new Map<string, Said>();
   const cameBy = new Set<string>();
   const views = new Map<string, Inventory>();
   const picked = new Map<string, KubeObject[]>();
   const portioned = (at: SideKind) => cameBy.has(keyOf(at));
   const view = (check: Check, inventory: Inventory, shown: (at: SideKind) => boolean) =>
-    viewOf(inventory, (at) => {
-      const taken = takenOf(check.takes, at);
-      if (taken === 'whole' || typeof taken === 'object') return 'all';
-      if (typeof taken === 'function') return portioned(at) ? (picked.get(`${check.id} ${keyOf(at)}`) ?? []) : 'all';
-      return shown(at) ? [] : 'all';
-    }, fold);
+    viewOf(
+      inventory,
+      (at) => {
+        const taken = takenOf(check.takes, at);
+        if (taken === 'whole' || typeof taken === 'object') return 'all';
+        if (typeof taken === 'function') return portioned(at) ? (picked.get(`${check.id} ${keyOf(at)}`) ?? []) : 'all';
+        return shown(at) ? [] : 'all';
+      },
+      fold,
+    );
   const judge: Judge = (at, some) => {
     cameBy.add(keyOf(at));
     for (const check of checks) {
@@ -227,7 +267,8 @@ export function listenTo(checks: readonly Check[], asked: Asked, fold: Pick<Fold
       const beside = views.get(key) ?? view(check, asked.inventory, () => true);
       views.set(key, beside);
       try {
-        for (const it of check.look(sightOf({ ...asked, inventory: joined(beside, at, some) }))) mine.findings.set(JSON.stringify(it), it);
+        for (const it of check.look(sightOf({ ...asked, inventory: joined(beside, at, some) })))
+          mine.findings.set(JSON.stringify(it), it);
       } catch (error) {
         if (isSkipped(error)) continue;
         mine.failed = error;
@@ -240,10 +281,15 @@ export function listenTo(checks: readonly Check[], asked: Asked, fold: Pick<Fold
 
 const keyOf = ({ side, kind }: SideKind) => `${side} ${kind}`;
 
-const readsIt = ({ reads, also }: Check, { side, kind }: SideKind) => [reads[side], also?.[side]].some((kinds) => kinds?.includes(kind) || kinds?.includes('*'));
+const readsIt = ({ reads, also }: Check, { side, kind }: SideKind) =>
+  [reads[side], also?.[side]].some((kinds) => kinds?.includes(kind) || kinds?.includes('*'));
 
 /** An inventory in which of some kinds no more is seen than what stays, and what is given in place of the rest. */
-function viewOf(inventory: Inventory, seen: (at: SideKind) => 'all' | readonly KubeObject[], fold: Pick<Fold, 'stays'>): Inventory {
+function viewOf(
+  inventory: Inventory,
+  seen: (at: SideKind) => 'all' | readonly KubeObject[],
+  fold: Pick<Fold, 'stays'>,
+): Inventory {
   const of = (side: Side): ClusterInventory => {
     const { objects, served } = inventory[side];
     const namespaced = new Set(served.filter((it) => it.namespaced).map(kindServed));
@@ -258,7 +304,10 @@ function viewOf(inventory: Inventory, seen: (at: SideKind) => 'all' | readonly K
 
 const joined = (inventory: Inventory, { side, kind }: SideKind, some: readonly KubeObject[]): Inventory => ({
   ...inventory,
-  [side]: { ...inventory[side], objects: { ...inventory[side].objects, [kind]: [...(inventory[side].objects[kind] ?? []), ...some] } },
+  [side]: {
+    ...inventory[side],
+    objects: { ...inventory[side].objects, [kind]: [...(inventory[side].objects[kind] ?? []), ...some] },
+  },
 });
 
 export function sightOf({ playbook, inventory, today, needs }: Asked): Sight {
@@ -330,7 +379,8 @@ function sideSight(side: Side, inventory: ClusterInventory): SideSight {
       return Number(found[1]);
     },
     list,
-    get: (kind, namespace, name) => named(list(kind), name).find((it) => namespace === undefined || it.metadata.namespace === namespace),
+    get: (kind, namespace, name) =>
+      named(list(kind), name).find((it) => namespace === undefined || it.metadata.namespace === namespace),
     served,
     serves,
     seen(kind, namespaces) {

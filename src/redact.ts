@@ -8,18 +8,21 @@ import type { KubeObject } from './ports.js';
 
 const SECRET_NAME = /passw|secret|token|credential|private|api_?-?key|access_?-?key|auth/i;
 /** `accessKeySecret: xyz`, `"token":"xyz"`, `password=xyz` inside a longer text */
-const SECRET_IN_TEXT = /((?:passw|secret|token|credential|private|api_?-?key|access_?-?key)[-\w.]*["']?\s*[:=]\s*)("[^"\n]*"|'[^'\n]*'|[^\s,;}"']+)/gi;
+const SECRET_IN_TEXT =
+  /((?:passw|secret|token|credential|private|api_?-?key|access_?-?key)[-\w.]*["']?\s*[:=]\s*)("[^"\n]*"|'[^'\n]*'|[^\s,;}"']+)/gi;
 /** user:password@ in an address */
 const SECRET_IN_URL = /(\w+:\/\/[^\s/:@]*:)[^\s/@]+@/g;
 
 const HIDDEN = '(hidden)';
 
 /** Annotations whose values the checks and steps read; any other's value is nobody's business here. */
-const READ_ANNOTATION = /(?:^|[./])(?:kubernetes\.io|k8s\.io|alibabacloud\.com|aliyun\.com|helm\.sh|argoproj\.io|fluxcd\.io|velero\.io|k8s\.alibaba|linkerd\.io|istio\.io|alibaba)(?:\/|$)/;
+const READ_ANNOTATION =
+  /(?:^|[./])(?:kubernetes\.io|k8s\.io|alibabacloud\.com|aliyun\.com|helm\.sh|argoproj\.io|fluxcd\.io|velero\.io|k8s\.alibaba|linkerd\.io|istio\.io|alibaba)(?:\/|$)/;
 const LAST_APPLIED = 'kubectl.kubernetes.io/last-applied-configuration';
 
 /** Credentials in a longer text, hidden. */
-export const hideIn = (text: string): string => text.replace(SECRET_IN_TEXT, `$1${HIDDEN}`).replace(SECRET_IN_URL, `$1${HIDDEN}@`);
+export const hideIn = (text: string): string =>
+  text.replace(SECRET_IN_TEXT, `$1${HIDDEN}`).replace(SECRET_IN_URL, `$1${HIDDEN}@`);
 
 /** A copy without values that must not be kept, and without what only fills memory. */
 export function kept(object: KubeObject): KubeObject {
@@ -45,7 +48,8 @@ export function kept(object: KubeObject): KubeObject {
 }
 
 function secret({ type, data, immutable }: KubeObject) {
-  const certificate = type === 'kubernetes.io/tls' ? certificateOf((data as Record<string, string> | undefined)?.['tls.crt']) : undefined;
+  const certificate =
+    type === 'kubernetes.io/tls' ? certificateOf((data as Record<string, string> | undefined)?.['tls.crt']) : undefined;
   return {
     ...(certificate && { certificate }),
     ...(type !== undefined && { type: type as string }),
@@ -58,9 +62,14 @@ function secret({ type, data, immutable }: KubeObject) {
 function certificateOf(encoded: unknown): { notAfter: string; names: string[] } | undefined {
   try {
     const { validTo, subjectAltName, subject } = new X509Certificate(Buffer.from(String(encoded), 'base64'));
-    const names = (subjectAltName ?? '').split(', ').flatMap((it) => (it.startsWith('DNS:') ? [it.slice('DNS:'.length)] : []));
+    const names = (subjectAltName ?? '')
+      .split(', ')
+      .flatMap((it) => (it.startsWith('DNS:') ? [it.slice('DNS:'.length)] : []));
     const common = /^CN=(.+)$/m.exec(subject)?.[1];
-    return { notAfter: new Date(validTo).toISOString(), names: names.length > 0 ? names : common === undefined ? [] : [common] };
+    return {
+      notAfter: new Date(validTo).toISOString(),
+      names: names.length > 0 ? names : common === undefined ? [] : [common],
+    };
   } catch {
     return undefined;
   }
@@ -94,5 +103,10 @@ function hideValues(value: unknown, name = ''): unknown {
     return { ...map, value: SECRET_NAME.test(map['name']) ? HIDDEN : hideIn(map['value']) };
   }
   const isData = name === 'data' || name === 'stringData';
-  return Object.fromEntries(Object.entries(map).map(([key, inner]) => [key, isData && typeof inner === 'string' && SECRET_NAME.test(key) ? HIDDEN : hideValues(inner, key)]));
+  return Object.fromEntries(
+    Object.entries(map).map(([key, inner]) => [
+      key,
+      isData && typeof inner === 'string' && SECRET_NAME.test(key) ? HIDDEN : hideValues(inner, key),
+    ]),
+  );
 }

@@ -63,17 +63,25 @@ export function toUndo(to: string | undefined, engine: Engine): Unit[] {
 }
 
 /** What was built on a unit, near or far; where new connections go waits for nothing that does not serve them. */
-function waitedFor(unit: Unit, units: readonly Unit[], below: (step: string) => ReadonlySet<string>, kinds: StepKinds): Unit[] {
+function waitedFor(
+  unit: Unit,
+  units: readonly Unit[],
+  below: (step: string) => ReadonlySet<string>,
+  kinds: StepKinds,
+): Unit[] {
   const isShare = unit.records.every(({ step }) => kindOf(step, kinds).undoneWith !== undefined);
   return units.filter((other) => {
-    if (other === unit || (isShare && other.records.every(({ step }) => kindOf(step, kinds).besideTraffic))) return false;
+    if (other === unit || (isShare && other.records.every(({ step }) => kindOf(step, kinds).besideTraffic)))
+      return false;
     return other.records.some(({ step }) => unit.records.some((it) => below(step.id).has(it.step.id)));
   });
 }
 
 /** All that a step was built on, also where what lay between is undone already. */
 function foundations(journal: Journal): (step: string) => ReadonlySet<string> {
-  const after = new Map(journal.entries().flatMap((it) => (it.type === 'begun' ? [[it.step.id, it.step.after] as const] : [])));
+  const after = new Map(
+    journal.entries().flatMap((it) => (it.type === 'begun' ? [[it.step.id, it.step.after] as const] : [])),
+  );
   const known = new Map<string, ReadonlySet<string>>();
   const below = (step: string): ReadonlySet<string> => {
     const found = known.get(step);
@@ -111,7 +119,8 @@ export async function undoRecord(record: StepRecord, engine: Engine, beforeUndon
     const owed = await kind.undo(step.args, record.before, contextOf(step, record.mark, engine));
     beforeUndone?.();
     journal.write({ type: 'undone', step: step.id, ...(owed.length > 0 && { owed }) });
-    for (const debt of owed) emit({ type: 'warning', what: debt.what, fix: 'When it answers again: `migrate rollback` once more.' });
+    for (const debt of owed)
+      emit({ type: 'warning', what: debt.what, fix: 'When it answers again: `migrate rollback` once more.' });
     emit({ type: 'step', step: step.id, state: 'undone', title });
   } catch (error) {
     if (error instanceof Interrupted) throw error;
@@ -124,7 +133,11 @@ export async function undoRecord(record: StepRecord, engine: Engine, beforeUndon
 /** What an earlier roll-back could not reach, e.g. an API server that was down. Still unreachable is no failure: it stays owed. */
 async function payDebts(engine: Engine): Promise<void> {
   for (const { record } of engine.journal.debts()) {
-    const owed = await kindOf(record.step, engine.kinds).undo(record.step.args, record.before, contextOf(record.step, record.mark, engine));
+    const owed = await kindOf(record.step, engine.kinds).undo(
+      record.step.args,
+      record.before,
+      contextOf(record.step, record.mark, engine),
+    );
     if (owed.length === 0) engine.journal.write({ type: 'paid', step: record.step.id });
   }
 }

@@ -54,7 +54,8 @@ async function forward(step: Step, mark: string, engine: Engine): Promise<void> 
     emit({ type: 'step', step: step.id, state: 'failed', title: kind.title(step.args), note: brief(error).what });
     // What was watched and found wanting goes back at once. A server that can't be asked is no verdict: that, and any failure before,
     // stays where it is, for run or rollback.
-    if (begun?.state === 'verified' && error instanceof MigrateError && !error.retryable) await undoRecord(begun, engine);
+    if (begun?.state === 'verified' && error instanceof MigrateError && !error.retryable)
+      await undoRecord(begun, engine);
     throw error;
   }
 }

@@ -64,12 +64,14 @@ function eachOf(members: number, defaultWeight: number, weight: Weight): number 
 
 /** Sum of a side's weights in the group. */
 export function sumOf(backends: Backends, weight: Weight): number {
-  if (backends.mode !== 'local') return backends.members * eachOf(backends.members, backends.defaultWeight ?? 100, weight);
+  if (backends.mode !== 'local')
+    return backends.members * eachOf(backends.members, backends.defaultWeight ?? 100, weight);
   return weightsOf(backends, weight).reduce((sum, it) => sum + it, 0);
 }
 
 /** Percent for the target; NaN when nobody has a weight. */
-export const shareOf = (source: number, target: number, others = 0): number => (100 * target) / (source + target + others);
+export const shareOf = (source: number, target: number, others = 0): number =>
+  (100 * target) / (source + target + others);
 
 /**
  * The pair nearest to what was asked, among those that may be written: no side that has a share is at 0, the two are never 0 together,
@@ -83,7 +85,11 @@ export function solve(question: SplitQuestion): Split | undefined {
   let rank: [off: number, writes: number, total: number] = [Infinity, 0, 0];
   eachPermitted(question, (pair, reachable, order, total) => {
     const off = Math.abs(reachable - question.asked);
-    if (off > rank[0] || (off === rank[0] && (order.length > rank[1] || (order.length === rank[1] && total <= rank[2])))) return;
+    if (
+      off > rank[0] ||
+      (off === rank[0] && (order.length > rank[1] || (order.length === rank[1] && total <= rank[2])))
+    )
+      return;
     best = { pair, reachable, order };
     rank = [off, order.length, total];
   });
@@ -111,7 +117,8 @@ function eachPermitted({ asked, source, target, from, others = 0 }: SplitQuestio
     for (const [t1, targetWeight] of targets) {
       if (!fits(asked, s1, t1, others)) continue;
       const order = orderOf(s0, t0, s1, t1, others);
-      if (order) visit({ source: sourceWeight, target: targetWeight }, shareOf(s1, t1, others), order, s1 + t1 + others);
+      if (order)
+        visit({ source: sourceWeight, target: targetWeight }, shareOf(s1, t1, others), order, s1 + t1 + others);
     }
   }
 }
@@ -149,7 +156,8 @@ function orderOf(s0: number, t0: number, s1: number, t1: number, others: number)
   const sourceFirst = shareOf(s1, t0, others);
   const up = after >= before || Number.isNaN(before);
   for (const first of up ? (['target', 'source'] as const) : (['source', 'target'] as const)) {
-    if (inside(first === 'target' ? targetFirst : sourceFirst)) return first === 'target' ? ['target', 'source'] : ['source', 'target'];
+    if (inside(first === 'target' ? targetFirst : sourceFirst))
+      return first === 'target' ? ['target', 'source'] : ['source', 'target'];
   }
   return undefined;
 }

@@ -14,16 +14,26 @@ export interface Survey {
   heard: Heard;
 }
 
-export const foldOf = (playbook: Playbook, checks: readonly Check[], sizes = SIZES): Fold => foldFor(playbook, checks, PLAN_TAKES, sizes);
+export const foldOf = (playbook: Playbook, checks: readonly Check[], sizes = SIZES): Fold =>
+  foldFor(playbook, checks, PLAN_TAKES, sizes);
 
 /** A look for plan and checks, in bounded memory. What it gives is not what `migrate inventory` captures: that is whole. */
-export async function survey(playbook: Playbook, world: World, checks: readonly Check[], sizes = SIZES): Promise<Survey> {
+export async function survey(
+  playbook: Playbook,
+  world: World,
+  checks: readonly Check[],
+  sizes = SIZES,
+): Promise<Survey> {
   const fold = foldOf(playbook, checks, sizes);
   let heard: Heard | undefined;
   const inventory = await takeInventory(playbook, world, checks, {
     fold,
     judge(seen) {
-      const listening = listenTo(checks, { playbook, inventory: seen, today: seen.takenAt.slice(0, 10), needs: { source: [], target: [] } }, fold);
+      const listening = listenTo(
+        checks,
+        { playbook, inventory: seen, today: seen.takenAt.slice(0, 10), needs: { source: [], target: [] } },
+        fold,
+      );
       heard = listening.heard;
       return listening.judge;
     },

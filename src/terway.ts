@@ -8,7 +8,9 @@ import type { ClusterInventory } from './inventory.js';
  * @source AliyunContainerService/terway:types/daemon/config.go (security_group, security_groups)
  */
 export function podSecurityGroups({ objects }: ClusterInventory): string[] | undefined {
-  const map = (objects['ConfigMap'] ?? []).find((it) => it.metadata.namespace === 'kube-system' && it.metadata.name === 'eni-config');
+  const map = (objects['ConfigMap'] ?? []).find(
+    (it) => it.metadata.namespace === 'kube-system' && it.metadata.name === 'eni-config',
+  );
   if (!map) return undefined;
   const { security_group: one, security_groups: more } = settings(map['data']?.['eni_conf']);
   const ids = [one, ...(Array.isArray(more) ? (more as unknown[]) : [])];

@@ -11,7 +11,11 @@ import type { Step } from './step.js';
 import { points } from './words.js';
 
 /** The traffic phase as steps, and what each will reach with the backends seen now. */
-export function trafficSteps(playbook: Playbook, inventory: Inventory, before: Step[]): { steps: Step[]; shares: PlannedShare[]; notes: string[] } {
+export function trafficSteps(
+  playbook: Playbook,
+  inventory: Inventory,
+  before: Step[],
+): { steps: Step[]; shares: PlannedShare[]; notes: string[] } {
   const { traffic } = playbook;
   if (!traffic) return { steps: [], shares: [], notes: [] };
   const services = sharedServices(playbook, inventory);
@@ -31,9 +35,23 @@ export function trafficSteps(playbook: Playbook, inventory: Inventory, before: S
       const id = `traffic/${asked}${suffix}`;
       const question = { asked, source: expected.source, target: expected.target, from, others: expected.others };
       const split = solve(question);
-      if (!split || Math.abs(split.reachable - asked) > traffic.tolerance) throw unreachable(service, question, traffic.tolerance);
-      shares.push({ step: id, service: service.service, asked, reachable: split.reachable, how: how(split.pair, expected) });
-      steps.push(step<ShiftArgs>(id, 'shift', { service, asked, tolerance: traffic.tolerance, holdMs: traffic.hold, gates: traffic.gates }, [last]));
+      if (!split || Math.abs(split.reachable - asked) > traffic.tolerance)
+        throw unreachable(service, question, traffic.tolerance);
+      shares.push({
+        step: id,
+        service: service.service,
+        asked,
+        reachable: split.reachable,
+        how: how(split.pair, expected),
+      });
+      steps.push(
+        step<ShiftArgs>(
+          id,
+          'shift',
+          { service, asked, tolerance: traffic.tolerance, holdMs: traffic.hold, gates: traffic.gates },
+          [last],
+        ),
+      );
       from = split.pair;
       last = id;
     }
@@ -51,17 +69,38 @@ export function trafficSteps(playbook: Playbook, inventory: Inventory, before: S
   return { steps, shares, notes };
 }
 
-const step = <Args>(id: string, kind: string, args: Args, after: string[]): Step => ({ id, kind, phase: id.startsWith('complete/') ? 'complete' : 'traffic', args, after });
+const step = <Args>(id: string, kind: string, args: Args, after: string[]): Step => ({
+  id,
+  kind,
+  phase: id.startsWith('complete/') ? 'complete' : 'traffic',
+  args,
+  after,
+});
 
 /** Ids of the steps that nothing else waits for. */
-const leaves = (steps: readonly Step[]) => steps.filter((it) => !steps.some((other) => other.after.includes(it.id))).map((it) => it.id);
+const leaves = (steps: readonly Step[]) =>
+  steps.filter((it) => !steps.some((other) => other.after.includes(it.id))).map((it) => it.id);
 
 function completeSteps(playbook: Playbook, inventory: Inventory, services: SharedService[], after: string[]): Step[] {
-  const retired = services.map((service) => step<RetireArgs>(services.length === 1 ? 'complete/retire' : `complete/retire/${service.service}`, 'retire', { service }, after));
+  const retired = services.map((service) =>
+    step<RetireArgs>(
+      services.length === 1 ? 'complete/retire' : `complete/retire/${service.service}`,
+      'retire',
+      { service },
+      after,
+    ),
+  );
   const stopped = (playbook.data?.namespaces ?? []).flatMap((namespace) => {
     const workloads = workloadsOf(inventory.source, namespace).filter((it) => it.replicas > 0);
     if (workloads.length === 0) return [];
-    return [step<ScaleArgs>(`complete/stop/${namespace}`, 'scale', { side: 'source', to: 'zero', workloads }, retired.map((it) => it.id))];
+    return [
+      step<ScaleArgs>(
+        `complete/stop/${namespace}`,
+        'scale',
+        { side: 'source', to: 'zero', workloads },
+        retired.map((it) => it.id),
+      ),
+    ];
   });
   return [...retired, ...stopped];
 }
@@ -82,22 +121,37 @@ export function sharedServices(playbook: Playbook, inventory: Inventory): Shared
     }
     const loadBalancer = loadBalancerOf(it, inventory);
     if (!loadBalancer) {
-      throw unfit(it.service, 'its load balancer is not known', 'Give the source Service the annotation …-loadbalancer-id, or name it as `loadBalancer` in the playbook.');
+      throw unfit(
+        it.service,
+        'its load balancer is not known',
+        'Give the source Service the annotation …-loadbalancer-id, or name it as `loadBalancer` in the playbook.',
+      );
     }
     const sourceOwner = sourceOwnerOf(it, playbook, inventory);
-    byName.set(it.service, { service: it.service, loadBalancer, ports: [{ group: it.group, port: it.port }], sourceOwner });
+    byName.set(it.service, {
+      service: it.service,
+      loadBalancer,
+      ports: [{ group: it.group, port: it.port }],
+      sourceOwner,
+    });
   }
   return [...byName.values()];
 }
 
-const unfit = (service: string, why: string, fix: string) => new MigrateError('PLAN_SERVICE_UNFIT', { what: `Service ${service} can't be shifted: ${why}.`, why: 'Its share is moved by the weights of one server group that both clusters are in.', fix });
+const unfit = (service: string, why: string, fix: string) =>
+  new MigrateError('PLAN_SERVICE_UNFIT', {
+    what: `Service ${service} can't be shifted: ${why}.`,
+    why: 'Its share is moved by the weights of one server group that both clusters are in.',
+    fix,
+  });
 
 export function loadBalancerOf(it: TrafficService, inventory: Inventory): string | undefined {
   const service = find(inventory.source, it.service);
   return it.loadBalancer ?? (service && lbAnnotation(service, 'id')) ?? undefined;
 }
 
-const find = (side: ClusterInventory, path: string): KubeObject | undefined => (side.objects['Service'] ?? []).find((it) => pathOf(it.metadata) === path);
+const find = (side: ClusterInventory, path: string): KubeObject | undefined =>
+  (side.objects['Service'] ?? []).find((it) => pathOf(it.metadata) === path);
 
 /**
  * The cluster id by which the source's controller signs its members: said in the playbook, or that of the members which are nodes or
@@ -109,27 +163,49 @@ function sourceOwnerOf(it: TrafficService, playbook: Playbook, inventory: Invent
   const { namespace, name } = splitPath(it.service);
   const group = groupOf(it, inventory);
   const nodes = new Set((inventory.source.objects['Node'] ?? []).flatMap((node) => instanceOf(node) ?? []));
-  const pods = new Set((inventory.source.objects['Pod'] ?? []).flatMap((pod) => (typeof pod['status']?.podIP === 'string' ? [pod['status'].podIP as string] : [])));
+  const pods = new Set(
+    (inventory.source.objects['Pod'] ?? []).flatMap((pod) =>
+      typeof pod['status']?.podIP === 'string' ? [pod['status'].podIP as string] : [],
+    ),
+  );
   for (const member of group.backends) {
     const owner = ownerOf(member.description);
     if (owner?.service !== name || owner.namespace !== namespace) continue;
     if (nodes.has(member.server) || (member.ip !== undefined && pods.has(member.ip))) return owner.clusterId;
   }
-  throw unfit(it.service, `group ${it.group} has no member that is a node or pod of the source`, 'The source Service must be in the group already: annotations …-loadbalancer-id and …-loadbalancer-vgroup-port.');
+  throw unfit(
+    it.service,
+    `group ${it.group} has no member that is a node or pod of the source`,
+    'The source Service must be in the group already: annotations …-loadbalancer-id and …-loadbalancer-vgroup-port.',
+  );
 }
 
 function groupOf(it: TrafficService, inventory: Inventory): ServerGroup {
   const lb = loadBalancerOf(it, inventory);
   const found = cloudOf(inventory).loadBalancers.find((one) => one.id === lb);
-  if (!found) throw unfit(it.service, `load balancer ${lb ?? '?'} was not seen`, 'Check its id, the region and the rights of the cloud identity.');
+  if (!found)
+    throw unfit(
+      it.service,
+      `load balancer ${lb ?? '?'} was not seen`,
+      'Check its id, the region and the rights of the cloud identity.',
+    );
   const group = found.groups.find((one) => one.id === it.group);
-  if (!group) throw unfit(it.service, `load balancer ${found.id} has no server group ${it.group}`, `Its groups: ${found.groups.map((one) => one.id).join(', ') || 'none'}.`);
+  if (!group)
+    throw unfit(
+      it.service,
+      `load balancer ${found.id} has no server group ${it.group}`,
+      `Its groups: ${found.groups.map((one) => one.id).join(', ') || 'none'}.`,
+    );
   return group;
 }
 
 function cloudOf(inventory: Inventory): CloudInventory {
   if (inventory.cloud) return inventory.cloud;
-  throw new MigrateError('PLAN_NOT_SEEN', { what: 'The inventory has no cloud.', why: 'The weights are read at the load balancer.', fix: 'Take the inventory with the playbook that has `cloud`.' });
+  throw new MigrateError('PLAN_NOT_SEEN', {
+    what: 'The inventory has no cloud.',
+    why: 'The weights are read at the load balancer.',
+    fix: 'Take the inventory with the playbook that has `cloud`.',
+  });
 }
 
 /**
@@ -139,7 +215,9 @@ function cloudOf(inventory: Inventory): CloudInventory {
  */
 export function backendModeOf(side: ClusterInventory, service: KubeObject | undefined): 'cluster' | 'eni' | 'local' {
   const said = service?.metadata.annotations?.[BACKEND_TYPE];
-  const terway = (side.objects['ConfigMap'] ?? []).some((it) => it.metadata.namespace === 'kube-system' && it.metadata.name === 'eni-config');
+  const terway = (side.objects['ConfigMap'] ?? []).some(
+    (it) => it.metadata.namespace === 'kube-system' && it.metadata.name === 'eni-config',
+  );
   if (said === 'eni' || (said !== 'ecs' && terway)) return 'eni';
   return service?.['spec']?.externalTrafficPolicy === 'Local' ? 'local' : 'cluster';
 }
@@ -160,7 +238,9 @@ function predicted(service: SharedService, playbook: Playbook, inventory: Invent
   const it = (playbook.traffic?.services ?? []).find((one) => one.group === port?.group);
   const group = it && groupOf(it, inventory);
   const { namespace, name } = splitPath(service.service);
-  const own = (group?.backends ?? []).filter((member) => ownerOf(member.description)?.clusterId === service.sourceOwner);
+  const own = (group?.backends ?? []).filter(
+    (member) => ownerOf(member.description)?.clusterId === service.sourceOwner,
+  );
   const foreign = (group?.backends ?? []).filter((member) => {
     const owner = ownerOf(member.description);
     return owner?.service !== name || owner.namespace !== namespace;
@@ -179,7 +259,13 @@ function seen(mode: 'cluster' | 'eni' | 'local', members: number, replicas: numb
   if (mode === 'cluster') return { mode, members: members || nodes };
   if (mode === 'eni') return { mode, members: members || replicas };
   const spread = Math.max(1, Math.min(nodes, replicas));
-  return { mode, podsPerNode: Array.from({ length: spread }, (_, index) => Math.floor(replicas / spread) + (index < replicas % spread ? 1 : 0)) };
+  return {
+    mode,
+    podsPerNode: Array.from(
+      { length: spread },
+      (_, index) => Math.floor(replicas / spread) + (index < replicas % spread ? 1 : 0),
+    ),
+  };
 }
 
 /**
@@ -210,13 +296,18 @@ function how(pair: Pair, { source, target }: Predicted): string {
   const side = (weight: Weight, backends: Backends) => {
     if (weight === 0) return '0';
     if (backends.mode === 'local') return `${weight ?? 'pods'} by pods`;
-    const each = weight === undefined ? (backends.defaultWeight ?? 100) : Math.max(1, Math.floor(weight / backends.members));
+    const each =
+      weight === undefined ? (backends.defaultWeight ?? 100) : Math.max(1, Math.floor(weight / backends.members));
     return `${each} a ${EACH[backends.mode]}`;
   };
   return `source ${side(pair.source, source)}, target ${side(pair.target, target)}`;
 }
 
-export function unreachable(service: SharedService, question: Parameters<typeof solve>[0], tolerance: number): MigrateError {
+export function unreachable(
+  service: SharedService,
+  question: Parameters<typeof solve>[0],
+  tolerance: number,
+): MigrateError {
   const { below, above } = nearestShares(question);
   const near = [below, above].filter((it) => it !== undefined).map((it) => `${points(it)} %`);
   const size = (it: Backends) => (it.mode === 'local' ? it.podsPerNode.length : it.members);

@@ -11,9 +11,12 @@ test('for every two releases the table names the kinds without a common version,
   for (const [from, first] of Object.entries(FIRST_GAP)) {
     for (const to of minors(Number(from))) {
       pairs++;
-      const wanted = Object.keys(first).filter((kind) => (first[kind] ?? 0) <= to).sort();
+      const wanted = Object.keys(first)
+        .filter((kind) => (first[kind] ?? 0) <= to)
+        .sort();
       const found = (gaps(Number(from), to) ?? ['nothing']).filter((it) => !BOUND.has(it));
-      if (found.join() !== wanted.join()) wrong.push(`1.${from} → 1.${to}: found ${found.join()}, wanted ${wanted.join()}`);
+      if (found.join() !== wanted.join())
+        wrong.push(`1.${from} → 1.${to}: found ${found.join()}, wanted ${wanted.join()}`);
     }
   }
   t.diagnostic(`${pairs} pairs, ${wrong.length} disagreements`);
@@ -22,7 +25,14 @@ test('for every two releases the table names the kinds without a common version,
 });
 
 /** Questions and records that no one moves; the oracle leaves them out. */
-const BOUND = new Set(['TokenReview', 'SubjectAccessReview', 'LocalSubjectAccessReview', 'SelfSubjectAccessReview', 'SelfSubjectRulesReview', 'Event']);
+const BOUND = new Set([
+  'TokenReview',
+  'SubjectAccessReview',
+  'LocalSubjectAccessReview',
+  'SelfSubjectAccessReview',
+  'SelfSubjectRulesReview',
+  'Event',
+]);
 
 test('the versions that both releases serve are those of the specifications', (t) => {
   let asked = 0;
@@ -30,10 +40,14 @@ test('the versions that both releases serve are those of the specifications', (t
   for (const { from, to, kinds } of COMMON) {
     for (const [kind, wanted] of Object.entries(kinds)) {
       asked++;
-      const of = (minor: number) => (servedByDefault(minor) ?? []).filter((it) => it.kind === kind).map((it) => `${it.group}/${it.version}`);
+      const of = (minor: number) =>
+        (servedByDefault(minor) ?? []).filter((it) => it.kind === kind).map((it) => `${it.group}/${it.version}`);
       const there = new Set(of(to));
-      const found = of(from).filter((it) => there.has(it)).sort();
-      if (found.join() !== wanted.toSorted().join()) wrong.push(`${kind} 1.${from} → 1.${to}: found ${found.join()}, wanted ${wanted.join()}`);
+      const found = of(from)
+        .filter((it) => there.has(it))
+        .sort();
+      if (found.join() !== wanted.toSorted().join())
+        wrong.push(`${kind} 1.${from} → 1.${to}: found ${found.join()}, wanted ${wanted.join()}`);
     }
   }
   t.diagnostic(`${asked} kinds, ${wrong.length} disagreements`);
@@ -85,7 +99,11 @@ test('the errors of other lists are not made here', () => {
 });
 
 test('extensions and the early apps groups end with 1.15, as a server without special flags has it', () => {
-  for (const [apiVersion, kind] of [['extensions/v1beta1', 'Deployment'], ['apps/v1beta2', 'DaemonSet'], ['apps/v1beta1', 'StatefulSet']] as const) {
+  for (const [apiVersion, kind] of [
+    ['extensions/v1beta1', 'Deployment'],
+    ['apps/v1beta2', 'DaemonSet'],
+    ['apps/v1beta1', 'StatefulSet'],
+  ] as const) {
     assert.deepEqual(fateOf(apiVersion, kind, 15), { is: 'served' });
     assert.equal(fateOf(apiVersion, kind, 16).is, 'gone');
   }
@@ -98,10 +116,21 @@ test('each kind stands once, and a server of any release prefers one version of 
   for (const minor of minors(OLDEST)) {
     const served = discoveryOf(minor);
     for (const { group, kind } of served) {
-      assert.equal(served.filter((it) => it.group === group && it.kind === kind && it.preferred).length, 1, `${kind}.${group} 1.${minor}`);
+      assert.equal(
+        served.filter((it) => it.group === group && it.kind === kind && it.preferred).length,
+        1,
+        `${kind}.${group} 1.${minor}`,
+      );
     }
   }
-  const preferred = (minor: number, kind: string) => discoveryOf(minor).find((it) => it.kind === kind && it.preferred)?.version;
-  assert.deepEqual([22, 23].map((it) => preferred(it, 'HorizontalPodAutoscaler')), ['v1', 'v2']);
-  assert.deepEqual([20, 21].map((it) => preferred(it, 'CronJob')), ['v1beta1', 'v1']);
+  const preferred = (minor: number, kind: string) =>
+    discoveryOf(minor).find((it) => it.kind === kind && it.preferred)?.version;
+  assert.deepEqual(
+    [22, 23].map((it) => preferred(it, 'HorizontalPodAutoscaler')),
+    ['v1', 'v2'],
+  );
+  assert.deepEqual(
+    [20, 21].map((it) => preferred(it, 'CronJob')),
+    ['v1beta1', 'v1'],
+  );
 });

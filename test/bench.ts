@@ -45,7 +45,9 @@ function starts(): void {
 /** The shop's plan over loopback, twin and command in processes of their own. */
 async function planOfShop(): Promise<void> {
   const dir = mkdtempSync(path.join(os.tmpdir(), 'migrate-bench-'));
-  const twin = spawn(process.execPath, [path.join(ROOT, 'build/test/bench.js'), 'twin', dir], { stdio: ['ignore', 'pipe', 'inherit'] });
+  const twin = spawn(process.execPath, [path.join(ROOT, 'build/test/bench.js'), 'twin', dir], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
   try {
     const env = await new Promise<Record<string, string>>((resolve, reject) => {
       twin.stdout.once('data', (data: Buffer) => resolve(JSON.parse(data.toString('utf8')) as Record<string, string>));
@@ -55,7 +57,11 @@ async function planOfShop(): Promise<void> {
     timeOf(args, { ...process.env, ...env });
     const times = Array.from({ length: 9 }, () => timeOf(args, { ...process.env, ...env }));
     const bare = median(Array.from({ length: 9 }, () => timeOf(['-e', '0'])));
-    line('migrate plan of the shop over loopback', `${(median(times) / 1000).toFixed(2)} s   (${(median(times) / bare).toFixed(1)} x node -e 0)`, 'aim 0.6 s');
+    line(
+      'migrate plan of the shop over loopback',
+      `${(median(times) / 1000).toFixed(2)} s   (${(median(times) / bare).toFixed(1)} x node -e 0)`,
+      'aim 0.6 s',
+    );
   } finally {
     twin.kill();
     rmSync(dir, { recursive: true, force: true });
@@ -64,11 +70,25 @@ async function planOfShop(): Promise<void> {
 
 async function serveTwin(dir: string): Promise<void> {
   const { playbook, seed } = shipped('shop');
-  const twin = await startTwin({ ...seed, source: { ...seed.source, context: playbook.source.context }, target: { ...seed.target, context: playbook.target.context } }, { clock: 'real', clientsPerSecond: 1 });
+  const twin = await startTwin(
+    {
+      ...seed,
+      source: { ...seed.source, context: playbook.source.context },
+      target: { ...seed.target, context: playbook.target.context },
+    },
+    { clock: 'real', clientsPerSecond: 1 },
+  );
   await twin.settle(15_000);
   const kubeconfig = path.join(dir, 'kubeconfig');
   await twin.writeKubeconfig(kubeconfig);
-  console.log(JSON.stringify({ KUBECONFIG: kubeconfig, MIGRATE_ALIBABA_ENDPOINT: twin.cloud.url, ALIBABA_CLOUD_ACCESS_KEY_ID: twin.cloud.accessKeyId, ALIBABA_CLOUD_ACCESS_KEY_SECRET: twin.cloud.accessKeySecret }));
+  console.log(
+    JSON.stringify({
+      KUBECONFIG: kubeconfig,
+      MIGRATE_ALIBABA_ENDPOINT: twin.cloud.url,
+      ALIBABA_CLOUD_ACCESS_KEY_ID: twin.cloud.accessKeyId,
+      ALIBABA_CLOUD_ACCESS_KEY_SECRET: twin.cloud.accessKeySecret,
+    }),
+  );
 }
 
 /** Calls that each traffic step makes, hold included, by where they go. */
@@ -96,7 +116,9 @@ async function callsPerStep(): Promise<void> {
     await stage.close();
   }
   for (const [step, row] of counts) {
-    const told = Object.entries(row).sort(([a], [b]) => (a < b ? -1 : 1)).map(([key, n]) => `${key} ${n}`);
+    const told = Object.entries(row)
+      .sort(([a], [b]) => (a < b ? -1 : 1))
+      .map(([key, n]) => `${key} ${n}`);
     line(`calls of ${step}`, told.join(', '));
   }
 }
@@ -109,4 +131,3 @@ else {
   await callsPerStep();
   await scale();
 }
-

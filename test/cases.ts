@@ -19,7 +19,8 @@ export interface Case extends TerseWorld {
 /** Where the sources of the checks lie. */
 export const CHECKS = fileURLToPath(new URL('../../checks/', import.meta.url));
 
-export const casesOf = ({ group, id }: Pick<Check, 'group' | 'id'>) => parse(readFileSync(`${CHECKS}${group}/${id}.cases.yaml`, 'utf8')) as Case[];
+export const casesOf = ({ group, id }: Pick<Check, 'group' | 'id'>) =>
+  parse(readFileSync(`${CHECKS}${group}/${id}.cases.yaml`, 'utf8')) as Case[];
 
 export const askedOf = (check: Check, one: Case): Asked => worldOf(one, kindsOf(check));
 
@@ -32,16 +33,25 @@ export function outcomeOf(check: Check, asked: Asked): CheckResult {
 /** @throws AssertionError  where the result is not what the case says */
 export function compare(result: CheckResult, one: Case): void {
   assert.equal(result.outcome, one.expect, JSON.stringify(result, null, 2));
-  if (one.why !== undefined) assert.ok(/^\^|\$$/.test(one.why) ? new RegExp(one.why).test(result.why ?? '') : result.why?.includes(one.why), `why: ${result.why}`);
+  if (one.why !== undefined)
+    assert.ok(
+      /^\^|\$$/.test(one.why) ? new RegExp(one.why).test(result.why ?? '') : result.why?.includes(one.why),
+      `why: ${result.why}`,
+    );
   if (one.expect === 'warn' || one.expect === 'refuse') assert.ok(one.findings, 'the case names no findings');
-  assert.deepEqual(result.findings.map((it) => it.about), (one.findings ?? []).map((it) => it.about), JSON.stringify(result, null, 2));
+  assert.deepEqual(
+    result.findings.map((it) => it.about),
+    (one.findings ?? []).map((it) => it.about),
+    JSON.stringify(result, null, 2),
+  );
   for (const [index, wanted] of (one.findings ?? []).entries()) {
     const found = result.findings[index];
     if (wanted.severity !== undefined) assert.equal(found?.severity, wanted.severity);
     for (const field of ['saw', 'want', 'breaks', 'fix'] as const) {
       const pattern = wanted[field];
       const text = found?.[field];
-      if (pattern !== undefined) assert.ok(text?.includes(pattern) || (text && new RegExp(pattern).test(text)), `${field}: ${text}`);
+      if (pattern !== undefined)
+        assert.ok(text?.includes(pattern) || (text && new RegExp(pattern).test(text)), `${field}: ${text}`);
     }
   }
 }

@@ -9,16 +9,26 @@ const known = new Set(checks.map((it) => it.id));
 
 test('each of the hundred and one questions is answered by checks that exist, or stands among the open ones', (t) => {
   assert.equal(Object.keys(CATALOGUE).length, 101);
-  const unanswered = Object.entries(CATALOGUE).filter(([id, by]) => (by.length === 0) !== id in OPEN || by.some((check) => !known.has(check)));
+  const unanswered = Object.entries(CATALOGUE).filter(
+    ([id, by]) => (by.length === 0) !== id in OPEN || by.some((check) => !known.has(check)),
+  );
   assert.deepEqual(unanswered, []);
   for (const id of [...Object.keys(OPEN), ...Object.keys(IN_PART)]) assert.ok(id in CATALOGUE, id);
-  t.diagnostic(`${101 - Object.keys(OPEN).length} answered by ${checks.length} checks, ${Object.keys(IN_PART).length} of them in part, ${Object.keys(OPEN).length} open`);
+  t.diagnostic(
+    `${101 - Object.keys(OPEN).length} answered by ${checks.length} checks, ${Object.keys(IN_PART).length} of them in part, ${Object.keys(OPEN).length} open`,
+  );
 });
 
 test('each check answers a question, of the list or of its own', () => {
   const named = new Set([...Object.values(CATALOGUE).flat(), ...Object.values(PROXY_DIFFERENCES)]);
-  assert.deepEqual([...known].filter((id) => !named.has(id) && !OWN.has(id)), []);
-  assert.deepEqual([...OWN].filter((id) => !known.has(id) || named.has(id)), []);
+  assert.deepEqual(
+    [...known].filter((id) => !named.has(id) && !OWN.has(id)),
+    [],
+  );
+  assert.deepEqual(
+    [...OWN].filter((id) => !known.has(id) || named.has(id)),
+    [],
+  );
 });
 
 /** Of the method itself: what two controllers need to share one server group. */
@@ -26,12 +36,16 @@ const OWN = new Set(['listener-group', 'cluster-ids']);
 
 test('every difference between two kube-proxies is seen by a check that exists, or is known not to be', () => {
   assert.equal(Object.keys(PROXY_DIFFERENCES).length, 25);
-  for (const [difference, id] of Object.entries(PROXY_DIFFERENCES)) assert.ok(id === undefined || known.has(id), difference);
+  for (const [difference, id] of Object.entries(PROXY_DIFFERENCES))
+    assert.ok(id === undefined || known.has(id), difference);
 });
 
 test('two clusters that hold nothing give no finding', () => {
   for (const check of checks) {
-    const [result] = askAll([check], worldOf({ playbook: { traffic: null, data: { namespaces: ['shop'] } } }, kindsOf(check))).results;
+    const [result] = askAll(
+      [check],
+      worldOf({ playbook: { traffic: null, data: { namespaces: ['shop'] } } }, kindsOf(check)),
+    ).results;
     const quiet = ['pass', 'skipped'].includes(result?.outcome ?? '') || LOUD.has(check.id);
     assert.ok(quiet, `${check.id}: ${JSON.stringify(result)}`);
   }

@@ -4,9 +4,11 @@ import { kept } from '../src/redact.js';
 import { casesOf } from './cases.js';
 
 /** The one that a case of the webhooks is signed with: for `x`, until 2126. */
-const certificate = /"caBundle":"([^"]+)"/.exec(JSON.stringify(casesOf({ group: 'admission', id: 'webhooks' })))?.[1] ?? '';
+const certificate =
+  /"caBundle":"([^"]+)"/.exec(JSON.stringify(casesOf({ group: 'admission', id: 'webhooks' })))?.[1] ?? '';
 const key = Buffer.from('a private key').toString('base64');
-const secret = (type: string, data: Record<string, string>) => kept({ apiVersion: 'v1', kind: 'Secret', type, metadata: { name: 'web', namespace: 'shop' }, data });
+const secret = (type: string, data: Record<string, string>) =>
+  kept({ apiVersion: 'v1', kind: 'Secret', type, metadata: { name: 'web', namespace: 'shop' }, data });
 
 test('of a TLS Secret its end and its names are kept, and neither certificate nor key', () => {
   const seen = secret('kubernetes.io/tls', { 'tls.crt': certificate, 'tls.key': key });

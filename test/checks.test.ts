@@ -26,13 +26,17 @@ test('every check has cases for pass, for each severity that it can give, and fo
 
 test('the severities that a check declares are those that its cases show', () => {
   for (const check of checks) {
-    const shown = new Set(casesOf(check).flatMap((one) => outcomeOf(check, askedOf(check, one)).findings.map((it) => it.severity)));
+    const shown = new Set(
+      casesOf(check).flatMap((one) => outcomeOf(check, askedOf(check, one)).findings.map((it) => it.severity)),
+    );
     assert.deepEqual([...shown].sort(), [...(check.severities ?? [check.severity])].sort(), check.id);
   }
 });
 
 test('the list has every check that lies in the folder, once', () => {
-  const files = readdirSync(CHECKS, { recursive: true, encoding: 'utf8' }).filter((it) => it.endsWith('.cases.yaml')).map((it) => it.replace('.cases.yaml', ''));
+  const files = readdirSync(CHECKS, { recursive: true, encoding: 'utf8' })
+    .filter((it) => it.endsWith('.cases.yaml'))
+    .map((it) => it.replace('.cases.yaml', ''));
   assert.deepEqual(checks.map((it) => `${it.group}/${it.id}`).sort(), files.sort());
 });
 

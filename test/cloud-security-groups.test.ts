@@ -6,8 +6,19 @@ import { KEY, REGION, SEED, startedCloud } from './twin-cloud-clients.js';
 const RULES = 1001;
 
 test('a security group is read with all its rules, page by page, and what does not apply is left out', async (t) => {
-  const many = Array.from({ length: RULES - 3 }, (_, index) => ({ protocol: 'udp', cidr: '10.0.0.0/8', ports: `${index + 1}/${index + 1}`, policy: 'Drop' as const, priority: 100 }));
-  const rules = [{ protocol: 'tcp', cidr: '100.64.0.0/10' }, { protocol: 'all', list: 'pl-1' }, { direction: 'egress' as const, protocol: 'all', group: 'sg-2', priority: 7 }, ...many];
+  const many = Array.from({ length: RULES - 3 }, (_, index) => ({
+    protocol: 'udp',
+    cidr: '10.0.0.0/8',
+    ports: `${index + 1}/${index + 1}`,
+    policy: 'Drop' as const,
+    priority: 100,
+  }));
+  const rules = [
+    { protocol: 'tcp', cidr: '100.64.0.0/10' },
+    { protocol: 'all', list: 'pl-1' },
+    { direction: 'egress' as const, protocol: 'all', group: 'sg-2', priority: 7 },
+    ...many,
+  ];
   const started = await startedCloud(t, {}, { ...SEED, securityGroups: [{ id: 'sg-1', rules }] });
   const asked: string[] = [];
   const cloud = alibabaCloud({

@@ -26,7 +26,12 @@ async function killed(at: number, plan: Awaited<ReturnType<typeof uninterrupted>
   const crash = crashing(at);
   const lines = memoryStore();
   let revived = false;
-  const { stage, engine } = await stageFor(quickShop(), { tap: (call, send) => (revived ? send() : crash.tap(call, send)), store: crash.wrap(lines), plan, clientsPerSecond: 5 });
+  const { stage, engine } = await stageFor(quickShop(), {
+    tap: (call, send) => (revived ? send() : crash.tap(call, send)),
+    store: crash.wrap(lines),
+    plan,
+    clientsPerSecond: 5,
+  });
   try {
     crash.arm();
     await run(plan, ['data', 'traffic'], engine).catch(() => undefined);

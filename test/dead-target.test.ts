@@ -25,12 +25,20 @@ test('with the target’s API server dead the way back begins with the traffic, 
     mustBeDone(await rollback(undefined, engineOn(stage, store)));
     const tookMs = twin.clock.now() - began;
 
-    assert.equal(writes.find((it) => !it.startsWith('target')), 'source PATCH /api/v1/namespaces/shop/services/web');
+    assert.equal(
+      writes.find((it) => !it.startsWith('target')),
+      'source PATCH /api/v1/namespaces/shop/services/web',
+    );
     const members = twin.cloud.api.listenerBackends('lb-shop', 80) ?? [];
-    assert.deepEqual(members.map((it) => [it.type, it.weight]), [...Array(3).fill(['ecs', 100]), ...Array(4).fill(['eni', 0])]);
+    assert.deepEqual(
+      members.map((it) => [it.type, it.weight]),
+      [...Array.from({ length: 3 }, () => ['ecs', 100]), ...Array.from({ length: 4 }, () => ['eni', 0])],
+    );
     // The first step that waits in vain waits the whole patience; the others don't wait again.
     assert.ok(tookMs < 5 * 60_000, `${tookMs} ms`);
-    const owing = engineOn(stage, store).journal.debts().map((it) => it.record.step.id);
+    const owing = engineOn(stage, store)
+      .journal.debts()
+      .map((it) => it.record.step.id);
     assert.ok(owing.includes('traffic/1') && owing.includes('data/disk/shop/orders/disk'), owing.join());
     assert.equal(twin.clients.counts().failed, 0);
 

@@ -366,7 +366,10 @@ test('a look puts all of the shop to the twin and leaves it as it was', async ()
     // It takes all of them, two with the warnings that its like would give: of an old node label, and of an annotation.
     const said = report.results.find((it) => it.check === 'dry-run');
     assert.equal(said?.outcome, 'warn');
-    assert.deepEqual(said.findings.map((it) => it.about), ['deployment shop/cart', 'ingress shop/legacy']);
+    assert.deepEqual(
+      said.findings.map((it) => it.about),
+      ['deployment shop/cart', 'ingress shop/legacy'],
+    );
     assert.equal(JSON.stringify(stage.twin.target.snapshot()), before);
     await refusedByTheTwin(stage.world, shop.playbook, inventory);
   } finally {

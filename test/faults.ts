@@ -27,11 +27,18 @@ const TRIES = 5;
  *
  * @returns what was wrong, in words; nothing when all was as it must be
  */
-export async function storm(seed: number, { plan, start, end }: { plan: Plan; start: unknown; end: unknown }): Promise<string[]> {
+export async function storm(
+  seed: number,
+  { plan, start, end }: { plan: Plan; start: unknown; end: unknown },
+): Promise<string[]> {
   // An API server or the cloud is gone for up to 40 s of virtual time, at a moment that the seed draws.
   const gone = (['source', 'target', 'cloud'] as const)[seed % 3] ?? 'source';
   let now = () => 0;
-  const faults = seededFaults(seed, { rate: 0.08, outages: [{ to: gone, fromMs: (seed * 7919) % 240_000, forMs: 5000 + ((seed * 104_729) % 35_000) }], now: () => now() });
+  const faults = seededFaults(seed, {
+    rate: 0.08,
+    outages: [{ to: gone, fromMs: (seed * 7919) % 240_000, forMs: 5000 + ((seed * 104_729) % 35_000) }],
+    now: () => now(),
+  });
   const { stage } = await stageFor(quickShop(), { faults, clientsPerSecond: 5, plan });
   now = () => stage.twin.clock.now();
   const store = memoryStore();
@@ -49,7 +56,8 @@ export async function storm(seed: number, { plan, start, end }: { plan: Plan; st
     if (missed.length > 0) wrong.push(`a third state: ${missed.slice(0, 3).join('; ')}`);
     if (seed % 2 === 1) {
       let back = await rollback(undefined, engineOn(stage, store));
-      for (let attempt = 1; back.outcome === 'stopped' && attempt < TRIES; attempt++) back = await rollback(undefined, engineOn(stage, store));
+      for (let attempt = 1; back.outcome === 'stopped' && attempt < TRIES; attempt++)
+        back = await rollback(undefined, engineOn(stage, store));
       mustBeDone(back);
       await stage.twin.settle();
       const left = differences(start, stage.twin.snapshot());

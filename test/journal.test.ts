@@ -42,7 +42,10 @@ test('steps come in the order of completion, those that are not done last', () =
   for (const id of ['slow', 'quick', 'half']) journal.write({ type: 'begun', step: step(id), mark: 'm', before: {} });
   journal.write({ type: 'done', step: 'quick' });
   journal.write({ type: 'done', step: 'slow' });
-  assert.deepEqual(journal.records().map((it) => it.step.id), ['quick', 'slow', 'half']);
+  assert.deepEqual(
+    journal.records().map((it) => it.step.id),
+    ['quick', 'slow', 'half'],
+  );
 });
 
 test('a step that is undone is forgotten, and what it owes is not', () => {
@@ -66,7 +69,10 @@ test('a torn last line is a write that never happened, and the next one goes on 
   assert.equal(second.records().length, 1);
   second.write({ type: 'begun', step: step('b'), mark: 'm', before: {} });
   const third = openJournal(fileStore(file), () => 0);
-  assert.deepEqual(third.records().map((it) => it.step.id), ['a', 'b']);
+  assert.deepEqual(
+    third.records().map((it) => it.step.id),
+    ['a', 'b'],
+  );
   assert.equal(statSync(file).mode & 0o777, 0o600);
 });
 
@@ -82,7 +88,10 @@ test('a whole last line without its newline counts, and keeps counting', () => {
 test('damage before the last line is refused', () => {
   const file = path.join(temp(), 'journal.jsonl');
   writeFileSync(file, '{"seq":1\n{"seq":2,"at":"","type":"completed"}\n');
-  assert.throws(() => openJournal(fileStore(file), () => 0), (error) => isMigrateError(error, 'JOURNAL_BROKEN'));
+  assert.throws(
+    () => openJournal(fileStore(file), () => 0),
+    (error) => isMigrateError(error, 'JOURNAL_BROKEN'),
+  );
 });
 
 const me = { owner: 'ada', host: 'here', pid: 1 };
@@ -92,7 +101,10 @@ const living = { now: () => 1000, alive: () => true };
 test('a second writer is told who holds the plan', () => {
   const file = path.join(temp(), 'lock.json');
   const lock = takeLock(file, me, living);
-  assert.throws(() => takeLock(file, you, living), (error) => isMigrateError(error, 'LOCK_HELD') && error.what.includes('ada'));
+  assert.throws(
+    () => takeLock(file, you, living),
+    (error) => isMigrateError(error, 'LOCK_HELD') && error.what.includes('ada'),
+  );
   lock.release();
   takeLock(file, you, living).release();
 });
@@ -108,11 +120,20 @@ test('a stale lock of another machine is taken over by naming its owner only, an
   const file = path.join(temp(), 'lock.json');
   const old = takeLock(file, me, living);
   const later = { now: () => 1000 + STALE_MS + 1, alive: () => true };
-  assert.throws(() => takeLock(file, you, later), (error) => isMigrateError(error, 'LOCK_HELD') && error.fix.includes('--take-over ada'));
-  assert.throws(() => takeLock(file, you, { ...living, takeOver: 'ada' }), (error) => isMigrateError(error, 'LOCK_HELD'));
+  assert.throws(
+    () => takeLock(file, you, later),
+    (error) => isMigrateError(error, 'LOCK_HELD') && error.fix.includes('--take-over ada'),
+  );
+  assert.throws(
+    () => takeLock(file, you, { ...living, takeOver: 'ada' }),
+    (error) => isMigrateError(error, 'LOCK_HELD'),
+  );
   const fresh = takeLock(file, you, { ...later, takeOver: 'ada' });
   assert.equal(fresh.info.token, old.info.token + 1);
-  assert.throws(() => old.mustHold(), (error) => isMigrateError(error, 'LOCK_LOST') && error.what.includes('bob'));
+  assert.throws(
+    () => old.mustHold(),
+    (error) => isMigrateError(error, 'LOCK_LOST') && error.what.includes('bob'),
+  );
   fresh.mustHold();
   old.release();
   fresh.mustHold();

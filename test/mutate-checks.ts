@@ -32,13 +32,20 @@ export async function survivors(only: readonly string[] = []): Promise<{ mutants
     const cases = casesOf(check).map((one) => ({ one, asked: askedOf(check, one) }));
     for (const mutant of mutantsOf(check.id, readFileSync(file, 'utf8'))) {
       mutants++;
-      if (!(await isKilled(mutant, file, check, cases, mutants))) left.push({ check: mutant.check, line: mutant.line, code: mutant.code, change: mutant.change });
+      if (!(await isKilled(mutant, file, check, cases, mutants)))
+        left.push({ check: mutant.check, line: mutant.line, code: mutant.code, change: mutant.change });
     }
   }
   return { mutants, survivors: left };
 }
 
-async function isKilled({ text }: Mutant, file: string, check: Check, cases: readonly { one: Case; asked: Asked }[], serial: number): Promise<boolean> {
+async function isKilled(
+  { text }: Mutant,
+  file: string,
+  check: Check,
+  cases: readonly { one: Case; asked: Asked }[],
+  serial: number,
+): Promise<boolean> {
   const mutated = file.replace(/\.js$/, `.mutant-${process.pid}-${serial}.js`);
   writeFileSync(mutated, text);
   try {
@@ -83,9 +90,22 @@ export function mutantsOf(check: string, text: string): Mutant[] {
     const end = text.indexOf('\n', from);
     // What a look keeps for the check is held by fold.test, over the same cases.
     if (/^\s*takes:/.test(text.slice(start))) return;
-    found.push({ check, line: text.slice(0, from).split('\n').length, code: text.slice(start, end < 0 ? undefined : end).trim(), change, text: text.slice(0, from) + instead + text.slice(to) });
+    found.push({
+      check,
+      line: text.slice(0, from).split('\n').length,
+      code: text.slice(start, end < 0 ? undefined : end).trim(),
+      change,
+      text: text.slice(0, from) + instead + text.slice(to),
+    });
   };
-  for (const [pattern, instead] of SWAPS) for (const { 0: was, index } of code.matchAll(pattern)) add(index, index + was.length, instead, `${was.trim()} → ${instead.trim()} at ${text.slice(Math.max(0, index - 20), index + 24).replace(/\s+/g, ' ')}`);
+  for (const [pattern, instead] of SWAPS)
+    for (const { 0: was, index } of code.matchAll(pattern))
+      add(
+        index,
+        index + was.length,
+        instead,
+        `${was.trim()} → ${instead.trim()} at ${text.slice(Math.max(0, index - 20), index + 24).replace(/\s+/g, ' ')}`,
+      );
   for (const { 0: was, index } of code.matchAll(/\bif \(/g)) {
     const open = index + was.length - 1;
     const close = closing(code, open);
@@ -94,7 +114,15 @@ export function mutantsOf(check: string, text: string): Mutant[] {
   for (const { 0: was, index } of code.matchAll(/\.filter\(/g)) {
     const open = index + was.length - 1;
     const close = closing(code, open);
-    add(open, close + 1, `(((f) => (...all) => !f(...all))${text.slice(open, close + 1)})`, `the filter turned round: ${text.slice(open, close + 1).replace(/\s+/g, ' ').slice(0, 60)}`);
+    add(
+      open,
+      close + 1,
+      `(((f) => (...all) => !f(...all))${text.slice(open, close + 1)})`,
+      `the filter turned round: ${text
+        .slice(open, close + 1)
+        .replace(/\s+/g, ' ')
+        .slice(0, 60)}`,
+    );
   }
   return found;
 }

@@ -27,12 +27,26 @@ const ask = (list: Check[], world: TerseWorld = {}): Report => askAll(list, worl
 const only = (report: Report) => report.results[0];
 const finding = (about: string, rest: Partial<Finding> = {}): Finding => ({ about, saw: 'something', ...rest });
 const waive = (...list: object[]): TerseWorld => ({
-  playbook: { preflight: { waive: list.map((it) => ({ check: 'a', about: 'pod x/y', because: 'known', owner: 'web', until: '2027-01-31', ...it })) } },
+  playbook: {
+    preflight: {
+      waive: list.map((it) => ({
+        check: 'a',
+        about: 'pod x/y',
+        because: 'known',
+        owner: 'web',
+        until: '2027-01-31',
+        ...it,
+      })),
+    },
+  },
 });
 
 test('no findings is a pass, a warning leaves it ready, a refusal does not', () => {
   const report = ask([check('a', () => []), check('b', () => [finding('x', { severity: 'warn' })])]);
-  assert.deepEqual(report.results.map((it) => it.outcome), ['pass', 'warn', 'pass']);
+  assert.deepEqual(
+    report.results.map((it) => it.outcome),
+    ['pass', 'warn', 'pass'],
+  );
   assert.deepEqual(report.counts, { pass: 2, warn: 1, refuse: 0, unknown: 0, skipped: 0, waived: 0 });
   assert.equal(report.ready, true);
   const refused = ask([check('a', () => [finding('x', { severity: 'warn' }), finding('y')])]);
@@ -41,20 +55,33 @@ test('no findings is a pass, a warning leaves it ready, a refusal does not', () 
 });
 
 test('a check that could not look is unknown, and unknown is not ready', () => {
-  const report = ask([check('a', () => { throw new Unknown('the map may not be read'); })]);
+  const report = ask([
+    check('a', () => {
+      throw new Unknown('the map may not be read');
+    }),
+  ]);
   assert.equal(only(report)?.outcome, 'unknown');
   assert.equal(only(report)?.why, 'the map may not be read');
   assert.equal(report.ready, false);
 });
 
 test('a check whose question does not arise is skipped, and that is ready', () => {
-  const report = ask([check('a', () => { throw new Skipped('disks: none'); })]);
+  const report = ask([
+    check('a', () => {
+      throw new Skipped('disks: none');
+    }),
+  ]);
   assert.equal(only(report)?.outcome, 'skipped');
   assert.equal(report.ready, true);
 });
 
 test('a check that fails by a bug is never a pass, and carries its stack', () => {
-  const report = ask([check('a', () => { throw new TypeError('undefined is not an object'); }), check('b', () => [])]);
+  const report = ask([
+    check('a', () => {
+      throw new TypeError('undefined is not an object');
+    }),
+    check('b', () => []),
+  ]);
   assert.equal(only(report)?.outcome, 'unknown');
   assert.match(only(report)?.bug ?? '', /TypeError: undefined is not an object\n +at /);
   assert.equal(report.results[1]?.outcome, 'pass');
@@ -115,7 +142,10 @@ test('without its section of the playbook every check that needs one is skipped'
 test('a waiver covers the findings about the object that it names, and tells who owns it', () => {
   const report = ask([check('a', () => [finding('pod x/y'), finding('pod x/y', { severity: 'warn' })])], waive({}));
   assert.equal(only(report)?.outcome, 'waived');
-  assert.deepEqual(only(report)?.findings.map((it) => it.waivedBy?.owner), ['web', 'web']);
+  assert.deepEqual(
+    only(report)?.findings.map((it) => it.waivedBy?.owner),
+    ['web', 'web'],
+  );
   assert.equal(report.ready, true);
   assert.deepEqual(report.counts, { pass: 1, warn: 0, refuse: 0, unknown: 0, skipped: 0, waived: 2 });
   const half = ask([check('a', () => [finding('pod x/y'), finding('pod x/z')])], waive({}));
@@ -126,7 +156,10 @@ test('a waiver holds through its last day and not a day longer', () => {
   const list = [check('a', () => [finding('pod x/y')])];
   assert.equal(only(ask(list, { ...waive({}), today: '2027-01-31' }))?.outcome, 'waived');
   const late = ask(list, { ...waive({}), today: '2027-02-01' });
-  assert.deepEqual(late.results.map((it) => it.outcome), ['refuse', 'warn']);
+  assert.deepEqual(
+    late.results.map((it) => it.outcome),
+    ['refuse', 'warn'],
+  );
   assert.equal(late.results[1]?.findings[0]?.about, 'waiver a: pod x/y');
   assert.match(late.results[1]?.findings[0]?.saw ?? '', /^expired on 2027-01-31/);
 });
@@ -140,19 +173,37 @@ test('a waiver for nothing is a warning that says what was probably meant', () =
 });
 
 test('a waiver whose check could not look is left in peace', () => {
-  const report = ask([check('a', () => { throw new Unknown('no'); })], waive({}));
-  assert.deepEqual(report.results.map((it) => it.outcome), ['unknown', 'pass']);
+  const report = ask(
+    [
+      check('a', () => {
+        throw new Unknown('no');
+      }),
+    ],
+    waive({}),
+  );
+  assert.deepEqual(
+    report.results.map((it) => it.outcome),
+    ['unknown', 'pass'],
+  );
 });
 
 test('what could not be seen can be waived by that word', () => {
-  const report = ask([check('a', () => { throw new Unknown('no such map'); })], waive({ about: 'unknown' }));
+  const report = ask(
+    [
+      check('a', () => {
+        throw new Unknown('no such map');
+      }),
+    ],
+    waive({ about: 'unknown' }),
+  );
   assert.equal(only(report)?.outcome, 'waived');
   assert.equal(only(report)?.why, 'no such map');
   assert.equal(report.ready, true);
 });
 
 test('the namespaces of a move are those of the data and those of the services', () => {
-  const seen = (playbook: Record<string, unknown>) => only(ask([check('a', ({ namespaces }) => [finding(namespaces.join())])], { playbook }))?.findings[0]?.about;
+  const seen = (playbook: Record<string, unknown>) =>
+    only(ask([check('a', ({ namespaces }) => [finding(namespaces.join())])], { playbook }))?.findings[0]?.about;
   assert.equal(seen({ data: { namespaces: ['shop', 'pay'] } }), 'pay,shop');
   assert.equal(seen({ data: null }), 'shop');
 });
@@ -169,10 +220,14 @@ const told = ({ results, counts, ready }: Report): string =>
       `${outcome.padEnd(8)}${check}${why === undefined ? '' : `: ${why}`}`,
       ...findings.flatMap((it) => [
         `  ${it.severity} ${it.about}${it.waivedBy ? ` (waived by ${it.waivedBy.owner} until ${it.waivedBy.until})` : ''}`,
-        ...(['saw', 'want', 'breaks', 'fix'] as const).flatMap((field) => (it[field] === undefined ? [] : [`    ${field.padEnd(7)}${it[field]}`])),
+        ...(['saw', 'want', 'breaks', 'fix'] as const).flatMap((field) =>
+          it[field] === undefined ? [] : [`    ${field.padEnd(7)}${it[field]}`],
+        ),
       ]),
     ]),
-    Object.entries(counts).map(([outcome, n]) => `${n} ${outcome}`).join(' · '),
+    Object.entries(counts)
+      .map(([outcome, n]) => `${n} ${outcome}`)
+      .join(' · '),
     ready ? 'ready' : 'not ready',
     '',
   ].join('\n');

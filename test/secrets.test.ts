@@ -27,22 +27,49 @@ function plantedShop() {
   const web = objects.find((it) => it.kind === 'Deployment' && it.metadata.name === 'web');
   assert.ok(web);
   const container = web['spec'].template.spec.containers[0];
-  container.env = [...(container.env ?? []), { name: 'DB_PASSWORD', value: plant() }, { name: 'DATABASE_URL', value: plant((text) => `mysql://shop:${text}@db/shop`) }];
-  web.metadata.annotations = { ...web.metadata.annotations, 'example.com/note': plant(), 'kubectl.kubernetes.io/last-applied-configuration': plant((text) => JSON.stringify({ apiVersion: 'apps/v1', kind: 'Deployment', spec: { password: text } })) };
+  container.env = [
+    ...(container.env ?? []),
+    { name: 'DB_PASSWORD', value: plant() },
+    { name: 'DATABASE_URL', value: plant((text) => `mysql://shop:${text}@db/shop`) },
+  ];
+  web.metadata.annotations = {
+    ...web.metadata.annotations,
+    'example.com/note': plant(),
+    'kubectl.kubernetes.io/last-applied-configuration': plant((text) =>
+      JSON.stringify({ apiVersion: 'apps/v1', kind: 'Deployment', spec: { password: text } }),
+    ),
+  };
   const secret = plant();
   objects.push(
     {
       apiVersion: 'v1',
       kind: 'Secret',
-      metadata: { name: 'db', namespace: 'shop', annotations: { 'kubectl.kubernetes.io/last-applied-configuration': JSON.stringify({ apiVersion: 'v1', kind: 'Secret', data: { password: base64(secret) } }) } },
+      metadata: {
+        name: 'db',
+        namespace: 'shop',
+        annotations: {
+          'kubectl.kubernetes.io/last-applied-configuration': JSON.stringify({
+            apiVersion: 'v1',
+            kind: 'Secret',
+            data: { password: base64(secret) },
+          }),
+        },
+      },
       type: 'Opaque',
       data: { password: base64(secret) },
     },
-    { apiVersion: 'v1', kind: 'ConfigMap', metadata: { name: 'app', namespace: 'shop' }, data: { token: plant(), 'app.conf': plant((text) => `user = shop\npassword = ${text}\n`) } },
+    {
+      apiVersion: 'v1',
+      kind: 'ConfigMap',
+      metadata: { name: 'app', namespace: 'shop' },
+      data: { token: plant(), 'app.conf': plant((text) => `user = shop\npassword = ${text}\n`) },
+    },
   );
   const release = gzipSync(
     JSON.stringify({
-      manifest: plant((text) => `apiVersion: v1\nkind: Secret\nmetadata:\n  name: chart\nstringData:\n  password: ${text}\n`),
+      manifest: plant(
+        (text) => `apiVersion: v1\nkind: Secret\nmetadata:\n  name: chart\nstringData:\n  password: ${text}\n`,
+      ),
       config: { password: plant() },
     }),
   ).toString('base64');
@@ -58,7 +85,17 @@ function plantedShop() {
     data: { release: base64(release) },
   });
   const config = objects.find((it) => it.kind === 'ConfigMap' && it.metadata.name === 'cloud-config');
-  if (config) config['data'] = { 'cloud-config.conf': JSON.stringify({ Global: { clusterID: 'c-shop-120', accessKeyID: base64(plant()), accessKeySecret: base64(plant()), region: 'cn-hangzhou' } }) };
+  if (config)
+    config['data'] = {
+      'cloud-config.conf': JSON.stringify({
+        Global: {
+          clusterID: 'c-shop-120',
+          accessKeyID: base64(plant()),
+          accessKeySecret: base64(plant()),
+          region: 'cn-hangzhou',
+        },
+      }),
+    };
   return { playbook, seed: { ...seed, source: { ...seed.source, objects } }, values };
 }
 
@@ -66,10 +103,17 @@ test('no credential reaches inventory, plan, journal, event or error', async () 
   const { playbook, seed, values } = plantedShop();
   const store = memoryStore();
   const events: EventBody[] = [];
-  const { stage, plan, engine } = await stageFor({ playbook, seed }, { store, emit: (event) => events.push(event), clientsPerSecond: 5 });
+  const { stage, plan, engine } = await stageFor(
+    { playbook, seed },
+    { store, emit: (event) => events.push(event), clientsPerSecond: 5 },
+  );
   try {
     const { inventory, report } = await look(playbook, stage.world);
-    assert.deepEqual(inventory.source.evidence?.helm?.releases.map((it) => it.writes[0]?.name), ['chart'], 'the release was not read');
+    assert.deepEqual(
+      inventory.source.evidence?.helm?.releases.map((it) => it.writes[0]?.name),
+      ['chart'],
+      'the release was not read',
+    );
     mustBeDone(await run(plan, ['data', 'traffic'], engine));
     mustBeDone(await rollback(undefined, engine));
     const { accessKeySecret } = stage.twin.cloud;
@@ -78,7 +122,11 @@ test('no credential reaches inventory, plan, journal, event or error', async () 
     // Errors of both clusters and the cloud, as they would be told.
     stage.twin.target.down();
     stage.twin.cloud.down();
-    for (const ask of [() => stage.world.target.list('Secret', { namespace: 'shop' }), () => stage.world.cloud.backends('rsp-shop')]) await ask().catch((error: unknown) => errors.push(error));
+    for (const ask of [
+      () => stage.world.target.list('Secret', { namespace: 'shop' }),
+      () => stage.world.cloud.backends('rsp-shop'),
+    ])
+      await ask().catch((error: unknown) => errors.push(error));
     assert.equal(errors.length, 2);
     const written: Record<string, string> = {
       inventory: JSON.stringify(inventory),
@@ -90,7 +138,11 @@ test('no credential reaches inventory, plan, journal, event or error', async () 
     };
     for (const [where, text] of Object.entries(written)) {
       assert.ok(text.length > 100, `${where} is empty`);
-      for (const value of [...values, accessKeySecret, ...tokens]) assert.ok(!text.includes(value), `${where} holds ${value}: …${text.slice(Math.max(0, text.indexOf(value) - 80), text.indexOf(value) + 20)}`);
+      for (const value of [...values, accessKeySecret, ...tokens])
+        assert.ok(
+          !text.includes(value),
+          `${where} holds ${value}: …${text.slice(Math.max(0, text.indexOf(value) - 80), text.indexOf(value) + 20)}`,
+        );
     }
   } finally {
     await stage.close();
@@ -98,19 +150,42 @@ test('no credential reaches inventory, plan, journal, event or error', async () 
 });
 
 test('a Secret keeps the names of its keys and nothing else', () => {
-  const secret = kept({ apiVersion: 'v1', kind: 'Secret', metadata: { name: 'a', annotations: { 'kubectl.kubernetes.io/last-applied-configuration': '{"data":{"a":"b"}}' } }, type: 'Opaque', data: { user: 'eA==', password: 'eA==' }, stringData: { x: 'y' } });
-  assert.deepEqual(secret, { apiVersion: 'v1', kind: 'Secret', type: 'Opaque', data: { user: '', password: '' }, metadata: { name: 'a', annotations: {} } });
+  const secret = kept({
+    apiVersion: 'v1',
+    kind: 'Secret',
+    metadata: { name: 'a', annotations: { 'kubectl.kubernetes.io/last-applied-configuration': '{"data":{"a":"b"}}' } },
+    type: 'Opaque',
+    data: { user: 'eA==', password: 'eA==' },
+    stringData: { x: 'y' },
+  });
+  assert.deepEqual(secret, {
+    apiVersion: 'v1',
+    kind: 'Secret',
+    type: 'Opaque',
+    data: { user: '', password: '' },
+    metadata: { name: 'a', annotations: {} },
+  });
 });
 
 test('what the checks read stays readable', () => {
   const it = kept({
     apiVersion: 'v1',
     kind: 'Service',
-    metadata: { name: 'web', annotations: { 'service.beta.kubernetes.io/alibaba-cloud-loadbalancer-id': 'lb-1', 'kubectl.kubernetes.io/last-applied-configuration': '{"apiVersion":"v1","kind":"Service","spec":{"type":"LoadBalancer"}}' } },
+    metadata: {
+      name: 'web',
+      annotations: {
+        'service.beta.kubernetes.io/alibaba-cloud-loadbalancer-id': 'lb-1',
+        'kubectl.kubernetes.io/last-applied-configuration':
+          '{"apiVersion":"v1","kind":"Service","spec":{"type":"LoadBalancer"}}',
+      },
+    },
     spec: { ports: [{ name: 'http', port: 80 }] },
   });
   assert.equal(it.metadata.annotations?.['service.beta.kubernetes.io/alibaba-cloud-loadbalancer-id'], 'lb-1');
-  assert.equal(it.metadata.annotations?.['kubectl.kubernetes.io/last-applied-configuration'], '{"apiVersion":"v1","kind":"Service"}');
+  assert.equal(
+    it.metadata.annotations?.['kubectl.kubernetes.io/last-applied-configuration'],
+    '{"apiVersion":"v1","kind":"Service"}',
+  );
   assert.deepEqual(it['spec'], { ports: [{ name: 'http', port: 80 }] });
   assert.equal(hideIn('mode: ipvs, clusterID: c-1'), 'mode: ipvs, clusterID: c-1');
 });

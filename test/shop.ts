@@ -35,7 +35,8 @@ export function quickShop(): { playbook: Playbook; seed: Seed } {
 export function quickShopText(): string {
   const text = readFileSync(path.join(ROOT, 'playbooks/shop.yaml'), 'utf8');
   const quick = text.replace(/^ {2}hold: .*$/m, '  hold: 3s').replace(/^ {2}gates:\n(?: {4}.*\n)+/m, '');
-  if (!quick.includes('hold: 3s') || quick.includes('gates:')) throw new Error('the shop playbook is not written as this expects');
+  if (!quick.includes('hold: 3s') || quick.includes('gates:'))
+    throw new Error('the shop playbook is not written as this expects');
   return quick;
 }
 
@@ -47,7 +48,10 @@ export interface Rehearsal {
 }
 
 /** A stage with its plan made, at the moment before the first step. */
-export async function stageFor({ playbook, seed }: { playbook: Playbook; seed: Seed }, options: StageOptions & { store?: JournalStore; emit?: (event: EventBody) => void; plan?: Plan } = {}): Promise<Rehearsal> {
+export async function stageFor(
+  { playbook, seed }: { playbook: Playbook; seed: Seed },
+  options: StageOptions & { store?: JournalStore; emit?: (event: EventBody) => void; plan?: Plan } = {},
+): Promise<Rehearsal> {
   const { store = memoryStore(), emit = () => undefined, plan: given, ...rest } = options;
   const stage = await openStage(playbook, seed, rest);
   const start = stage.twin.snapshot();
@@ -58,11 +62,18 @@ export async function stageFor({ playbook, seed }: { playbook: Playbook; seed: S
 export async function planOn(stage: Stage, playbook: Playbook): Promise<Plan> {
   const looked = await look(playbook, stage.world);
   if (looked.planError) throw looked.planError;
-  if (!looked.plan || !looked.report.ready) throw new Error(`not ready: ${JSON.stringify(looked.report.results.filter((it) => it.outcome === 'refuse' || it.outcome === 'unknown'))}`);
+  if (!looked.plan || !looked.report.ready)
+    throw new Error(
+      `not ready: ${JSON.stringify(looked.report.results.filter((it) => it.outcome === 'refuse' || it.outcome === 'unknown'))}`,
+    );
   return looked.plan;
 }
 
-export const engineOn = (stage: Stage, store: JournalStore, emit: (event: EventBody) => void = () => undefined): Engine => ({
+export const engineOn = (
+  stage: Stage,
+  store: JournalStore,
+  emit: (event: EventBody) => void = () => undefined,
+): Engine => ({
   world: stage.world,
   journal: openJournal(store, () => stage.world.clock.now()),
   kinds: stepKinds,
@@ -98,7 +109,13 @@ export class Crash extends Error {
  * Kills at the point after the n-th effect. An effect is a line of the journal or a request that changes something; between two of
  * them nothing happens but reads, so after one and before the next is one point. After it nothing runs: no line, no request.
  */
-export function crashing(at: number): { tap: Tap; wrap(store: JournalStore): JournalStore; effects(): number; crashed(): boolean; arm(): void } {
+export function crashing(at: number): {
+  tap: Tap;
+  wrap(store: JournalStore): JournalStore;
+  effects(): number;
+  crashed(): boolean;
+  arm(): void;
+} {
   let effects = 0;
   let dead = false;
   let armed = false;

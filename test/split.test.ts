@@ -9,7 +9,10 @@ function truth(backends: Backends, weight: Weight): number {
   const members =
     backends.mode === 'local'
       ? backends.podsPerNode.filter((it) => it > 0).map((pods) => ({ type: 'ecs' as const, pods }))
-      : Array.from({ length: backends.members }, () => ({ type: backends.mode === 'eni' ? ('eni' as const) : ('ecs' as const), pods: 1 }));
+      : Array.from({ length: backends.members }, () => ({
+          type: backends.mode === 'eni' ? ('eni' as const) : ('ecs' as const),
+          pods: 1,
+        }));
   const mode = backends.mode === 'local' ? 'Local' : backends.mode === 'eni' ? 'ENI' : 'Cluster';
   return controllers(mode, weight, members).reduce((sum, it) => sum + it, 0);
 }
@@ -20,7 +23,12 @@ const members = fc.integer({ min: 1, max: 300 });
 const backends: fc.Arbitrary<Backends> = fc.oneof(
   fc.record({ mode: fc.constant('cluster' as const), members }),
   fc.record({ mode: fc.constant('eni' as const), members }),
-  fc.record({ mode: fc.constant('local' as const), podsPerNode: fc.array(fc.integer({ min: 0, max: 12 }), { minLength: 1, maxLength: 60 }).filter((it) => it.some((pods) => pods > 0)) }),
+  fc.record({
+    mode: fc.constant('local' as const),
+    podsPerNode: fc
+      .array(fc.integer({ min: 0, max: 12 }), { minLength: 1, maxLength: 60 })
+      .filter((it) => it.some((pods) => pods > 0)),
+  }),
 );
 const weight: fc.Arbitrary<Weight> = fc.oneof(fc.constant(undefined), fc.integer({ min: 0, max: 100 }));
 
@@ -28,7 +36,10 @@ test('every setting weighs what the controller makes of it', () => {
   fc.assert(
     fc.property(backends, weight, (side, setting) => {
       assert.equal(sumOf(side, setting), truth(side, setting));
-      assert.equal(weightsOf(side, setting).reduce((sum, it) => sum + it, 0), truth(side, setting));
+      assert.equal(
+        weightsOf(side, setting).reduce((sum, it) => sum + it, 0),
+        truth(side, setting),
+      );
     }),
     { numRuns: 3000 },
   );
@@ -91,7 +102,12 @@ function bruteForce(source: Backends, target: Backends, asked: number, s0: numbe
 test('zero is zero, all is all, and everything between keeps both sides alive', () => {
   const side: Backends = { mode: 'eni', members: 4 };
   for (let asked = 0; asked <= 100; asked++) {
-    const split = solve({ asked, source: { mode: 'cluster', members: 3 }, target: side, from: { source: undefined, target: 0 } });
+    const split = solve({
+      asked,
+      source: { mode: 'cluster', members: 3 },
+      target: side,
+      from: { source: undefined, target: 0 },
+    });
     assert.ok(split);
     if (asked === 0) assert.equal(split.reachable, 0);
     else if (asked === 100) assert.equal(split.reachable, 100);
@@ -100,7 +116,11 @@ test('zero is zero, all is all, and everything between keeps both sides alive', 
 });
 
 test('a share that is asked for again needs no write', () => {
-  const question = { asked: 20, source: { mode: 'cluster', members: 3 } as const, target: { mode: 'eni', members: 12 } as const };
+  const question = {
+    asked: 20,
+    source: { mode: 'cluster', members: 3 } as const,
+    target: { mode: 'eni', members: 12 } as const,
+  };
   const first = solve({ ...question, from: { source: undefined, target: 0 } });
   assert.ok(first);
   const again = solve({ ...question, from: first.pair });
@@ -110,7 +130,12 @@ test('a share that is asked for again needs no write', () => {
 
 test('a share out of reach is answered with the nearest below and above', () => {
   // 20 + 20 pods: one each is the least that the annotation can say beside 100 each.
-  const near = nearestShares({ asked: 0.1, source: { mode: 'eni', members: 20 }, target: { mode: 'eni', members: 20 }, from: { source: undefined, target: 0 } });
+  const near = nearestShares({
+    asked: 0.1,
+    source: { mode: 'eni', members: 20 },
+    target: { mode: 'eni', members: 20 },
+    from: { source: undefined, target: 0 },
+  });
   assert.equal(near.below, undefined);
   assert.ok(near.above !== undefined && Math.abs(near.above - (100 * 20) / 2020) < 1e-9);
 });

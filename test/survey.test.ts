@@ -7,7 +7,6 @@ import { makePlan } from '../src/plan.js';
 import type { Call, KubeObject } from '../src/ports.js';
 import { askAll, type CheckResult } from '../src/preflight.js';
 import { survey } from '../src/survey.js';
-import type { Seed } from '../src/twin/types.js';
 import { quickShop } from './shop.js';
 
 /** The shop with thousands of objects more, of kinds that checks take one by one; some of them have what checks look for. */
@@ -15,19 +14,43 @@ function crowdedShop(count: number): ReturnType<typeof quickShop> {
   const { playbook, seed } = quickShop();
   const meta = (name: string) => ({ name, namespace: 'shop', labels: { app: name } });
   const many = Array.from({ length: count }, (_, n) => {
-    if (n % 5 === 0) return { apiVersion: 'v1', kind: 'Service', metadata: meta(`s-${n}`), spec: { selector: { app: `d-${n}` }, ports: [{ port: 80 }] } };
+    if (n % 5 === 0)
+      return {
+        apiVersion: 'v1',
+        kind: 'Service',
+        metadata: meta(`s-${n}`),
+        spec: { selector: { app: `d-${n}` }, ports: [{ port: 80 }] },
+      };
     if (n % 5 === 1) {
       const nodeSelector = n % 1000 === 1 ? { 'kubernetes.io/hostname': 'gone' } : undefined;
-      const spec = { containers: [{ name: 'a', image: 'registry.example.com/a:1.0' }], ...(nodeSelector && { nodeSelector }) };
-      return { apiVersion: 'apps/v1', kind: 'Deployment', metadata: meta(`d-${n}`), spec: { replicas: 0, selector: { matchLabels: { app: `d-${n}` } }, template: { metadata: { labels: { app: `d-${n}` } }, spec } } };
+      const spec = {
+        containers: [{ name: 'a', image: 'registry.example.com/a:1.0' }],
+        ...(nodeSelector && { nodeSelector }),
+      };
+      return {
+        apiVersion: 'apps/v1',
+        kind: 'Deployment',
+        metadata: meta(`d-${n}`),
+        spec: {
+          replicas: 0,
+          selector: { matchLabels: { app: `d-${n}` } },
+          template: { metadata: { labels: { app: `d-${n}` } }, spec },
+        },
+      };
     }
     const text = n % 1000 === 2 ? 'db: rm-1.mysql.rds.aliyuncs.com' : 'x'.repeat(500 + (n % 700));
     return { apiVersion: 'v1', kind: 'ConfigMap', metadata: meta(`c-${n}`), data: { 'app.yaml': text } };
   });
-  return { playbook, seed: { ...seed, source: { ...seed.source, objects: [...(seed.source.objects as KubeObject[]), ...many] } } as Seed };
+  return {
+    playbook,
+    seed: { ...seed, source: { ...seed.source, objects: [...(seed.source.objects as KubeObject[]), ...many] } },
+  };
 }
 
-const inAnyOrder = ({ findings, ...rest }: CheckResult) => ({ ...rest, findings: findings.map((it) => JSON.stringify(it)).sort() });
+const inAnyOrder = ({ findings, ...rest }: CheckResult) => ({
+  ...rest,
+  findings: findings.map((it) => JSON.stringify(it)).sort(),
+});
 
 test('thousands of objects are judged as they come by: the same report and the same plan, and hardly any is held', async () => {
   const { playbook, seed } = crowdedShop(2500);
@@ -46,14 +69,20 @@ test('thousands of objects are judged as they come by: the same report and the s
 
     const whole = await takeInventory(playbook, stage.world, checks);
     const asked = { playbook, today: '2026-11-23', needs: { source: [], target: [] } };
-    assert.deepEqual(askAll(checks, { ...asked, inventory }, heard).results.map(inAnyOrder), askAll(checks, { ...asked, inventory: whole }).results.map(inAnyOrder));
+    assert.deepEqual(
+      askAll(checks, { ...asked, inventory }, heard).results.map(inAnyOrder),
+      askAll(checks, { ...asked, inventory: whole }).results.map(inAnyOrder),
+    );
     assert.equal(makePlan(playbook, inventory).digest, makePlan(playbook, whole).digest);
 
     const maps = (it: typeof whole) => it.source.objects['ConfigMap'] ?? [];
     assert.equal(maps(inventory).length, maps(whole).length);
     const bytes = [inventory, whole].map((it) => JSON.stringify(maps(it)).length);
     assert.ok((bytes[0] ?? 0) * 5 < (bytes[1] ?? 0), `held ${bytes.join(' of ')} bytes of ConfigMaps`);
-    assert.ok(maps(inventory).some((it) => it.metadata.namespace === 'kube-system' && it['data'] !== undefined), 'the cluster’s own parts are held whole');
+    assert.ok(
+      maps(inventory).some((it) => it.metadata.namespace === 'kube-system' && it['data'] !== undefined),
+      'the cluster’s own parts are held whole',
+    );
   } finally {
     await stage.close();
   }

@@ -24,7 +24,14 @@ const MAY: Record<string, readonly string[]> = {
 const HOMES: Record<string, readonly RegExp[]> = {
   commander: [/^src\/cli\//],
   listr2: [/^src\/cli\/views\//],
-  yaml: [/^checks\/config-maps\.ts$/, /^src\/playbook\.ts$/, /^src\/data\.ts$/, /^src\/manifests\.ts$/, /^src\/cli\//, /^src\/twin\//],
+  yaml: [
+    /^checks\/config-maps\.ts$/,
+    /^src\/playbook\.ts$/,
+    /^src\/data\.ts$/,
+    /^src\/manifests\.ts$/,
+    /^src\/cli\//,
+    /^src\/twin\//,
+  ],
   zod: [/^src\/playbook\.ts$/, /^src\/cli\//],
   '@kubernetes/client-node': [/^src\/kube\//, /^src\/cli\/init\.ts$/, /^src\/cli\/commands\/init\.ts$/],
   '@alicloud/openapi-core': [/^src\/alibaba\//],
@@ -53,7 +60,10 @@ function roomOf(file: string): string {
   return rest.length === 0 ? 'domain' : second;
 }
 
-const importsOf = ({ text }: Source) => [...text.matchAll(/^\s*(?:import|export)\b[^'"]*?from\s+['"]([^'"]+)['"]|\bimport\(\s*['"]([^'"]+)['"]/gm)].map((it) => it[1] ?? it[2] ?? '');
+const importsOf = ({ text }: Source) =>
+  [...text.matchAll(/^\s*(?:import|export)\b[^'"]*?from\s+['"]([^'"]+)['"]|\bimport\(\s*['"]([^'"]+)['"]/gm)].map(
+    (it) => it[1] ?? it[2] ?? '',
+  );
 
 test('imports point inward', () => {
   const wrong: string[] = [];
@@ -89,7 +99,8 @@ test('time, chance and exit come through the clock, a seed and the command line'
       if (/^\s*(?:\*|\/\/)/.test(line)) continue;
       const found = /\b(?:Date\.now|Math\.random|process\.exit)\b/.exec(line);
       // The twin's real clock and the age of a signature are the machine's own time, said where they stand.
-      if (found && !(found[0] === 'Date.now' && /^src\/twin\/(?:clock|cloud\/)/.test(file))) wrong.push(`${file}:${index + 1} ${found[0]}`);
+      if (found && !(found[0] === 'Date.now' && /^src\/twin\/(?:clock|cloud\/)/.test(file)))
+        wrong.push(`${file}:${index + 1} ${found[0]}`);
     }
   }
   assert.deepEqual(wrong, []);
@@ -97,7 +108,9 @@ test('time, chance and exit come through the clock, a seed and the command line'
 
 test('no file has two jobs by its length', () => {
   const isData = (file: string) => file === 'src/cli/catalogue.ts';
-  const long = ALL.map(({ file, text }) => ({ file, lines: text.split('\n').length })).filter((it) => it.lines > 700 && !isData(it.file));
+  const long = ALL.map(({ file, text }) => ({ file, lines: text.split('\n').length })).filter(
+    (it) => it.lines > 700 && !isData(it.file),
+  );
   assert.deepEqual(long, []);
 });
 
@@ -105,7 +118,8 @@ test('nothing names a machine, a registry host or how it was made', () => {
   const wrong: string[] = [];
   for (const { file, text } of [...ALL, ...sources('test')]) {
     if (file === 'test/tidy.test.ts') continue;
-    if (/\/work\/|\.library|\.\.\/shared\/(?!corpus)|registry\.npmjs|npmmirror|proxy\.golang/.test(text)) wrong.push(file);
+    if (/\/work\/|\.library|\.\.\/shared\/(?!corpus)|registry\.npmjs|npmmirror|proxy\.golang/.test(text))
+      wrong.push(file);
   }
   assert.deepEqual(wrong, []);
 });

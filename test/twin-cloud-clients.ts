@@ -35,7 +35,15 @@ export const SEED: CloudSeed = {
     { id: 'lb-2', address: '47.98.10.10', listeners: [], groups: [{ id: 'rsp-9', name: 'other' }] },
   ],
   disks: [
-    { id: 'd-1', zone: 'cn-hangzhou-h', category: 'cloud_essd', performanceLevel: 'PL1', sizeGiB: 40, instance: 'i-1', tags: { app: 'orders' } },
+    {
+      id: 'd-1',
+      zone: 'cn-hangzhou-h',
+      category: 'cloud_essd',
+      performanceLevel: 'PL1',
+      sizeGiB: 40,
+      instance: 'i-1',
+      tags: { app: 'orders' },
+    },
     { id: 'd-2', zone: 'cn-hangzhou-h', category: 'cloud_ssd', sizeGiB: 20, encrypted: true, kmsKey: 'key-1' },
   ],
 };
@@ -48,7 +56,8 @@ export async function startedCloud(
 ): Promise<StartedCloud> {
   const started = await startCloud({ clock: realClock(), region: REGION, accessKeys: [KEY], ...options });
   t.after(() => started.stop());
-  for (const id of ['i-1', 'i-2', 'i-3']) started.cloud.addInstance({ id, zone: 'cn-hangzhou-h', ip: `10.1.0.${id.slice(2)}` });
+  for (const id of ['i-1', 'i-2', 'i-3'])
+    started.cloud.addInstance({ id, zone: 'cn-hangzhou-h', ip: `10.1.0.${id.slice(2)}` });
   started.seed(seed);
   return started;
 }
@@ -60,7 +69,12 @@ interface Credentials {
 }
 
 /** The vendor's own runtime, on which its generated clients stand. */
-export function officialClient(host: string, version: string, { id = KEY.id, secret = KEY.secret, securityToken }: Credentials = {}, algorithm?: 'v2') {
+export function officialClient(
+  host: string,
+  version: string,
+  { id = KEY.id, secret = KEY.secret, securityToken }: Credentials = {},
+  algorithm?: 'v2',
+) {
   const config = new $OpenApiUtil.Config({
     accessKeyId: id,
     accessKeySecret: secret,
@@ -135,7 +149,9 @@ export function signedUrl(
     .sort(([a], [b]) => (a < b ? -1 : 1))
     .map(([name, value]) => `${encode(name)}=${encode(value)}`)
     .join('&');
-  const signature = createHmac('sha1', `${secret}&`).update(`${method}&%2F&${encode(canonical)}`).digest('base64');
+  const signature = createHmac('sha1', `${secret}&`)
+    .update(`${method}&%2F&${encode(canonical)}`)
+    .digest('base64');
   const query = new URLSearchParams({ ...(form ? envelope : all), Signature: signature });
   return `${url}/?${query.toString()}`;
 }

@@ -16,7 +16,10 @@ interface World {
   ecs: InstanceType<typeof ecs20140526.default>;
 }
 
-async function started(t: { after(run: () => Promise<void>): void }, options: Partial<CloudOptions> = {}): Promise<World> {
+async function started(
+  t: { after(run: () => Promise<void>): void },
+  options: Partial<CloudOptions> = {},
+): Promise<World> {
   const clock = virtualClock('2026-01-01T00:00:00Z');
   const it = await startedCloud(t, { clock, ...options });
   const config = new $OpenApiUtil.Config({
@@ -32,7 +35,9 @@ async function started(t: { after(run: () => Promise<void>): void }, options: Pa
 }
 
 async function snapshotOf({ ecs }: World, regionId: string, id: string) {
-  const { body } = await ecs.describeSnapshots(new $ecs.DescribeSnapshotsRequest({ regionId, snapshotIds: JSON.stringify([id]) }));
+  const { body } = await ecs.describeSnapshots(
+    new $ecs.DescribeSnapshotsRequest({ regionId, snapshotIds: JSON.stringify([id]) }),
+  );
   return body!.snapshots!.snapshot![0];
 }
 
@@ -42,7 +47,9 @@ async function diskOf({ ecs }: World, id: string, regionId = REGION) {
 }
 
 async function takeSnapshot(world: World, diskId: string, snapshotName = 'orders'): Promise<string> {
-  const { body } = await world.ecs.createSnapshot(new $ecs.CreateSnapshotRequest({ diskId, snapshotName, tag: [{ key: 'plan', value: 'shop' }] }));
+  const { body } = await world.ecs.createSnapshot(
+    new $ecs.CreateSnapshotRequest({ diskId, snapshotName, tag: [{ key: 'plan', value: 'shop' }] }),
+  );
   return body!.snapshotId!;
 }
 
@@ -71,7 +78,10 @@ test('a disk travels to another region by snapshot, copy and new disk, each taki
   const { clock, ecs, it } = world;
   const snapshot = await takeSnapshot(world, 'd-1');
   const begun = await snapshotOf(world, REGION, snapshot);
-  assert.deepEqual([begun!.status, begun!.progress, begun!.remainTime, begun!.available], ['progressing', '0%', 50, false]);
+  assert.deepEqual(
+    [begun!.status, begun!.progress, begun!.remainTime, begun!.available],
+    ['progressing', '0%', 50, false],
+  );
   await assert.rejects(ecs.copySnapshot(copyOf(snapshot)), { code: 'InvalidSnapshotId.NotReady' });
   await assert.rejects(ecs.createDisk(diskFrom({ snapshotId: snapshot })), { code: 'InvalidSnapshotId.NotReady' });
 
@@ -84,7 +94,9 @@ test('a disk travels to another region by snapshot, copy and new disk, each taki
     ['accomplished', '100%', 'd-1', '40', 'plan'],
   );
 
-  const { body } = await ecs.copySnapshot(copyOf(snapshot, { tag: [new $ecs.CopySnapshotRequestTag({ key: 'plan', value: 'shop' })] }));
+  const { body } = await ecs.copySnapshot(
+    copyOf(snapshot, { tag: [new $ecs.CopySnapshotRequestTag({ key: 'plan', value: 'shop' })] }),
+  );
   const copy = body!.snapshotId!;
   assert.equal(await snapshotOf(world, REGION, copy), undefined);
   assert.equal((await snapshotOf(world, FAR, copy))!.status, 'progressing');
@@ -98,10 +110,14 @@ test('a disk travels to another region by snapshot, copy and new disk, each taki
     ['accomplished', snapshot, REGION, 'd-1', false],
   );
 
-  const made = await ecs.createDisk(diskFrom({ regionId: FAR, zoneId: 'cn-beijing-h', snapshotId: copy, size: 20, diskName: 'orders' }));
+  const made = await ecs.createDisk(
+    diskFrom({ regionId: FAR, zoneId: 'cn-beijing-h', snapshotId: copy, size: 20, diskName: 'orders' }),
+  );
   const disk = made.body!.diskId!;
   assert.equal((await diskOf(world, disk, FAR))!.status, 'Creating');
-  await assert.rejects(ecs.deleteDisk(new $ecs.DeleteDiskRequest({ diskId: disk })), { code: 'IncorrectDiskStatus.Initializing' });
+  await assert.rejects(ecs.deleteDisk(new $ecs.DeleteDiskRequest({ diskId: disk })), {
+    code: 'IncorrectDiskStatus.Initializing',
+  });
   await clock.idle();
   const fresh = await diskOf(world, disk, FAR);
   assert.deepEqual(
@@ -132,19 +148,36 @@ test('copies are refused where the real ones are: same region, second unfinished
   const plain = await readySnapshot(world, 'd-1', 'one');
   const later = await readySnapshot(world, 'd-1', 'two');
   const secret = await readySnapshot(world, 'd-2');
-  await assert.rejects(ecs.copySnapshot(copyOf(plain, { destinationRegionId: REGION })), { code: 'InvalidOperation.NotSupportCopyInSameRegion' });
-  await assert.rejects(ecs.copySnapshot(copyOf('s-404')), { code: 'InvalidSnapshotId.NotFound' });
-  await assert.rejects(ecs.copySnapshot(copyOf(plain, { destinationRegionId: 'cn-atlantis' })), { code: 'InvalidRegionId.NotFound' });
-  await assert.rejects(ecs.copySnapshot(copyOf(secret, { encrypted: false })), { code: 'InvalidEncrypted.NotSupportDecrypt' });
-  await assert.rejects(ecs.copySnapshot(new $ecs.CopySnapshotRequest({ regionId: REGION, snapshotId: plain, destinationRegionId: FAR })), {
-    code: 'MissingDestinationSnapshotName',
+  await assert.rejects(ecs.copySnapshot(copyOf(plain, { destinationRegionId: REGION })), {
+    code: 'InvalidOperation.NotSupportCopyInSameRegion',
   });
+  await assert.rejects(ecs.copySnapshot(copyOf('s-404')), { code: 'InvalidSnapshotId.NotFound' });
+  await assert.rejects(ecs.copySnapshot(copyOf(plain, { destinationRegionId: 'cn-atlantis' })), {
+    code: 'InvalidRegionId.NotFound',
+  });
+  await assert.rejects(ecs.copySnapshot(copyOf(secret, { encrypted: false })), {
+    code: 'InvalidEncrypted.NotSupportDecrypt',
+  });
+  await assert.rejects(
+    ecs.copySnapshot(new $ecs.CopySnapshotRequest({ regionId: REGION, snapshotId: plain, destinationRegionId: FAR })),
+    {
+      code: 'MissingDestinationSnapshotName',
+    },
+  );
 
   await ecs.copySnapshot(copyOf(plain));
-  await assert.rejects(ecs.copySnapshot(copyOf(later, { destinationSnapshotName: 'second' })), { code: 'InvalidOperation.UnfinishedCrossRegionCopy' });
+  await assert.rejects(ecs.copySnapshot(copyOf(later, { destinationSnapshotName: 'second' })), {
+    code: 'InvalidOperation.UnfinishedCrossRegionCopy',
+  });
   await ecs.copySnapshot(copyOf(later, { destinationRegionId: 'cn-shanghai' }));
   const encrypted = await ecs.copySnapshot(copyOf(secret, { KMSKeyId: 'key-far' }));
-  assert.deepEqual([(await snapshotOf(world, FAR, encrypted.body!.snapshotId!))!.encrypted, (await snapshotOf(world, FAR, encrypted.body!.snapshotId!))!.KMSKeyId], [true, 'key-far']);
+  assert.deepEqual(
+    [
+      (await snapshotOf(world, FAR, encrypted.body!.snapshotId!))!.encrypted,
+      (await snapshotOf(world, FAR, encrypted.body!.snapshotId!))!.KMSKeyId,
+    ],
+    [true, 'key-far'],
+  );
   await clock.idle();
 
   // The second copy of a disk to a region moves only what changed.
@@ -185,12 +218,18 @@ test('disks are made by the rules of their category, zone and encryption', async
     [{ snapshotId: plain, encrypted: true }, 'EncryptedOption.Conflict'],
     [{ snapshotId: plain, diskCategory: 'elastic_ephemeral_disk_standard' }, 'InvalidDiskCategory.NotSupported'],
   ];
-  for (const [more, code] of refused) await assert.rejects(ecs.createDisk(diskFrom(more)), { code }, JSON.stringify(more));
-  await assert.rejects(ecs.createDisk(new $ecs.CreateDiskRequest({ regionId: REGION, diskCategory: 'cloud_essd', size: 20 })), { code: 'MissingParameter' });
+  for (const [more, code] of refused)
+    await assert.rejects(ecs.createDisk(diskFrom(more)), { code }, JSON.stringify(more));
+  await assert.rejects(
+    ecs.createDisk(new $ecs.CreateDiskRequest({ regionId: REGION, diskCategory: 'cloud_essd', size: 20 })),
+    { code: 'MissingParameter' },
+  );
 
   const small = await ecs.createDisk(diskFrom({ size: 1, performanceLevel: 'PL0' }));
   const encrypted = await ecs.createDisk(diskFrom({ snapshotId: secret, encrypted: true, KMSKeyId: 'key-1' }));
-  const regional = await ecs.createDisk(new $ecs.CreateDiskRequest({ regionId: REGION, diskCategory: 'cloud_regional_disk_auto', snapshotId: plain }));
+  const regional = await ecs.createDisk(
+    new $ecs.CreateDiskRequest({ regionId: REGION, diskCategory: 'cloud_regional_disk_auto', snapshotId: plain }),
+  );
   await world.clock.idle();
   assert.equal((await diskOf(world, small.body!.diskId!))!.size, 1);
   assert.equal((await diskOf(world, encrypted.body!.diskId!))!.KMSKeyId, 'key-1');
@@ -200,12 +239,16 @@ test('disks are made by the rules of their category, zone and encryption', async
 test('the same token gives the same answer once and for all, and refuses other parameters', async (t) => {
   const world = await started(t);
   const { ecs, clock } = world;
-  const request = (more: Partial<$ecs.CreateSnapshotRequest> = {}) => new $ecs.CreateSnapshotRequest({ diskId: 'd-1', snapshotName: 'once', clientToken: 'plan/step', ...more });
+  const request = (more: Partial<$ecs.CreateSnapshotRequest> = {}) =>
+    new $ecs.CreateSnapshotRequest({ diskId: 'd-1', snapshotName: 'once', clientToken: 'plan/step', ...more });
   const first = await ecs.createSnapshot(request());
   await clock.idle();
   const again = await ecs.createSnapshot(request());
   assert.equal(again.body!.snapshotId, first.body!.snapshotId);
-  await assert.rejects(ecs.createSnapshot(request({ snapshotName: 'twice' })), { code: 'IdempotentParameterMismatch', statusCode: 403 });
+  await assert.rejects(ecs.createSnapshot(request({ snapshotName: 'twice' })), {
+    code: 'IdempotentParameterMismatch',
+    statusCode: 403,
+  });
   await assert.rejects(ecs.createSnapshot(request({ clientToken: 'x'.repeat(65) })), { code: 'InvalidClientToken' });
   const { body } = await ecs.describeSnapshots(new $ecs.DescribeSnapshotsRequest({ regionId: REGION }));
   assert.equal(body!.totalCount, 1);
@@ -231,7 +274,9 @@ test('a reply lost after the effect is made good by the token', async (t) => {
   const request = diskFrom({ size: 20, diskName: 'orders', clientToken: 'once' });
   await assert.rejects(world.ecs.createDisk(request));
   await world.ecs.createDisk(request);
-  const { body } = await world.ecs.describeDisks(new $ecs.DescribeDisksRequest({ regionId: REGION, diskName: 'orders' }));
+  const { body } = await world.ecs.describeDisks(
+    new $ecs.DescribeDisksRequest({ regionId: REGION, diskName: 'orders' }),
+  );
   assert.equal(body!.totalCount, 1);
 });
 
@@ -239,8 +284,10 @@ test('disks are attached and detached in their zone, over the wire and by the no
   const world = await started(t);
   const { ecs, clock, it } = world;
   it.cloud.addInstance({ id: 'i-j', zone: 'cn-hangzhou-j', ip: '10.1.1.1' });
-  const attach = (instanceId: string, diskId: string) => ecs.attachDisk(new $ecs.AttachDiskRequest({ instanceId, diskId }));
-  const detach = (instanceId: string, diskId: string) => ecs.detachDisk(new $ecs.DetachDiskRequest({ instanceId, diskId }));
+  const attach = (instanceId: string, diskId: string) =>
+    ecs.attachDisk(new $ecs.AttachDiskRequest({ instanceId, diskId }));
+  const detach = (instanceId: string, diskId: string) =>
+    ecs.detachDisk(new $ecs.DetachDiskRequest({ instanceId, diskId }));
   await assert.rejects(attach('i-j', 'd-2'), { code: 'ResourcesNotInSameZone', statusCode: 403 });
   await assert.rejects(attach('i-404', 'd-2'), { code: 'InvalidInstanceId.NotFound' });
   await assert.rejects(attach('i-2', 'd-1'), { code: 'IncorrectDiskStatus' });
@@ -248,7 +295,10 @@ test('disks are attached and detached in their zone, over the wire and by the no
   assert.equal((await diskOf(world, 'd-2'))!.status, 'Attaching');
   await clock.idle();
   const attached = await diskOf(world, 'd-2');
-  assert.deepEqual([attached!.status, attached!.instanceId, attached!.attachments!.attachment![0]!.instanceId], ['In_use', 'i-2', 'i-2']);
+  assert.deepEqual(
+    [attached!.status, attached!.instanceId, attached!.attachments!.attachment![0]!.instanceId],
+    ['In_use', 'i-2', 'i-2'],
+  );
   await assert.rejects(ecs.deleteDisk(new $ecs.DeleteDiskRequest({ diskId: 'd-2' })), { code: 'IncorrectDiskStatus' });
   await assert.rejects(detach('i-1', 'd-2'), { code: 'InvalidDisk.AlreadyDetached', statusCode: 404 });
   await detach('i-2', 'd-2');
@@ -270,7 +320,9 @@ test('a snapshot that disks came of goes only by force, and an absent one is fin
   const world = await started(t);
   const snapshot = await readySnapshot(world, 'd-1');
   await world.ecs.createDisk(diskFrom({ snapshotId: snapshot }));
-  await assert.rejects(world.ecs.deleteSnapshot(new $ecs.DeleteSnapshotRequest({ snapshotId: snapshot })), { code: 'SnapshotCreatedDisk' });
+  await assert.rejects(world.ecs.deleteSnapshot(new $ecs.DeleteSnapshotRequest({ snapshotId: snapshot })), {
+    code: 'SnapshotCreatedDisk',
+  });
   await world.ecs.deleteSnapshot(new $ecs.DeleteSnapshotRequest({ snapshotId: snapshot, force: true }));
   await world.ecs.deleteSnapshot(new $ecs.DeleteSnapshotRequest({ snapshotId: 's-404' }));
   assert.equal(await snapshotOf(world, REGION, snapshot), undefined);
@@ -278,9 +330,17 @@ test('a snapshot that disks came of goes only by force, and an absent one is fin
 
 test('lists come in pages of ten, by number or by token, and filtered by tags', async (t) => {
   const { ecs, clock } = await started(t);
-  for (let i = 0; i < 23; i++) await ecs.createDisk(diskFrom({ size: 20, diskName: `n${i}`, tag: [new $ecs.CreateDiskRequestTag({ key: 'plan', value: i < 12 ? 'a' : 'b' })] }));
+  for (let i = 0; i < 23; i++)
+    await ecs.createDisk(
+      diskFrom({
+        size: 20,
+        diskName: `n${i}`,
+        tag: [new $ecs.CreateDiskRequestTag({ key: 'plan', value: i < 12 ? 'a' : 'b' })],
+      }),
+    );
   await clock.idle();
-  const list = async (more: Partial<$ecs.DescribeDisksRequest>) => (await ecs.describeDisks(new $ecs.DescribeDisksRequest({ regionId: REGION, ...more }))).body!;
+  const list = async (more: Partial<$ecs.DescribeDisksRequest>) =>
+    (await ecs.describeDisks(new $ecs.DescribeDisksRequest({ regionId: REGION, ...more }))).body!;
 
   const first = await list({});
   assert.deepEqual([first.disks!.disk!.length, first.totalCount, first.pageNumber, first.pageSize], [10, 25, 1, 10]);
@@ -295,7 +355,9 @@ test('lists come in pages of ten, by number or by token, and filtered by tags', 
   } while (nextToken !== undefined);
   assert.equal(seen.size, 25);
 
-  const tag = (key: string, value?: string) => [new $ecs.DescribeDisksRequestTag({ key, ...(value === undefined ? {} : { value }) })];
+  const tag = (key: string, value?: string) => [
+    new $ecs.DescribeDisksRequestTag({ key, ...(value === undefined ? {} : { value }) }),
+  ];
   assert.equal((await list({ tag: tag('plan', 'a') })).totalCount, 12);
   assert.equal((await list({ tag: tag('plan') })).totalCount, 23);
   assert.equal((await list({ diskIds: '[]' })).totalCount, 0);
@@ -307,15 +369,36 @@ test('tags are put on disks and snapshots, in the new way and the old', async (t
   const world = await started(t);
   const { ecs } = world;
   const snapshot = await readySnapshot(world, 'd-1');
-  await ecs.tagResources(new $ecs.TagResourcesRequest({ regionId: REGION, resourceType: 'snapshot', resourceId: [snapshot], tag: [{ key: 'a', value: '1' }] }));
-  await ecs.addTags(new $ecs.AddTagsRequest({ regionId: REGION, resourceType: 'disk', resourceId: 'd-1', tag: [{ key: 'b', value: '2' }] }));
-  await ecs.untagResources(new $ecs.UntagResourcesRequest({ regionId: REGION, resourceType: 'disk', resourceId: ['d-1'], tagKey: ['app'] }));
-  const { body } = await ecs.listTagResources(new $ecs.ListTagResourcesRequest({ regionId: REGION, resourceType: 'disk', resourceId: ['d-1'] }));
+  await ecs.tagResources(
+    new $ecs.TagResourcesRequest({
+      regionId: REGION,
+      resourceType: 'snapshot',
+      resourceId: [snapshot],
+      tag: [{ key: 'a', value: '1' }],
+    }),
+  );
+  await ecs.addTags(
+    new $ecs.AddTagsRequest({
+      regionId: REGION,
+      resourceType: 'disk',
+      resourceId: 'd-1',
+      tag: [{ key: 'b', value: '2' }],
+    }),
+  );
+  await ecs.untagResources(
+    new $ecs.UntagResourcesRequest({ regionId: REGION, resourceType: 'disk', resourceId: ['d-1'], tagKey: ['app'] }),
+  );
+  const { body } = await ecs.listTagResources(
+    new $ecs.ListTagResourcesRequest({ regionId: REGION, resourceType: 'disk', resourceId: ['d-1'] }),
+  );
   assert.deepEqual(
     body!.tagResources!.tagResource!.map((it) => `${it.tagKey}=${it.tagValue}`),
     ['b=2'],
   );
-  assert.deepEqual((await snapshotOf(world, REGION, snapshot))!.tags!.tag!.map((it) => it.tagKey), ['plan', 'a']);
+  assert.deepEqual(
+    (await snapshotOf(world, REGION, snapshot))!.tags!.tag!.map((it) => it.tagKey),
+    ['plan', 'a'],
+  );
 });
 
 test('instances and interfaces are found as the controller looks for them', async (t) => {
@@ -324,19 +407,39 @@ test('instances and interfaces are found as the controller looks for them', asyn
   const eni = it.cloud.plugInterface('10.4.0.20', 'i-v', ZONE);
   assert.equal(it.cloud.plugInterface('10.4.0.20', 'i-v', ZONE), eni);
   const interfaces = async (more: Partial<$ecs.DescribeNetworkInterfacesRequest>) => {
-    const { body } = await ecs.describeNetworkInterfaces(new $ecs.DescribeNetworkInterfacesRequest({ regionId: REGION, status: 'InUse', maxResults: 100, ...more }));
-    return body!.networkInterfaceSets!.networkInterfaceSet!.map((found) => [found.networkInterfaceId, found.instanceId, found.privateIpSets!.privateIpSet![0]!.privateIpAddress]);
+    const { body } = await ecs.describeNetworkInterfaces(
+      new $ecs.DescribeNetworkInterfacesRequest({ regionId: REGION, status: 'InUse', maxResults: 100, ...more }),
+    );
+    return body!.networkInterfaceSets!.networkInterfaceSet!.map((found) => [
+      found.networkInterfaceId,
+      found.instanceId,
+      found.privateIpSets!.privateIpSet![0]!.privateIpAddress,
+    ]);
   };
-  assert.deepEqual(await interfaces({ vpcId: 'vpc-v', privateIpAddress: ['10.4.0.20', '10.4.0.99'] }), [[eni, 'i-v', '10.4.0.20']]);
+  assert.deepEqual(await interfaces({ vpcId: 'vpc-v', privateIpAddress: ['10.4.0.20', '10.4.0.99'] }), [
+    [eni, 'i-v', '10.4.0.20'],
+  ]);
   assert.deepEqual(await interfaces({ vpcId: 'vpc-other', privateIpAddress: ['10.4.0.20'] }), []);
   assert.equal((await interfaces({ vpcId: 'vpc-v' })).length, 2);
   it.cloud.unplugInterface('10.4.0.20');
   assert.deepEqual(await interfaces({ privateIpAddress: ['10.4.0.20'] }), []);
 
-  const { body } = await ecs.describeInstances(new $ecs.DescribeInstancesRequest({ regionId: REGION, instanceIds: JSON.stringify(['i-v', 'i-404']), maxResults: 100 }));
+  const { body } = await ecs.describeInstances(
+    new $ecs.DescribeInstancesRequest({
+      regionId: REGION,
+      instanceIds: JSON.stringify(['i-v', 'i-404']),
+      maxResults: 100,
+    }),
+  );
   const [instance, ...others] = body!.instances!.instance!;
   assert.deepEqual(
-    [instance!.instanceId, instance!.zoneId, instance!.vpcAttributes!.vpcId, instance!.vpcAttributes!.privateIpAddress!.ipAddress, instance!.networkInterfaces!.networkInterface![0]!.type],
+    [
+      instance!.instanceId,
+      instance!.zoneId,
+      instance!.vpcAttributes!.vpcId,
+      instance!.vpcAttributes!.privateIpAddress!.ipAddress,
+      instance!.networkInterfaces!.networkInterface![0]!.type,
+    ],
     ['i-v', ZONE, 'vpc-v', ['10.4.0.1'], 'Primary'],
   );
   assert.deepEqual(others, []);
@@ -344,28 +447,76 @@ test('instances and interfaces are found as the controller looks for them', asyn
 
 test('what a zone sells can be asked before', async (t) => {
   const { ecs } = await started(t, { notSold: { [ZONE]: ['cloud_essd'] } });
-  const { body } = await ecs.describeAvailableResource(new $ecs.DescribeAvailableResourceRequest({ regionId: REGION, destinationResource: 'DataDisk', zoneId: ZONE }));
+  const { body } = await ecs.describeAvailableResource(
+    new $ecs.DescribeAvailableResourceRequest({ regionId: REGION, destinationResource: 'DataDisk', zoneId: ZONE }),
+  );
   const [zone] = body!.availableZones!.availableZone!;
-  const sold = new Map(zone!.availableResources!.availableResource![0]!.supportedResources!.supportedResource!.map((it) => [it.value, it.status]));
+  const sold = new Map(
+    zone!.availableResources!.availableResource![0]!.supportedResources!.supportedResource!.map((it) => [
+      it.value,
+      it.status,
+    ]),
+  );
   assert.equal(sold.get('cloud_essd'), 'SoldOut');
   assert.equal(sold.get('cloud_auto'), 'Available');
   const zones = await ecs.describeZones(new $ecs.DescribeZonesRequest({ regionId: REGION }));
   assert.ok(zones.body!.zones!.zone!.some((it) => it.zoneId === ZONE));
-  await assert.rejects(ecs.describeDisks(new $ecs.DescribeDisksRequest({ regionId: REGION, dryRun: true })), { code: 'DryRunOperation' });
+  await assert.rejects(ecs.describeDisks(new $ecs.DescribeDisksRequest({ regionId: REGION, dryRun: true })), {
+    code: 'DryRunOperation',
+  });
 });
 
 test('the network is described as far as the controller reads it', async (t) => {
-  const vpcs = [{ id: 'vpc-1', name: 'prod', region: REGION, cidr: '10.0.0.0/16', secondaryCidrs: ['10.99.0.0/16'], vswitches: [{ id: 'vsw-1', zone: ZONE, cidr: '10.0.0.0/24' }] }];
+  const vpcs = [
+    {
+      id: 'vpc-1',
+      name: 'prod',
+      region: REGION,
+      cidr: '10.0.0.0/16',
+      secondaryCidrs: ['10.99.0.0/16'],
+      vswitches: [{ id: 'vsw-1', zone: ZONE, cidr: '10.0.0.0/24' }],
+    },
+  ];
   const eips = [{ id: 'eip-1', address: '47.1.1.1', region: REGION, instance: 'lb-1', instanceType: 'SlbInstance' }];
   const { it } = await started(t, { vpcs, eips });
   const vpc = officialClient(it.host, VERSIONS.Vpc);
   const attribute = await vpc('DescribeVpcAttribute', { RegionId: REGION, VpcId: 'vpc-1' });
-  assert.deepEqual([attribute.CidrBlock, attribute.SecondaryCidrBlocks.SecondaryCidrBlock], ['10.0.0.0/16', ['10.99.0.0/16']]);
-  await assert.rejects(vpc('DescribeVpcAttribute', { RegionId: REGION, VpcId: 'vpc-404' }), { code: 'InvalidVpcId.NotFound' });
-  assert.equal((await vpc('DescribeVSwitches', { RegionId: REGION, VpcId: 'vpc-1', PageNumber: '1', PageSize: '10' })).VSwitches.VSwitch[0].VSwitchId, 'vsw-1');
-  assert.equal((await vpc('DescribeEipAddresses', { RegionId: REGION, AssociatedInstanceType: 'SlbInstance', AssociatedInstanceId: 'lb-1' })).EipAddresses.EipAddress[0].IpAddress, '47.1.1.1');
-  assert.equal((await vpc('DescribeEipAddresses', { RegionId: REGION, AssociatedInstanceType: 'SlbInstance', AssociatedInstanceId: 'lb-2' })).TotalCount, 0);
+  assert.deepEqual(
+    [attribute.CidrBlock, attribute.SecondaryCidrBlocks.SecondaryCidrBlock],
+    ['10.0.0.0/16', ['10.99.0.0/16']],
+  );
+  await assert.rejects(vpc('DescribeVpcAttribute', { RegionId: REGION, VpcId: 'vpc-404' }), {
+    code: 'InvalidVpcId.NotFound',
+  });
+  assert.equal(
+    (await vpc('DescribeVSwitches', { RegionId: REGION, VpcId: 'vpc-1', PageNumber: '1', PageSize: '10' })).VSwitches
+      .VSwitch[0].VSwitchId,
+    'vsw-1',
+  );
+  assert.equal(
+    (
+      await vpc('DescribeEipAddresses', {
+        RegionId: REGION,
+        AssociatedInstanceType: 'SlbInstance',
+        AssociatedInstanceId: 'lb-1',
+      })
+    ).EipAddresses.EipAddress[0].IpAddress,
+    '47.1.1.1',
+  );
+  assert.equal(
+    (
+      await vpc('DescribeEipAddresses', {
+        RegionId: REGION,
+        AssociatedInstanceType: 'SlbInstance',
+        AssociatedInstanceId: 'lb-2',
+      })
+    ).TotalCount,
+    0,
+  );
   const tables = await vpc('DescribeRouteTableList', { RegionId: REGION, VpcId: 'vpc-1' });
   const { RouteTableId } = tables.RouterTableList.RouterTableListType[0];
-  assert.deepEqual((await vpc('DescribeRouteEntryList', { RegionId: REGION, RouteTableId })).RouteEntrys.RouteEntry, []);
+  assert.deepEqual(
+    (await vpc('DescribeRouteEntryList', { RegionId: REGION, RouteTableId })).RouteEntrys.RouteEntry,
+    [],
+  );
 });

@@ -40,11 +40,16 @@ test('a temporary key needs its token', async (t) => {
   const { host } = await startedCloud(t, { accessKeys: [temporary] });
   for (const algorithm of [undefined, 'v2'] as const) {
     await officialClient(host, VERSIONS.Sts, temporary, algorithm)('GetCallerIdentity', {});
-    await assert.rejects(officialClient(host, VERSIONS.Sts, { ...temporary, securityToken: 'other' }, algorithm)('GetCallerIdentity', {}), {
-      code: 'InvalidSecurityToken.MismatchWithAccessKey',
-    });
+    await assert.rejects(
+      officialClient(host, VERSIONS.Sts, { ...temporary, securityToken: 'other' }, algorithm)('GetCallerIdentity', {}),
+      {
+        code: 'InvalidSecurityToken.MismatchWithAccessKey',
+      },
+    );
   }
-  await assert.rejects(officialClient(host, VERSIONS.Sts, { id: 'STS.x', secret: 's' })('GetCallerIdentity', {}), { code: 'MissingSecurityToken' });
+  await assert.rejects(officialClient(host, VERSIONS.Sts, { id: 'STS.x', secret: 's' })('GetCallerIdentity', {}), {
+    code: 'MissingSecurityToken',
+  });
 });
 
 test('wrong keys, wrong secrets and unsigned requests are refused with the codes of the gateway', async (t) => {
@@ -80,7 +85,10 @@ test('a parameter changed after signing breaks the signature, and so does a chan
 
 test('a nonce is good once, and a stamp for 15 minutes by the machine clock', async (t) => {
   let ahead = 0;
-  const { url } = await startedCloud(t, { clock: virtualClock('2020-01-01T00:00:00Z'), wallNow: () => Date.now() + ahead });
+  const { url } = await startedCloud(t, {
+    clock: virtualClock('2020-01-01T00:00:00Z'),
+    wallNow: () => Date.now() + ahead,
+  });
   const common = { SignatureNonce: randomUUID() };
   assert.equal((await rpcCall(url, 'Slb', 'DescribeRegions', {}, { common })).status, 200);
   assert.equal((await rpcCall(url, 'Slb', 'DescribeRegions', {}, { common })).body.Code, 'SignatureNonceUsed');
@@ -111,11 +119,16 @@ test('unknown actions and versions, unknown regions and missing parameters are r
 });
 
 test('rights that are denied to a key are refused as RAM does', async (t) => {
-  const { host } = await startedCloud(t, { accessKeys: [{ ...KEY, denied: ['slb:SetVServerGroupAttribute', 'ecs:*'] }] });
+  const { host } = await startedCloud(t, {
+    accessKeys: [{ ...KEY, denied: ['slb:SetVServerGroupAttribute', 'ecs:*'] }],
+  });
   const slb = officialClient(host, VERSIONS.Slb);
   await slb('DescribeVServerGroupAttribute', GROUP);
   await assert.rejects(slb('SetVServerGroupAttribute', GROUP), { code: 'Forbidden.RAM', statusCode: 403 });
-  await assert.rejects(officialClient(host, VERSIONS.Ecs)('DescribeRegions', {}), { code: 'Forbidden.RAM', statusCode: 403 });
+  await assert.rejects(officialClient(host, VERSIONS.Ecs)('DescribeRegions', {}), {
+    code: 'Forbidden.RAM',
+    statusCode: 403,
+  });
 });
 
 test('forty members as the controller writes them fit into one request', async (t) => {
@@ -131,7 +144,12 @@ test('forty members as the controller writes them fit into one request', async (
       weight: 100,
       port: 8080,
       type: 'eni',
-      TargetRef: { kind: 'Pod', namespace: 'a-namespace', name: `a-rather-long-service-name-5d8c7b9f6-${i}`, uid: randomUUID() },
+      TargetRef: {
+        kind: 'Pod',
+        namespace: 'a-namespace',
+        name: `a-rather-long-service-name-5d8c7b9f6-${i}`,
+        uid: randomUUID(),
+      },
       Invalid: false,
     };
   });
@@ -144,7 +162,10 @@ test('forty members as the controller writes them fit into one request', async (
 
 test('calls beyond the limit of a minute are throttled until the clock has moved on', async (t) => {
   const clock = virtualClock('2026-01-01T00:00:00Z');
-  const { host, cloud } = await startedCloud(t, { clock, limits: { callsPerMinute: { DescribeVServerGroupAttribute: 2 } } });
+  const { host, cloud } = await startedCloud(t, {
+    clock,
+    limits: { callsPerMinute: { DescribeVServerGroupAttribute: 2 } },
+  });
   const slb = officialClient(host, VERSIONS.Slb);
   await slb('DescribeVServerGroupAttribute', GROUP);
   await slb('DescribeVServerGroupAttribute', GROUP);
@@ -166,10 +187,14 @@ test('faults refuse, cut, lose and slow down requests over the wire, and only th
   };
   const { host, cloud, log } = await startedCloud(t, { clock, faults: { decide } });
   const slb = officialClient(host, VERSIONS.Slb);
-  const nameNow = async (): Promise<string> => (await cloud.call('Slb', 'DescribeVServerGroupAttribute', GROUP)).VServerGroupName;
+  const nameNow = async (): Promise<string> =>
+    (await cloud.call('Slb', 'DescribeVServerGroupAttribute', GROUP)).VServerGroupName;
 
   next = { kind: 'refuse', status: 400, code: 'Throttling.User', message: 'later', retryAfterMs: 1500 };
-  await assert.rejects(slb('SetVServerGroupAttribute', { ...GROUP, VServerGroupName: 'refused' }), { code: 'Throttling.User', retryAfter: 1500 });
+  await assert.rejects(slb('SetVServerGroupAttribute', { ...GROUP, VServerGroupName: 'refused' }), {
+    code: 'Throttling.User',
+    retryAfter: 1500,
+  });
   assert.equal(await nameNow(), 'shop');
 
   next = { kind: 'cut' };
@@ -186,7 +211,10 @@ test('faults refuse, cut, lose and slow down requests over the wire, and only th
   assert.equal(clock.now() - before, 20_000);
   assert.equal(await nameNow(), 'slow');
 
-  assert.deepEqual(asked, Array.from({ length: 4 }, () => 'SetVServerGroupAttribute rsp-1 writes'));
+  assert.deepEqual(
+    asked,
+    Array.from({ length: 4 }, () => 'SetVServerGroupAttribute rsp-1 writes'),
+  );
   assert.deepEqual(
     log.map((it) => it.code),
     ['Throttling.User', 'cut', 'lose', undefined],
@@ -210,7 +238,12 @@ test('two clouds of one seed have equal worlds, whatever the order of unrelated 
     ['b', 'a'],
   ]) {
     const { cloud } = await startedCloud(t, { clock: virtualClock('2026-01-01T00:00:00Z'), seedNumber: 7 });
-    for (const name of order) await cloud.call('Slb', 'CreateVServerGroup', { RegionId: REGION, LoadBalancerId: 'lb-1', VServerGroupName: name });
+    for (const name of order)
+      await cloud.call('Slb', 'CreateVServerGroup', {
+        RegionId: REGION,
+        LoadBalancerId: 'lb-1',
+        VServerGroupName: name,
+      });
     worlds.push(cloud.snapshot());
   }
   assert.deepEqual(worlds[0], worlds[1]);

@@ -32,9 +32,19 @@ describe('the twin’s API server, by the rules of real ones', { concurrency: tr
 
 const START = '2027-01-01T00:00:00Z';
 
-async function withServer(run: (server: TwinApiServer, idle: () => Promise<boolean>) => Promise<void>, more: Partial<ApiServerOptions> = {}): Promise<void> {
+async function withServer(
+  run: (server: TwinApiServer, idle: () => Promise<boolean>) => Promise<void>,
+  more: Partial<ApiServerOptions> = {},
+): Promise<void> {
   const clock = virtualClock(START);
-  const server = await startApiServer({ version: 'v1.20.15', clock, background: clock.background, name: 'source', token: 't', ...more });
+  const server = await startApiServer({
+    version: 'v1.20.15',
+    clock,
+    background: clock.background,
+    name: 'source',
+    token: 't',
+    ...more,
+  });
   try {
     await run(server, () => clock.idle());
   } finally {
@@ -52,7 +62,11 @@ interface Reply {
 function call(server: TwinApiServer, method: string, path: string, body?: object): Promise<Reply> {
   const send = server.ca === undefined ? httpRequest : httpsRequest;
   const text = JSON.stringify(body ?? {});
-  const headers = { authorization: `Bearer ${server.token}`, 'content-type': 'application/json', 'content-length': text.length };
+  const headers = {
+    authorization: `Bearer ${server.token}`,
+    'content-type': 'application/json',
+    'content-length': text.length,
+  };
   return new Promise((resolve, reject) => {
     const request = send(server.url + path, { method, headers, agent: false, ca: server.ca }, (response) => {
       let answer = '';
@@ -66,7 +80,12 @@ function call(server: TwinApiServer, method: string, path: string, body?: object
 }
 
 const MAPS = '/api/v1/namespaces/default/configmaps';
-const map = (name: string): TwinObject => ({ apiVersion: 'v1', kind: 'ConfigMap', metadata: { name, namespace: 'default' }, data: { a: '1' } });
+const map = (name: string): TwinObject => ({
+  apiVersion: 'v1',
+  kind: 'ConfigMap',
+  metadata: { name, namespace: 'default' },
+  data: { a: '1' },
+});
 const pod = (name: string, more: object = {}): TwinObject => ({
   apiVersion: 'v1',
   kind: 'Pod',
@@ -146,7 +165,12 @@ describe('the twin’s API server', () => {
     for (let run = 0; run < 2; run++) {
       await withServer(
         async (server, idle) => {
-          await server.api.create('v1/services', { apiVersion: 'v1', kind: 'Service', metadata: { name: 'a', namespace: 'default' }, spec: { type: 'NodePort', ports: [{ port: 80 }] } });
+          await server.api.create('v1/services', {
+            apiVersion: 'v1',
+            kind: 'Service',
+            metadata: { name: 'a', namespace: 'default' },
+            spec: { type: 'NodePort', ports: [{ port: 80 }] },
+          });
           await server.api.create('v1/namespaces', { apiVersion: 'v1', kind: 'Namespace', metadata: { name: 'shop' } });
           await idle();
           worlds.push(server.snapshot());
@@ -162,15 +186,27 @@ describe('the twin’s API server', () => {
   it('takes objects of a world as they are', async () => {
     await withServer(async (server, idle) => {
       server.seed([
-        pod('web-1', { uid: 'p-1', namespace: 'shop', ownerReferences: [{ apiVersion: 'apps/v1', kind: 'ReplicaSet', name: 'web', uid: 'r-1' }] }),
+        pod('web-1', {
+          uid: 'p-1',
+          namespace: 'shop',
+          ownerReferences: [{ apiVersion: 'apps/v1', kind: 'ReplicaSet', name: 'web', uid: 'r-1' }],
+        }),
         {
           apiVersion: 'apps/v1',
           kind: 'ReplicaSet',
           metadata: { name: 'web', namespace: 'shop', uid: 'r-1', creationTimestamp: '2020-01-01T00:00:00Z' },
-          spec: { selector: { matchLabels: { a: 'b' } }, template: { metadata: { labels: { a: 'b' } }, spec: { containers: [{ name: 'a', image: 'b' }] } } },
+          spec: {
+            selector: { matchLabels: { a: 'b' } },
+            template: { metadata: { labels: { a: 'b' } }, spec: { containers: [{ name: 'a', image: 'b' }] } },
+          },
           status: { replicas: 1 },
         },
-        { apiVersion: 'v1', kind: 'Node', metadata: { name: 'node-a' }, status: { nodeInfo: { kubeletVersion: 'v1.20.15' } } },
+        {
+          apiVersion: 'v1',
+          kind: 'Node',
+          metadata: { name: 'node-a' },
+          status: { nodeInfo: { kubeletVersion: 'v1.20.15' } },
+        },
       ]);
       await idle();
       const owner = await server.api.get('apps/v1/replicasets', 'shop', 'web');
@@ -220,7 +256,8 @@ describe('the twin’s API server', () => {
 
   it('forgets what a list under way would need when it is compacted', async () => {
     await withServer(async (server) => {
-      for (const name of ['a', 'b', 'c']) await server.api.create('v1/secrets', { ...map(name), kind: 'Secret', data: {} });
+      for (const name of ['a', 'b', 'c'])
+        await server.api.create('v1/secrets', { ...map(name), kind: 'Secret', data: {} });
       const path = '/api/v1/namespaces/default/secrets?limit=1';
       const { metadata } = JSON.parse((await call(server, 'GET', path)).text);
       await server.api.create('v1/secrets', { ...map('d'), kind: 'Secret', data: {} });

@@ -2,7 +2,16 @@ import assert from 'node:assert/strict';
 import { test, type TestContext } from 'node:test';
 import { type SteeredClock, virtualClock } from '../src/twin/clock.js';
 import { parseModifiers } from '../src/twin/controllers/velero-modifiers.js';
-import { durationMs, memoryStore, type ObjectStore, RESTORE_FINALIZER, startVelero, type Velero, veleroCrds, veleroObjects } from '../src/twin/controllers/velero.js';
+import {
+  durationMs,
+  memoryStore,
+  type ObjectStore,
+  RESTORE_FINALIZER,
+  startVelero,
+  type Velero,
+  veleroCrds,
+  veleroObjects,
+} from '../src/twin/controllers/velero.js';
 import { directApi } from '../src/twin/kube/direct.js';
 import { Store } from '../src/twin/kube/store.js';
 import type { ClusterApi, Json, TwinObject } from '../src/twin/types.js';
@@ -24,7 +33,13 @@ interface Scene {
   restore(spec?: Json, name?: string): Promise<Json>;
 }
 
-const object = (apiVersion: string, kind: string, name: string, more: Json = {}, namespace: string | null = 'shop'): TwinObject => ({
+const object = (
+  apiVersion: string,
+  kind: string,
+  name: string,
+  more: Json = {},
+  namespace: string | null = 'shop',
+): TwinObject => ({
   apiVersion,
   kind,
   metadata: { name, ...(namespace === null ? {} : { namespace }), ...more.metadata },
@@ -33,29 +48,68 @@ const object = (apiVersion: string, kind: string, name: string, more: Json = {},
 
 const pod = { metadata: { labels: { app: 'web' } }, spec: { containers: [{ name: 'main', image: 'web:1' }] } };
 const deployment = (name = 'web', more: Json = {}): TwinObject =>
-  object('apps/v1', 'Deployment', name, { spec: { replicas: 3, selector: { matchLabels: { app: 'web' } }, template: pod }, ...more });
+  object('apps/v1', 'Deployment', name, {
+    spec: { replicas: 3, selector: { matchLabels: { app: 'web' } }, template: pod },
+    ...more,
+  });
 const service = (more: Json = {}): TwinObject =>
-  object('v1', 'Service', 'web', { spec: { type: 'LoadBalancer', selector: { app: 'web' }, ports: [{ port: 80, targetPort: 8080, nodePort: 31080 }] }, ...more });
+  object('v1', 'Service', 'web', {
+    spec: { type: 'LoadBalancer', selector: { app: 'web' }, ports: [{ port: 80, targetPort: 8080, nodePort: 31080 }] },
+    ...more,
+  });
 const config = (name = 'settings', data: Json = { a: '1' }): TwinObject => object('v1', 'ConfigMap', name, { data });
 const volume = (policy: string): TwinObject =>
-  object('v1', 'PersistentVolume', 'd-1', {
-    spec: { capacity: { storage: '40Gi' }, accessModes: ['ReadWriteOnce'], storageClassName: 'ssd', persistentVolumeReclaimPolicy: policy, csi: { driver: 'diskplugin.csi.alibabacloud.com', volumeHandle: 'd-1' }, claimRef: { namespace: 'shop', name: 'data', uid: 'c-1' } },
-    status: { phase: 'Bound' },
-  }, null);
+  object(
+    'v1',
+    'PersistentVolume',
+    'd-1',
+    {
+      spec: {
+        capacity: { storage: '40Gi' },
+        accessModes: ['ReadWriteOnce'],
+        storageClassName: 'ssd',
+        persistentVolumeReclaimPolicy: policy,
+        csi: { driver: 'diskplugin.csi.alibabacloud.com', volumeHandle: 'd-1' },
+        claimRef: { namespace: 'shop', name: 'data', uid: 'c-1' },
+      },
+      status: { phase: 'Bound' },
+    },
+    null,
+  );
 const claim = (): TwinObject =>
   object('v1', 'PersistentVolumeClaim', 'data', {
-    metadata: { uid: 'c-1', annotations: { 'pv.kubernetes.io/bind-completed': 'yes', 'volume.kubernetes.io/selected-node': 'n1' } },
-    spec: { accessModes: ['ReadWriteOnce'], storageClassName: 'ssd', volumeName: 'd-1', resources: { requests: { storage: '40Gi' } } },
+    metadata: {
+      uid: 'c-1',
+      annotations: { 'pv.kubernetes.io/bind-completed': 'yes', 'volume.kubernetes.io/selected-node': 'n1' },
+    },
+    spec: {
+      accessModes: ['ReadWriteOnce'],
+      storageClassName: 'ssd',
+      volumeName: 'd-1',
+      resources: { requests: { storage: '40Gi' } },
+    },
     status: { phase: 'Bound' },
   });
 
-async function scene(t: TestContext, objects: TwinObject[], setting: { sourceVersion?: string; targetVersion?: string; velero?: string; atTarget?: TwinObject[]; location?: Json } = {}): Promise<Scene> {
+async function scene(
+  t: TestContext,
+  objects: TwinObject[],
+  setting: {
+    sourceVersion?: string;
+    targetVersion?: string;
+    velero?: string;
+    atTarget?: TwinObject[];
+    location?: Json;
+  } = {},
+): Promise<Scene> {
   const clock = virtualClock(START);
   const store = memoryStore(['migrate']);
   const open = async (name: 'source' | 'target', version: string, seed: TwinObject[]): Promise<Side> => {
     const kube = new Store({ version, clock, name });
     const api = directApi(kube);
-    const base = veleroObjects().map((it) => (it.kind === 'BackupStorageLocation' ? { ...it, spec: { ...it['spec'], ...setting.location } } : it));
+    const base = veleroObjects().map((it) =>
+      it.kind === 'BackupStorageLocation' ? { ...it, spec: { ...it['spec'], ...setting.location } } : it,
+    );
     kube.seed([...veleroCrds(), ...base, ...seed]);
     const begin = (): Promise<Velero> => startVelero(api, clock, { version: setting.velero ?? '1.18.3', store });
     const side: Side = {
@@ -89,18 +143,36 @@ async function scene(t: TestContext, objects: TwinObject[], setting: { sourceVer
     target,
     store,
     async backup(spec = {}, name = 'b1') {
-      await source.api.create('velero.io/v1/backups', { apiVersion: 'velero.io/v1', kind: 'Backup', metadata: { name, namespace: 'velero' }, spec: { includedNamespaces: ['shop'], ...spec } });
+      await source.api.create('velero.io/v1/backups', {
+        apiVersion: 'velero.io/v1',
+        kind: 'Backup',
+        metadata: { name, namespace: 'velero' },
+        spec: { includedNamespaces: ['shop'], ...spec },
+      });
       return until(source, 'velero.io/v1/backups', name);
     },
     async restore(spec = {}, name = 'r1') {
-      for (let i = 0; i < 200 && !(await target.api.get('velero.io/v1/backups', 'velero', spec.backupName ?? 'b1')); i++) await clock.sleep(1_000);
-      await target.api.create('velero.io/v1/restores', { apiVersion: 'velero.io/v1', kind: 'Restore', metadata: { name, namespace: 'velero' }, spec: { backupName: 'b1', ...spec } });
+      for (
+        let i = 0;
+        i < 200 && !(await target.api.get('velero.io/v1/backups', 'velero', spec.backupName ?? 'b1'));
+        i++
+      )
+        await clock.sleep(1_000);
+      await target.api.create('velero.io/v1/restores', {
+        apiVersion: 'velero.io/v1',
+        kind: 'Restore',
+        metadata: { name, namespace: 'velero' },
+        spec: { backupName: 'b1', ...spec },
+      });
       return until(target, 'velero.io/v1/restores', name);
     },
   };
 }
 
-const modifiers = (rules: Json[]): TwinObject => ({ ...config('rules', { 'rules.yaml': JSON.stringify({ version: 'v1', resourceModifierRules: rules }) }), metadata: { name: 'rules', namespace: 'velero' } });
+const modifiers = (rules: Json[]): TwinObject => ({
+  ...config('rules', { 'rules.yaml': JSON.stringify({ version: 'v1', resourceModifierRules: rules }) }),
+  metadata: { name: 'rules', namespace: 'velero' },
+});
 const modified = { resourceModifier: { kind: 'ConfigMap', name: 'rules' } };
 
 // Backup
@@ -136,7 +208,12 @@ test('before 1.18 there is no queue', async (t) => {
 
 test('backups of one server wait for each other', async (t) => {
   const { source, clock, backup } = await scene(t, [config()]);
-  await source.api.create('velero.io/v1/backups', { apiVersion: 'velero.io/v1', kind: 'Backup', metadata: { name: 'a0', namespace: 'velero' }, spec: {} });
+  await source.api.create('velero.io/v1/backups', {
+    apiVersion: 'velero.io/v1',
+    kind: 'Backup',
+    metadata: { name: 'a0', namespace: 'velero' },
+    spec: {},
+  });
   await clock.sleep(700);
   const ended = backup({}, 'b2');
   await clock.sleep(700);
@@ -145,35 +222,73 @@ test('backups of one server wait for each other', async (t) => {
   assert.equal((await ended).phase, 'Completed');
 });
 
-const names = (store: ObjectStore, name = 'b1'): string[] => store.open('migrate')!.backups.get(name)!.items.map((it) => `${it.groupResource} ${it.name}`);
+const names = (store: ObjectStore, name = 'b1'): string[] =>
+  store
+    .open('migrate')!
+    .backups.get(name)!
+    .items.map((it) => `${it.groupResource} ${it.name}`);
 
 test('namespaces, kinds, labels and the label that excludes decide what is in it', async (t) => {
-  const objects = [config('a'), config('b'), deployment(), { ...config('c'), metadata: { name: 'c', namespace: 'pay' } }, { ...config('d'), metadata: { name: 'd', namespace: 'shop', labels: { 'velero.io/exclude-from-backup': 'true' } } }];
+  const objects = [
+    config('a'),
+    config('b'),
+    deployment(),
+    { ...config('c'), metadata: { name: 'c', namespace: 'pay' } },
+    { ...config('d'), metadata: { name: 'd', namespace: 'shop', labels: { 'velero.io/exclude-from-backup': 'true' } } },
+  ];
   const { backup, store } = await scene(t, objects);
   await backup({ excludedResources: ['deployments.apps', 'events'] });
   const taken = names(store);
   assert.ok(taken.includes('configmaps a') && taken.includes('configmaps b') && taken.includes('namespaces shop'));
-  for (const not of ['configmaps c', 'configmaps d', 'deployments.apps web', 'namespaces pay']) assert.equal(taken.includes(not), false, not);
+  for (const not of ['configmaps c', 'configmaps d', 'deployments.apps web', 'namespaces pay'])
+    assert.equal(taken.includes(not), false, not);
   await backup({ includedNamespaces: ['p*'], includedResources: ['configmaps'] }, 'b2');
-  assert.deepEqual(names(store, 'b2').filter((it) => !it.includes('kube-root')), ['configmaps c']);
+  assert.deepEqual(
+    names(store, 'b2').filter((it) => !it.includes('kube-root')),
+    ['configmaps c'],
+  );
 });
 
 test('cluster-scoped objects: only related ones, none, or all', async (t) => {
-  const stray = { ...volume('Retain'), metadata: { name: 'd-2' }, spec: { ...volume('Retain')['spec'], claimRef: undefined } };
+  const stray = {
+    ...volume('Retain'),
+    metadata: { name: 'd-2' },
+    spec: { ...volume('Retain')['spec'], claimRef: undefined },
+  };
   const { backup, store } = await scene(t, [volume('Retain'), stray, claim()]);
   await backup();
-  assert.deepEqual(names(store).filter((it) => it.startsWith('persistentvolumes ')), ['persistentvolumes d-1']);
+  assert.deepEqual(
+    names(store).filter((it) => it.startsWith('persistentvolumes ')),
+    ['persistentvolumes d-1'],
+  );
   await backup({ includeClusterResources: false }, 'b2');
-  assert.deepEqual(names(store, 'b2').filter((it) => it.startsWith('persistentvolumes ')), []);
+  assert.deepEqual(
+    names(store, 'b2').filter((it) => it.startsWith('persistentvolumes ')),
+    [],
+  );
   await backup({ includeClusterResources: true }, 'b3');
-  assert.deepEqual(names(store, 'b3').filter((it) => it.startsWith('persistentvolumes ')), ['persistentvolumes d-1', 'persistentvolumes d-2']);
+  assert.deepEqual(
+    names(store, 'b3').filter((it) => it.startsWith('persistentvolumes ')),
+    ['persistentvolumes d-1', 'persistentvolumes d-2'],
+  );
 });
 
 test('on 1.20 an Ingress is in the backup twice, once in a group that the target lacks', async (t) => {
-  const rules = [{ http: { paths: [{ path: '/', pathType: 'Prefix', backend: { service: { name: 'web', port: { number: 80 } } } }] } }];
-  const { backup, restore, store, target } = await scene(t, [object('networking.k8s.io/v1', 'Ingress', 'web', { spec: { rules } })]);
+  const rules = [
+    {
+      http: { paths: [{ path: '/', pathType: 'Prefix', backend: { service: { name: 'web', port: { number: 80 } } } }] },
+    },
+  ];
+  const { backup, restore, store, target } = await scene(t, [
+    object('networking.k8s.io/v1', 'Ingress', 'web', { spec: { rules } }),
+  ]);
   await backup();
-  assert.deepEqual(names(store).filter((it) => it.startsWith('ingresses')).toSorted(), ['ingresses.extensions web', 'ingresses.networking.k8s.io web']);
+  assert.deepEqual(
+    names(store)
+      .filter((it) => it.startsWith('ingresses'))
+      .toSorted(),
+    ['ingresses.extensions web', 'ingresses.networking.k8s.io web'],
+  );
   const status = await restore();
   assert.equal(status.phase, 'PartiallyFailed');
   assert.match(JSON.stringify(target.velero.results('r1')?.errors), /could not find the requested resource/);
@@ -184,7 +299,12 @@ for (const [what, spec, setting, message] of [
   ['an unknown location', { storageLocation: 'nowhere' }, {}, /"nowhere" not found/],
   ['a read-only location', {}, { accessMode: 'ReadOnly' }, /read-only mode/],
   ['an unavailable location', {}, { objectStorage: { bucket: 'gone' } }, /Unavailable status/],
-  ['old and new filters', { excludedResources: ['pods'], includedNamespaceScopedResources: ['configmaps'] }, {}, /old filter parameters/],
+  [
+    'old and new filters',
+    { excludedResources: ['pods'], includedNamespaceScopedResources: ['configmaps'] },
+    {},
+    /old filter parameters/,
+  ],
   ['a star among others', { includedResources: ['*', 'pods'] }, {}, /'\*' only/],
 ] as const)
   test(`a backup with ${what} fails validation`, async (t) => {
@@ -202,7 +322,12 @@ test('a finished backup appears in the other cluster within its period, and goes
   await clock.sleep(65_000);
   const copy = await target.api.get('velero.io/v1/backups', 'velero', 'b1');
   assert.equal(copy?.['status'].phase, 'Completed');
-  await source.api.create('velero.io/v1/deletebackuprequests', { apiVersion: 'velero.io/v1', kind: 'DeleteBackupRequest', metadata: { name: 'x', namespace: 'velero' }, spec: { backupName: 'b1' } });
+  await source.api.create('velero.io/v1/deletebackuprequests', {
+    apiVersion: 'velero.io/v1',
+    kind: 'DeleteBackupRequest',
+    metadata: { name: 'x', namespace: 'velero' },
+    spec: { backupName: 'b1' },
+  });
   await clock.sleep(2_000);
   assert.equal(await source.api.get('velero.io/v1/backups', 'velero', 'b1'), undefined);
   assert.equal(await source.api.get('velero.io/v1/deletebackuprequests', 'velero', 'x'), undefined);
@@ -213,7 +338,12 @@ test('a finished backup appears in the other cluster within its period, and goes
 
 test('a request to delete what is not there stays, with its error', async (t) => {
   const { source, clock } = await scene(t, []);
-  await source.api.create('velero.io/v1/deletebackuprequests', { apiVersion: 'velero.io/v1', kind: 'DeleteBackupRequest', metadata: { name: 'x', namespace: 'velero' }, spec: { backupName: 'none' } });
+  await source.api.create('velero.io/v1/deletebackuprequests', {
+    apiVersion: 'velero.io/v1',
+    kind: 'DeleteBackupRequest',
+    metadata: { name: 'x', namespace: 'velero' },
+    spec: { backupName: 'none' },
+  });
   await clock.sleep(2_000);
   const live = await source.api.get('velero.io/v1/deletebackuprequests', 'velero', 'x');
   assert.deepEqual([live?.['status'].phase, live?.['status'].errors], ['Processed', ['backup not found']]);
@@ -231,14 +361,19 @@ test('an expired backup is collected', async (t) => {
 // Restore
 
 test('a restore makes the namespace and its objects, labelled, without owners and status', async (t) => {
-  const owned = deployment('web', { metadata: { ownerReferences: [{ apiVersion: 'x/v1', kind: 'App', name: 'a', uid: 'u' }], finalizers: ['keep/me'] } });
+  const owned = deployment('web', {
+    metadata: { ownerReferences: [{ apiVersion: 'x/v1', kind: 'App', name: 'a', uid: 'u' }], finalizers: ['keep/me'] },
+  });
   const space = { ...object('v1', 'Namespace', 'shop', { metadata: { labels: { team: 'web' } } }, null) };
   const { backup, restore, target } = await scene(t, [space, owned, config()]);
   await backup({ excludedResources: ['ingresses.extensions'] });
   const status = await restore();
   assert.equal(status.phase, 'Completed', JSON.stringify(target.velero.results('r1')));
   const live = await target.api.get('apps/v1/deployments', 'shop', 'web');
-  assert.deepEqual([live?.metadata.labels['velero.io/backup-name'], live?.metadata.labels['velero.io/restore-name']], ['b1', 'r1']);
+  assert.deepEqual(
+    [live?.metadata.labels['velero.io/backup-name'], live?.metadata.labels['velero.io/restore-name']],
+    ['b1', 'r1'],
+  );
   assert.equal(live?.metadata.ownerReferences, undefined);
   assert.deepEqual(live?.metadata.finalizers, ['keep/me']);
   assert.equal(live?.['spec'].replicas, 3);
@@ -251,19 +386,33 @@ test('a restore keeps its finalizer until a live server lets it go', async (t) =
   const { backup, restore, target, clock } = await scene(t, [config()]);
   await backup();
   await restore();
-  assert.deepEqual((await target.api.get('velero.io/v1/restores', 'velero', 'r1'))?.metadata.finalizers, [RESTORE_FINALIZER]);
+  assert.deepEqual((await target.api.get('velero.io/v1/restores', 'velero', 'r1'))?.metadata.finalizers, [
+    RESTORE_FINALIZER,
+  ]);
   await target.api.delete('velero.io/v1/restores', 'velero', 'r1');
   await clock.sleep(2_000);
   assert.equal(await target.api.get('velero.io/v1/restores', 'velero', 'r1'), undefined);
 });
 
 test('kinds in a version that the target lacks are errors, and the rest comes', async (t) => {
-  const cron = object('batch/v1beta1', 'CronJob', 'report', { spec: { schedule: '0 3 * * *', jobTemplate: { spec: { template: { spec: { restartPolicy: 'Never', containers: [{ name: 'main', image: 'report' }] } } } } } });
+  const cron = object('batch/v1beta1', 'CronJob', 'report', {
+    spec: {
+      schedule: '0 3 * * *',
+      jobTemplate: {
+        spec: { template: { spec: { restartPolicy: 'Never', containers: [{ name: 'main', image: 'report' }] } } },
+      },
+    },
+  });
   const { backup, restore, target } = await scene(t, [cron, config()]);
   await backup();
   const status = await restore();
   assert.equal(status.phase, 'PartiallyFailed');
-  assert.deepEqual(target.velero.results('r1')?.errors.namespaces['shop']?.map((it) => it.includes('could not find the requested resource')), [true]);
+  assert.deepEqual(
+    target.velero
+      .results('r1')
+      ?.errors.namespaces['shop']?.map((it) => it.includes('could not find the requested resource')),
+    [true],
+  );
   assert.ok(await target.api.get('v1/configmaps', 'shop', 'settings'));
 });
 
@@ -304,7 +453,15 @@ test('addresses and node ports are drawn anew, unless somebody chose the port', 
   const live = await target.api.get('v1/services', 'shop', 'web');
   assert.notEqual(live?.['spec'].ports[0].nodePort, 31080);
 
-  const applied = service({ metadata: { annotations: { 'kubectl.kubernetes.io/last-applied-configuration': JSON.stringify({ spec: { ports: [{ port: 80, nodePort: 31080 }] } }) } } });
+  const applied = service({
+    metadata: {
+      annotations: {
+        'kubectl.kubernetes.io/last-applied-configuration': JSON.stringify({
+          spec: { ports: [{ port: 80, nodePort: 31080 }] },
+        }),
+      },
+    },
+  });
   const again = await scene(t, [applied]);
   await again.backup();
   await again.restore();
@@ -312,7 +469,15 @@ test('addresses and node ports are drawn anew, unless somebody chose the port', 
 });
 
 test('a chosen node port that is taken is an error', async (t) => {
-  const applied = service({ metadata: { annotations: { 'kubectl.kubernetes.io/last-applied-configuration': JSON.stringify({ spec: { ports: [{ port: 80, nodePort: 31080 }] } }) } } });
+  const applied = service({
+    metadata: {
+      annotations: {
+        'kubectl.kubernetes.io/last-applied-configuration': JSON.stringify({
+          spec: { ports: [{ port: 80, nodePort: 31080 }] },
+        }),
+      },
+    },
+  });
   const other = { ...service(), metadata: { name: 'other', namespace: 'default' } };
   const { backup, restore, target } = await scene(t, [applied], { atTarget: [other] });
   await backup();
@@ -321,7 +486,9 @@ test('a chosen node port that is taken is an error', async (t) => {
 });
 
 test('what is there already and differs is a warning; what is equal is nothing', async (t) => {
-  const { backup, restore, target } = await scene(t, [config('same'), config('other', { a: '2' })], { atTarget: [config('same'), config('other', { a: '9' })] });
+  const { backup, restore, target } = await scene(t, [config('same'), config('other', { a: '2' })], {
+    atTarget: [config('same'), config('other', { a: '9' })],
+  });
   await backup();
   const status = await restore({ includedResources: ['configmaps'] });
   assert.equal(status.phase, 'Completed');
@@ -332,30 +499,61 @@ test('what is there already and differs is a warning; what is equal is nothing',
 });
 
 test('a policy of update writes over it: without the same modifiers it undoes them', async (t) => {
-  const rule = { conditions: { groupResource: 'deployments.apps' }, mergePatches: [{ patchData: '{"spec":{"replicas":0}}' }] };
+  const rule = {
+    conditions: { groupResource: 'deployments.apps' },
+    mergePatches: [{ patchData: '{"spec":{"replicas":0}}' }],
+  };
   const { backup, restore, target } = await scene(t, [deployment()], { atTarget: [modifiers([rule])] });
   await backup();
   await restore({ ...modified });
-  const replicas = async (): Promise<number> => (await target.api.get('apps/v1/deployments', 'shop', 'web'))?.['spec'].replicas;
+  const replicas = async (): Promise<number> =>
+    (await target.api.get('apps/v1/deployments', 'shop', 'web'))?.['spec'].replicas;
   assert.equal(await replicas(), 0);
   await restore({ existingResourcePolicy: 'update' }, 'r2');
   assert.equal(await replicas(), 3);
 });
 
 test('definitions of custom kinds come first, and what they define follows', async (t) => {
-  const crd = object('apiextensions.k8s.io/v1', 'CustomResourceDefinition', 'apps.example.com', {
-    spec: { group: 'example.com', scope: 'Namespaced', names: { plural: 'apps', singular: 'app', kind: 'App', listKind: 'AppList' }, versions: [{ name: 'v1', served: true, storage: true, schema: { openAPIV3Schema: { type: 'object', 'x-kubernetes-preserve-unknown-fields': true } } }] },
-  }, null);
-  const { backup, restore, target, store } = await scene(t, [crd, object('example.com/v1', 'App', 'a', { spec: { x: 1 } })]);
+  const crd = object(
+    'apiextensions.k8s.io/v1',
+    'CustomResourceDefinition',
+    'apps.example.com',
+    {
+      spec: {
+        group: 'example.com',
+        scope: 'Namespaced',
+        names: { plural: 'apps', singular: 'app', kind: 'App', listKind: 'AppList' },
+        versions: [
+          {
+            name: 'v1',
+            served: true,
+            storage: true,
+            schema: { openAPIV3Schema: { type: 'object', 'x-kubernetes-preserve-unknown-fields': true } },
+          },
+        ],
+      },
+    },
+    null,
+  );
+  const { backup, restore, target, store } = await scene(t, [
+    crd,
+    object('example.com/v1', 'App', 'a', { spec: { x: 1 } }),
+  ]);
   await backup();
-  assert.ok(names(store).includes('customresourcedefinitions.apiextensions.k8s.io apps.example.com'), 'a definition is related to its objects');
+  assert.ok(
+    names(store).includes('customresourcedefinitions.apiextensions.k8s.io apps.example.com'),
+    'a definition is related to its objects',
+  );
   const status = await restore();
   assert.equal(status.phase, 'Completed', JSON.stringify(target.velero.results('r1')));
   assert.equal((await target.api.get('example.com/v1/apps', 'shop', 'a'))?.['spec'].x, 1);
 });
 
 test('finished pods and jobs do not come back', async (t) => {
-  const done = object('v1', 'Pod', 'once', { spec: { containers: [{ name: 'main', image: 'x' }] }, status: { phase: 'Succeeded' } });
+  const done = object('v1', 'Pod', 'once', {
+    spec: { containers: [{ name: 'main', image: 'x' }] },
+    status: { phase: 'Succeeded' },
+  });
   const { backup, restore, target } = await scene(t, [done, config()]);
   await backup();
   await restore();
@@ -363,7 +561,14 @@ test('finished pods and jobs do not come back', async (t) => {
 });
 
 test('storage classes are mapped by the plug-in’s ConfigMap', async (t) => {
-  const map = { ...config('classes', { ssd: 'essd' }), metadata: { name: 'classes', namespace: 'velero', labels: { 'velero.io/plugin-config': '', 'velero.io/change-storage-class': 'RestoreItemAction' } } };
+  const map = {
+    ...config('classes', { ssd: 'essd' }),
+    metadata: {
+      name: 'classes',
+      namespace: 'velero',
+      labels: { 'velero.io/plugin-config': '', 'velero.io/change-storage-class': 'RestoreItemAction' },
+    },
+  };
   const { backup, restore, target } = await scene(t, [claim()], { atTarget: [map] });
   await backup();
   await restore();
@@ -395,7 +600,14 @@ for (const [what, spec, message] of [
   test(`a restore with ${what} fails validation`, async (t) => {
     const { backup, restore, target } = await scene(t, [config()]);
     if (what !== 'an unknown backup') await backup();
-    else await target.api.create('velero.io/v1/backups', { apiVersion: 'velero.io/v1', kind: 'Backup', metadata: { name: 'b1', namespace: 'velero' }, spec: { storageLocation: 'default' }, status: { phase: 'Completed' } });
+    else
+      await target.api.create('velero.io/v1/backups', {
+        apiVersion: 'velero.io/v1',
+        kind: 'Backup',
+        metadata: { name: 'b1', namespace: 'velero' },
+        spec: { storageLocation: 'default' },
+        status: { phase: 'Completed' },
+      });
     const status = await restore(spec);
     assert.equal(status.phase, 'FailedValidation');
     assert.match(status.validationErrors.join(), message);
@@ -403,7 +615,12 @@ for (const [what, spec, message] of [
 
 test('a server that starts again gives up what was in progress', async (t) => {
   const { source, clock } = await scene(t, [config()]);
-  await source.api.create('velero.io/v1/backups', { apiVersion: 'velero.io/v1', kind: 'Backup', metadata: { name: 'b1', namespace: 'velero' }, spec: {} });
+  await source.api.create('velero.io/v1/backups', {
+    apiVersion: 'velero.io/v1',
+    kind: 'Backup',
+    metadata: { name: 'b1', namespace: 'velero' },
+    spec: {},
+  });
   const status = async (): Promise<Json> => (await source.api.get('velero.io/v1/backups', 'velero', 'b1'))?.['status'];
   for (let i = 0; i < 100 && (await status())?.phase !== 'InProgress'; i++) await clock.sleep(50);
   await source.restart();
@@ -415,22 +632,46 @@ test('a server that starts again gives up what was in progress', async (t) => {
 
 test('modifiers meet the object as it was, in order, by group, name, namespace and labels', async (t) => {
   const rules = [
-    { conditions: { groupResource: 'deployments.apps', namespaces: ['shop'] }, mergePatches: [{ patchData: 'spec: { replicas: 0 }' }] },
-    { conditions: { groupResource: 'services', resourceNameRegex: '^web$' }, patches: [{ operation: 'add', path: '/metadata/annotations/x~1weight', value: '"0"' }] },
-    { conditions: { groupResource: 'deployments.apps', matches: [{ path: '/spec/replicas', value: '3' }] }, strategicPatches: [{ patchData: '{"spec":{"template":{"spec":{"containers":[{"name":"main","image":"web:2"}]}}}}' }] },
-    { conditions: { groupResource: 'configmaps', labelSelector: { matchLabels: { a: 'b' } } }, mergePatches: [{ patchData: '{"data":{"a":"changed"}}' }] },
+    {
+      conditions: { groupResource: 'deployments.apps', namespaces: ['shop'] },
+      mergePatches: [{ patchData: 'spec: { replicas: 0 }' }],
+    },
+    {
+      conditions: { groupResource: 'services', resourceNameRegex: '^web$' },
+      patches: [{ operation: 'add', path: '/metadata/annotations/x~1weight', value: '"0"' }],
+    },
+    {
+      conditions: { groupResource: 'deployments.apps', matches: [{ path: '/spec/replicas', value: '3' }] },
+      strategicPatches: [
+        { patchData: '{"spec":{"template":{"spec":{"containers":[{"name":"main","image":"web:2"}]}}}}' },
+      ],
+    },
+    {
+      conditions: { groupResource: 'configmaps', labelSelector: { matchLabels: { a: 'b' } } },
+      mergePatches: [{ patchData: '{"data":{"a":"changed"}}' }],
+    },
   ];
-  const { backup, restore, target } = await scene(t, [deployment(), service({ metadata: { annotations: { y: '1' } } }), config()], { atTarget: [modifiers(rules)] });
+  const { backup, restore, target } = await scene(
+    t,
+    [deployment(), service({ metadata: { annotations: { y: '1' } } }), config()],
+    { atTarget: [modifiers(rules)] },
+  );
   await backup();
   assert.equal((await restore({ ...modified })).phase, 'Completed');
   const live = await target.api.get('apps/v1/deployments', 'shop', 'web');
   assert.deepEqual([live?.['spec'].replicas, live?.['spec'].template.spec.containers[0].image], [0, 'web:2']);
-  assert.deepEqual((await target.api.get('v1/services', 'shop', 'web'))?.metadata.annotations, { y: '1', 'x/weight': '0' });
+  assert.deepEqual((await target.api.get('v1/services', 'shop', 'web'))?.metadata.annotations, {
+    y: '1',
+    'x/weight': '0',
+  });
   assert.equal((await target.api.get('v1/configmaps', 'shop', 'settings'))?.['data'].a, '1');
 });
 
 test('a rule that errors adds an error, and the object goes through unmodified', async (t) => {
-  const rule = { conditions: { groupResource: 'services' }, patches: [{ operation: 'replace', path: '/metadata/annotations/none', value: '0' }] };
+  const rule = {
+    conditions: { groupResource: 'services' },
+    patches: [{ operation: 'replace', path: '/metadata/annotations/none', value: '0' }],
+  };
   const { backup, restore, target } = await scene(t, [service()], { atTarget: [modifiers([rule])] });
   await backup();
   const status = await restore({ ...modified });
@@ -439,19 +680,43 @@ test('a rule that errors adds an error, and the object goes through unmodified',
 });
 
 test('values of patches are read as JSON where they look like it, and a failed test skips its rule', () => {
-  const { apply } = parseModifiers({ rules: JSON.stringify({ version: 'v1', resourceModifierRules: [
-    { conditions: { groupResource: 'configmaps' }, patches: [{ operation: 'test', path: '/data/a', value: '"2"' }, { operation: 'add', path: '/data/skipped', value: 'yes' }] },
-    { conditions: { groupResource: 'config*' }, patches: [{ operation: 'add', path: '/data/n', value: '1' }, { operation: 'add', path: '/data/s', value: '"1"' }, { operation: 'add', path: '/data/t', value: 'text' }] },
-  ] }) });
+  const { apply } = parseModifiers({
+    rules: JSON.stringify({
+      version: 'v1',
+      resourceModifierRules: [
+        {
+          conditions: { groupResource: 'configmaps' },
+          patches: [
+            { operation: 'test', path: '/data/a', value: '"2"' },
+            { operation: 'add', path: '/data/skipped', value: 'yes' },
+          ],
+        },
+        {
+          conditions: { groupResource: 'config*' },
+          patches: [
+            { operation: 'add', path: '/data/n', value: '1' },
+            { operation: 'add', path: '/data/s', value: '"1"' },
+            { operation: 'add', path: '/data/t', value: 'text' },
+          ],
+        },
+      ],
+    }),
+  });
   const { object: changed, errors } = apply(config(), 'configmaps');
   assert.deepEqual(errors, []);
   assert.deepEqual(changed['data'], { a: '1', n: 1, s: '1', t: 'text' });
 });
 
 test('a modifier map is checked strictly', () => {
-  const rules = (text: string): (() => unknown) => () => parseModifiers({ rules: text });
+  const rules =
+    (text: string): (() => unknown) =>
+    () =>
+      parseModifiers({ rules: text });
   assert.throws(rules('version: v2\nresourceModifierRules: []'), /unsupported resource modifier version/);
-  assert.throws(rules('version: v1\nresourceModifierRules: [{ conditions: { groupResource: a }, patch: [] }]'), /unknown field "patch"/);
+  assert.throws(
+    rules('version: v1\nresourceModifierRules: [{ conditions: { groupResource: a }, patch: [] }]'),
+    /unknown field "patch"/,
+  );
   assert.throws(rules('version: v1\nresourceModifierRules: [{ conditions: {}, mergePatches: [] }]'), /cannot be empty/);
   assert.throws(() => parseModifiers({ a: '', b: '' }), /exactly one/);
 });

@@ -10,7 +10,11 @@ const PREFIX = 'service.beta.kubernetes.io/alibaba-cloud-loadbalancer-';
 
 const shopSeed = async (): Promise<Seed> => parse(await readFile('playbooks/shop.world.yaml', 'utf8'));
 
-async function started(t: TestContext, change: (seed: Seed) => void = () => {}, options: Partial<TwinOptions> = {}): Promise<Twin> {
+async function started(
+  t: TestContext,
+  change: (seed: Seed) => void = () => {},
+  options: Partial<TwinOptions> = {},
+): Promise<Twin> {
   const seed = await shopSeed();
   change(seed);
   const twin = await startTwin(seed, { clock: 'virtual', ...options });
@@ -21,7 +25,9 @@ async function started(t: TestContext, change: (seed: Seed) => void = () => {}, 
 const ask = async (twin: Twin, side: 'source' | 'target', path: string): Promise<Json> => {
   const letGo = twin.clock.hold();
   try {
-    const answer = await fetch(`${twin[side].url}${path}`, { headers: { authorization: `Bearer ${twin[side].token}` } });
+    const answer = await fetch(`${twin[side].url}${path}`, {
+      headers: { authorization: `Bearer ${twin[side].token}` },
+    });
     return await answer.json();
   } finally {
     letGo();
@@ -31,7 +37,11 @@ const ask = async (twin: Twin, side: 'source' | 'target', path: string): Promise
 const target = (weight: string): Json => ({
   apiVersion: 'v1',
   kind: 'Service',
-  metadata: { name: 'web', namespace: 'shop', annotations: { [`${PREFIX}id`]: 'lb-shop', [`${PREFIX}vgroup-port`]: 'rsp-shop:80', [`${PREFIX}weight`]: weight } },
+  metadata: {
+    name: 'web',
+    namespace: 'shop',
+    annotations: { [`${PREFIX}id`]: 'lb-shop', [`${PREFIX}vgroup-port`]: 'rsp-shop:80', [`${PREFIX}weight`]: weight },
+  },
   spec: { type: 'LoadBalancer', selector: { app: 'web' }, ports: [{ name: 'http', port: 80, targetPort: 8080 }] },
 });
 
@@ -39,16 +49,28 @@ const target = (weight: string): Json => ({
 async function copyFront(twin: Twin): Promise<void> {
   const web = await twin.source.api.get('apps/v1/deployments', 'shop', 'web');
   await twin.target.api.create('v1/namespaces', { apiVersion: 'v1', kind: 'Namespace', metadata: { name: 'shop' } });
-  await twin.target.api.create('apps/v1/deployments', { apiVersion: 'apps/v1', kind: 'Deployment', metadata: { name: 'web', namespace: 'shop' }, spec: web!['spec'] });
+  await twin.target.api.create('apps/v1/deployments', {
+    apiVersion: 'apps/v1',
+    kind: 'Deployment',
+    metadata: { name: 'web', namespace: 'shop' },
+    spec: web!['spec'],
+  });
   await twin.target.api.create('v1/services', target('0'));
   await twin.settle();
 }
 
 const weigh = (twin: Twin, side: 'source' | 'target', weight: string | null): Promise<unknown> =>
-  twin[side].api.mergePatch('v1/services', 'shop', 'web', { metadata: { annotations: { [`${PREFIX}weight`]: weight } } });
+  twin[side].api.mergePatch('v1/services', 'shop', 'web', {
+    metadata: { annotations: { [`${PREFIX}weight`]: weight } },
+  });
 
 const members = async (twin: Twin): Promise<Json[]> =>
-  (await twin.cloud.api.call('Slb', 'DescribeVServerGroupAttribute', { RegionId: 'cn-hangzhou', VServerGroupId: 'rsp-shop' })).BackendServers.BackendServer;
+  (
+    await twin.cloud.api.call('Slb', 'DescribeVServerGroupAttribute', {
+      RegionId: 'cn-hangzhou',
+      VServerGroupId: 'rsp-shop',
+    })
+  ).BackendServers.BackendServer;
 
 test('the shop comes up: pods ready, volumes bound, the listener served', async (t) => {
   const twin = await started(t);
@@ -56,14 +78,24 @@ test('the shop comes up: pods ready, volumes bound, the listener served', async 
   assert.equal(pods.length, 7);
   assert.ok(pods.every((it) => it['status'].phase === 'Running'));
   assert.equal((await twin.source.api.get('v1/persistentvolumeclaims', 'shop', 'orders'))?.['status'].phase, 'Bound');
-  assert.deepEqual((await members(twin)).map((it) => [it.ServerId, it.Port, it.Weight]), [['i-shopold1', 31080, 100], ['i-shopold2', 31080, 100], ['i-shopold3', 31080, 100]]);
+  assert.deepEqual(
+    (await members(twin)).map((it) => [it.ServerId, it.Port, it.Weight]),
+    [
+      ['i-shopold1', 31080, 100],
+      ['i-shopold2', 31080, 100],
+      ['i-shopold3', 31080, 100],
+    ],
+  );
   assert.deepEqual(twin.source.left, []);
 });
 
 test('it speaks over the wire with the tokens of its kubeconfig', async (t) => {
   const twin = await started(t);
   const config = parse(twin.kubeconfig());
-  assert.deepEqual(config.contexts.map((it: Json) => it.name), ['shop-1-20', 'shop-1-36']);
+  assert.deepEqual(
+    config.contexts.map((it: Json) => it.name),
+    ['shop-1-20', 'shop-1-36'],
+  );
   assert.equal((await ask(twin, 'source', '/version')).gitVersion, 'v1.20.15');
   assert.equal((await ask(twin, 'target', '/api/v1/nodes')).items.length, 4);
   assert.equal((await ask(twin, 'source', '/apis/batch/v1beta1/cronjobs')).items.length, 1);
@@ -80,7 +112,11 @@ test('clients count who served them, and no request is lost while nothing change
 test('the share that clients see is the share of the weights', async (t) => {
   const twin = await started(t, (it) => (it.clients![0]!.perSecond = 200));
   await copyFront(twin);
-  for (const [source, goal, percent] of [['80', '20', (20 / 98) * 100], ['50', '50', 50.5], ['0', '100', 100]] as const) {
+  for (const [source, goal, percent] of [
+    ['80', '20', (20 / 98) * 100],
+    ['50', '50', 50.5],
+    ['0', '100', 100],
+  ] as const) {
     await weigh(twin, 'target', goal);
     await twin.clock.sleep(1_500);
     await weigh(twin, 'source', source);
@@ -89,7 +125,8 @@ test('the share that clients see is the share of the weights', async (t) => {
     await twin.clock.sleep(60_000);
     const share = twin.clients.share({ since: `step ${goal}`, loadBalancer: 'lb-shop', port: 80 });
     const live = await members(twin);
-    const sum = (type: string): number => live.filter((it) => it.Type === type).reduce((total, it) => total + it.Weight, 0);
+    const sum = (type: string): number =>
+      live.filter((it) => it.Type === type).reduce((total, it) => total + it.Weight, 0);
     const wanted = (sum('eni') / (sum('eni') + sum('ecs'))) * 100;
     assert.ok(Math.abs(share.targetPercent! - wanted) < 0.5, `${goal}: ${share.targetPercent} of ${wanted}`);
     assert.ok(Math.abs(wanted - percent) < 2.5, `${goal}: ${wanted} of ${percent}`);
@@ -120,7 +157,9 @@ test('a rolling restart behind pod members loses nothing', async (t) => {
   await weigh(twin, 'target', '100');
   await weigh(twin, 'source', '0');
   await twin.clock.sleep(2_000);
-  await twin.target.api.mergePatch('apps/v1/deployments', 'shop', 'web', { spec: { template: { metadata: { annotations: { restarted: 'yes' } } } } });
+  await twin.target.api.mergePatch('apps/v1/deployments', 'shop', 'web', {
+    spec: { template: { metadata: { annotations: { restarted: 'yes' } } } },
+  });
   await twin.clock.sleep(60_000);
   const { failed, target: served } = twin.clients.counts();
   assert.equal(failed, 0);
@@ -166,10 +205,34 @@ test('there and back the world is the same', async (t) => {
 test('Velero on both sides shares a store: what one backs up the other restores', async (t) => {
   const twin = await started(t);
   const create = (side: 'source' | 'target', kind: string, name: string, spec: Json): Promise<unknown> =>
-    twin[side].api.create(`velero.io/v1/${kind.toLowerCase()}s`, { apiVersion: 'velero.io/v1', kind, metadata: { name, namespace: 'velero' }, spec });
-  await create('source', 'Backup', 'b', { includedNamespaces: ['shop'], excludedResources: ['pods', 'replicasets.apps', 'ingresses.extensions', 'cronjobs.batch', 'persistentvolumes', 'events', 'services', 'endpointslices.discovery.k8s.io', 'endpoints'], includeClusterResources: false });
+    twin[side].api.create(`velero.io/v1/${kind.toLowerCase()}s`, {
+      apiVersion: 'velero.io/v1',
+      kind,
+      metadata: { name, namespace: 'velero' },
+      spec,
+    });
+  await create('source', 'Backup', 'b', {
+    includedNamespaces: ['shop'],
+    excludedResources: [
+      'pods',
+      'replicasets.apps',
+      'ingresses.extensions',
+      'cronjobs.batch',
+      'persistentvolumes',
+      'events',
+      'services',
+      'endpointslices.discovery.k8s.io',
+      'endpoints',
+    ],
+    includeClusterResources: false,
+  });
   await twin.clock.sleep(90_000);
-  await create('target', 'Restore', 'r', { backupName: 'b', includedNamespaces: ['shop'], excludedResources: ['persistentvolumes'], includeClusterResources: false });
+  await create('target', 'Restore', 'r', {
+    backupName: 'b',
+    includedNamespaces: ['shop'],
+    excludedResources: ['persistentvolumes'],
+    includeClusterResources: false,
+  });
   await twin.clock.sleep(30_000);
   const restore = await twin.target.api.get('velero.io/v1/restores', 'velero', 'r');
   assert.equal(restore?.['status'].phase, 'Completed', JSON.stringify(twin.target.velero?.results('r')));
@@ -189,7 +252,21 @@ test('a captured inventory is a seed: what controllers make is left out and made
     const entries = await Promise.all(paths.map(async (path) => [path, await first[side].api.list(path)]));
     return Object.fromEntries(entries);
   };
-  const paths = ['v1/nodes', 'v1/namespaces', 'v1/services', 'v1/pods', 'apps/v1/deployments', 'apps/v1/replicasets', 'v1/persistentvolumes', 'v1/persistentvolumeclaims', 'v1/endpoints', 'v1/events', 'storage.k8s.io/v1/storageclasses', 'v1/configmaps', 'v1/secrets'];
+  const paths = [
+    'v1/nodes',
+    'v1/namespaces',
+    'v1/services',
+    'v1/pods',
+    'apps/v1/deployments',
+    'apps/v1/replicasets',
+    'v1/persistentvolumes',
+    'v1/persistentvolumeclaims',
+    'v1/endpoints',
+    'v1/events',
+    'storage.k8s.io/v1/storageclasses',
+    'v1/configmaps',
+    'v1/secrets',
+  ];
   const seed = await shopSeed();
   seed.source.objects = await list('source', [...paths, 'discovery.k8s.io/v1beta1/endpointslices']);
   seed.target.objects = await list('target', paths);
@@ -206,7 +283,10 @@ test('a target in another region has a network and a controller of its own', asy
   t.after(() => twin.stop());
   for (const side of ['source', 'target'] as const) {
     const events = await twin[side].api.list('v1/events');
-    assert.deepEqual(events.filter((it) => it['type'] === 'Warning').map((it) => it['message']), []);
+    assert.deepEqual(
+      events.filter((it) => it['type'] === 'Warning').map((it) => it['message']),
+      [],
+    );
   }
 });
 
@@ -224,31 +304,48 @@ test('faults follow from their seed, never stop progress and fit the server', ()
   assert.deepEqual(run(1), run(1));
   assert.notDeepEqual(run(1), run(2));
   const seen = run(1);
-  assert.deepEqual([...new Set(seen.filter((it) => it).map((it): string => it.kind))].toSorted(), ['cut', 'lose', 'refuse', 'slow']);
+  assert.deepEqual([...new Set(seen.filter((it) => it).map((it): string => it.kind))].toSorted(), [
+    'cut',
+    'lose',
+    'refuse',
+    'slow',
+  ]);
   const always = seededFaults(1, { rate: 1 });
   const row = Array.from({ length: 8 }, () => always.decide(requests[0]!) === undefined);
   assert.deepEqual(row, [false, false, false, true, false, false, false, true]);
   for (const [i, fault] of seen.entries()) if (fault?.code === 'Conflict') assert.notEqual(requests[i]?.to, 'cloud');
-  for (const [i, fault] of seen.entries()) if (fault?.code === 'ServiceIsConfiguring') assert.equal(requests[i]?.to, 'cloud');
+  for (const [i, fault] of seen.entries())
+    if (fault?.code === 'ServiceIsConfiguring') assert.equal(requests[i]?.to, 'cloud');
 });
 
 test('slow replies let virtual time pass, lost ones happen all the same', async (t) => {
-  const slow = await started(t, () => {}, { faults: seededFaults(1, { rate: 1, kinds: { refuse: 0, cut: 0, lose: 0, slow: 1 }, slowMs: { from: 5_000, to: 5_000 } }) });
+  const slow = await started(t, () => {}, {
+    faults: seededFaults(1, {
+      rate: 1,
+      kinds: { refuse: 0, cut: 0, lose: 0, slow: 1 },
+      slowMs: { from: 5_000, to: 5_000 },
+    }),
+  });
   const before = slow.clock.now();
   assert.equal((await ask(slow, 'source', '/version')).gitVersion, 'v1.20.15');
   assert.equal(slow.clock.now() - before, 5_000);
 
-  const lossy = await started(t, () => {}, { faults: seededFaults(1, { rate: 1, kinds: { refuse: 0, cut: 0, lose: 1, slow: 0 } }) });
+  const lossy = await started(t, () => {}, {
+    faults: seededFaults(1, { rate: 1, kinds: { refuse: 0, cut: 0, lose: 1, slow: 0 } }),
+  });
   const body = JSON.stringify({ apiVersion: 'v1', kind: 'ConfigMap', metadata: { name: 'a' } });
   const headers = { authorization: `Bearer ${lossy.source.token}`, 'content-type': 'application/json' };
-  await assert.rejects(fetch(`${lossy.source.url}/api/v1/namespaces/default/configmaps`, { method: 'POST', headers, body }));
+  await assert.rejects(
+    fetch(`${lossy.source.url}/api/v1/namespaces/default/configmaps`, { method: 'POST', headers, body }),
+  );
   assert.ok(await lossy.source.api.get('v1/configmaps', 'default', 'a'));
 });
 
 test('an outage lasts as long as it was given', () => {
   let now = 0;
   const faults = seededFaults(1, { rate: 0, now: () => now, outages: [{ to: 'target', fromMs: 10, forMs: 20 }] });
-  const kind = (to: 'source' | 'target'): string | undefined => faults.decide({ to, verb: 'get', what: '/', writes: false })?.kind;
+  const kind = (to: 'source' | 'target'): string | undefined =>
+    faults.decide({ to, verb: 'get', what: '/', writes: false })?.kind;
   assert.equal(kind('target'), undefined);
   now = 15;
   assert.deepEqual([kind('target'), kind('source')], ['cut', undefined]);
@@ -257,7 +354,10 @@ test('an outage lasts as long as it was given', () => {
 });
 
 test('in real time it settles too', async (t) => {
-  const twin = await started(t, (it) => ((it.source.podReadyMs = 50), (it.target.podReadyMs = 50)), { clock: 'real', ccmLatencyMs: { from: 10, to: 20 } });
+  const twin = await started(t, (it) => ((it.source.podReadyMs = 50), (it.target.podReadyMs = 50)), {
+    clock: 'real',
+    ccmLatencyMs: { from: 10, to: 20 },
+  });
   assert.equal(await twin.settle(20_000), true);
   assert.equal((await members(twin)).length, 3);
   const { token } = twin.source;

@@ -42,7 +42,13 @@ export interface TerseWorld {
   source?: TerseSide;
   target?: TerseSide;
   /** laid over a cloud without anything; null for none */
-  cloud?: { region?: string; loadBalancers?: Partial<LoadBalancer>[]; disks?: object[]; securityGroups?: object[]; unseen?: object[] } | null;
+  cloud?: {
+    region?: string;
+    loadBalancers?: Partial<LoadBalancer>[];
+    disks?: object[];
+    securityGroups?: object[];
+    unseen?: object[];
+  } | null;
 }
 
 const USUAL = {
@@ -71,7 +77,9 @@ export const kindsOf = ({ reads, also }: Pick<Check, 'reads' | 'also'>): { sourc
 
 /** @param kinds  what the check reads, so that a kind without objects is an empty list and not an unseen one */
 export function worldOf(terse: TerseWorld, kinds: { source?: Kind[]; target?: Kind[] } = {}): Asked {
-  const playbook = Object.fromEntries(Object.entries({ ...USUAL, ...terse.playbook }).filter(([, value]) => value !== null));
+  const playbook = Object.fromEntries(
+    Object.entries({ ...USUAL, ...terse.playbook }).filter(([, value]) => value !== null),
+  );
   return {
     playbook: parsePlaybook(stringify(playbook), 'case'),
     inventory: {
@@ -87,35 +95,61 @@ export function worldOf(terse: TerseWorld, kinds: { source?: Kind[]; target?: Ki
   };
 }
 
-const NOTHING_MORE: NonNullable<ClusterInventory['evidence']> = { helm: { releases: [], unread: [] }, calls: { counted: [] } };
+const NOTHING_MORE: NonNullable<ClusterInventory['evidence']> = {
+  helm: { releases: [], unread: [] },
+  calls: { counted: [] },
+};
 const TAKEN: NonNullable<ClusterInventory['dryRun']> = { answers: [], lacks: [] };
 
 function sideOf(side: string, terse: TerseSide, kinds: Kind[]): ClusterInventory {
   const version = terse.version ?? '';
-  const served = terse.served ?? [...discoveryOf(Number(version.split('.')[1]) || 0), ...(terse.alsoServes ?? []).map(customKind)];
+  const served = terse.served ?? [
+    ...discoveryOf(Number(version.split('.')[1]) || 0),
+    ...(terse.alsoServes ?? []).map(customKind),
+  ];
   const unseen = terse.unseen ?? [];
   const objects: Record<Kind, KubeObject[]> = {};
-  const wanted = kinds.flatMap((kind) => (kind === '*' ? served.filter((it) => it.namespaced).map(kindServed) : [kind]));
+  const wanted = kinds.flatMap((kind) =>
+    kind === '*' ? served.filter((it) => it.namespaced).map(kindServed) : [kind],
+  );
   for (const kind of wanted) if (!unseen.some((it) => it.kind === kind)) objects[kind] = [];
   for (const it of terse.objects ?? []) {
     const [kind, object] = objectOf(it, served);
     (objects[kind] ??= []).push(object);
   }
-  return { context: side, uid: terse.uid ?? '', version, server: `https://${side}`, served, objects, unseen, rights: terse.rights ?? [], everywhere: terse.everywhere ?? Object.keys(objects), evidence: terse.evidence ?? NOTHING_MORE, ...(terse.dryRun !== null && { dryRun: terse.dryRun ?? TAKEN }) };
+  return {
+    context: side,
+    uid: terse.uid ?? '',
+    version,
+    server: `https://${side}`,
+    served,
+    objects,
+    unseen,
+    rights: terse.rights ?? [],
+    everywhere: terse.everywhere ?? Object.keys(objects),
+    evidence: terse.evidence ?? NOTHING_MORE,
+    ...(terse.dryRun !== null && { dryRun: terse.dryRun ?? TAKEN }),
+  };
 }
 
 /** `is: Ingress.extensions shop/legacy` where the kind alone is not enough; without a group the first served one is meant. */
 function objectOf({ is, ...rest }: Terse, served: readonly ServedKind[]): [Kind, KubeObject] {
   const [kind = '', path = ''] = is.split(' ');
   const same = served.filter((it) => (kind.includes('.') ? kindServed(it) === kind : it.kind === kind));
-  const known = same.find((it) => it.preferred && it.group !== 'extensions') ?? same[0] ?? { group: '', version: 'v1', kind };
+  const known = same.find((it) => it.preferred && it.group !== 'extensions') ??
+    same[0] ?? { group: '', version: 'v1', kind };
   const [name = '', namespace] = path.split('/').reverse();
   const { spec, status, data, apiVersion, ...others } = rest as Record<string, unknown>;
   const meta: Record<string, unknown> = { name, ...(namespace && { namespace }) };
-  const body: Record<string, unknown> = { ...(spec !== undefined && { spec }), ...(status !== undefined && { status }), ...(data !== undefined && { data }) };
+  const body: Record<string, unknown> = {
+    ...(spec !== undefined && { spec }),
+    ...(status !== undefined && { status }),
+    ...(data !== undefined && { data }),
+  };
   for (const [key, value] of Object.entries(others)) (META.includes(key) ? meta : body)[key] = value;
   const object = {
-    apiVersion: typeof apiVersion === 'string' ? apiVersion : known.group ? `${known.group}/${known.version}` : known.version,
+    apiVersion:
+      typeof apiVersion === 'string' ? apiVersion : known.group ? `${known.group}/${known.version}` : known.version,
     kind: known.kind,
     metadata: meta,
     ...body,
@@ -123,7 +157,16 @@ function objectOf({ is, ...rest }: Terse, served: readonly ServedKind[]): [Kind,
   return [kind.includes('.') ? kind : kindServed(known), object];
 }
 
-const META = ['labels', 'annotations', 'managedFields', 'ownerReferences', 'finalizers', 'creationTimestamp', 'deletionTimestamp', 'uid'];
+const META = [
+  'labels',
+  'annotations',
+  'managedFields',
+  'ownerReferences',
+  'finalizers',
+  'creationTimestamp',
+  'deletionTimestamp',
+  'uid',
+];
 
 function cloudOf(terse: TerseWorld['cloud']): Inventory['cloud'] {
   if (terse === null) return null;
@@ -152,7 +195,15 @@ function cloudOf(terse: TerseWorld['cloud']): Inventory['cloud'] {
 function customKind(text: string): ServedKind {
   const [name = '', version = 'v1'] = text.split('/');
   const [kind = '', ...group] = name.split('.');
-  return { group: group.join('.'), version, kind, resource: `${kind.toLowerCase()}s`, namespaced: true, verbs: ['get', 'list', 'create'], preferred: true };
+  return {
+    group: group.join('.'),
+    version,
+    kind,
+    resource: `${kind.toLowerCase()}s`,
+    namespaced: true,
+    verbs: ['get', 'list', 'create'],
+    preferred: true,
+  };
 }
 
 interface SeedSide {
@@ -166,7 +217,12 @@ export interface Seed {
   start: string;
   source: SeedSide;
   target: SeedSide;
-  cloud: { region: string; loadBalancers: Record<string, unknown>[]; disks: Record<string, unknown>[]; securityGroups?: { id: string; rules: Record<string, unknown>[] }[] };
+  cloud: {
+    region: string;
+    loadBalancers: Record<string, unknown>[];
+    disks: Record<string, unknown>[];
+    securityGroups?: { id: string; rules: Record<string, unknown>[] }[];
+  };
 }
 
 /** The world file beside a playbook as an inventory of it, once all controllers have settled. */
@@ -179,39 +235,98 @@ export function inventoryOf(seed: Seed): Inventory {
     cloud: {
       provider: 'alibaba',
       region: seed.cloud.region,
-      loadBalancers: seed.cloud.loadBalancers.map((it) => ({ region: seed.cloud.region, status: 'active', tags: {}, ...it, groups: joined(it['groups'], seed.source) })) as unknown as LoadBalancer[],
-      disks: seed.cloud.disks.map((it) => ({ region: seed.cloud.region, status: 'In_use', encrypted: false, tags: {}, ...it })) as unknown as NonNullable<Inventory['cloud']>['disks'],
-      securityGroups: (seed.cloud.securityGroups ?? []).map(({ id, rules }) => ({ id, rules: rules.map((it) => ({ direction: 'ingress', ports: '-1/-1', policy: 'Accept', priority: 1, ...it })) })) as unknown as NonNullable<NonNullable<Inventory['cloud']>['securityGroups']>,
+      loadBalancers: seed.cloud.loadBalancers.map((it) => ({
+        region: seed.cloud.region,
+        status: 'active',
+        tags: {},
+        ...it,
+        groups: joined(it['groups'], seed.source),
+      })) as unknown as LoadBalancer[],
+      disks: seed.cloud.disks.map((it) => ({
+        region: seed.cloud.region,
+        status: 'In_use',
+        encrypted: false,
+        tags: {},
+        ...it,
+      })) as unknown as NonNullable<Inventory['cloud']>['disks'],
+      securityGroups: (seed.cloud.securityGroups ?? []).map(({ id, rules }) => ({
+        id,
+        rules: rules.map((it) => ({ direction: 'ingress', ports: '-1/-1', policy: 'Accept', priority: 1, ...it })),
+      })) as unknown as NonNullable<NonNullable<Inventory['cloud']>['securityGroups']>,
       unseen: [],
     },
   };
 }
 
 function settled({ version, context, objects: own, velero }: SeedSide): ClusterInventory {
-  const served = [...discoveryOf(Number(version.split('.')[1])), ...(velero ? ['Backup', 'BackupStorageLocation', 'Restore', 'Schedule'].map((kind) => customKind(`${kind}.velero.io/v1`)) : [])];
+  const served = [
+    ...discoveryOf(Number(version.split('.')[1])),
+    ...(velero
+      ? ['Backup', 'BackupStorageLocation', 'Restore', 'Schedule'].map((kind) => customKind(`${kind}.velero.io/v1`))
+      : []),
+  ];
   const objects = [...own, ...(velero ? installed(velero.version) : [])];
   const byKind: Record<Kind, KubeObject[]> = Object.fromEntries(served.map((it) => [kindServed(it), []]));
   for (const it of objects) {
     const group = it.apiVersion.includes('/') ? (it.apiVersion.split('/')[0] ?? '') : '';
     const ready = it['spec']?.replicas;
-    (byKind[kindServed({ kind: it.kind, group })] ??= []).push(typeof ready === 'number' ? { ...it, status: { readyReplicas: ready } } : it);
+    (byKind[kindServed({ kind: it.kind, group })] ??= []).push(
+      typeof ready === 'number' ? { ...it, status: { readyReplicas: ready } } : it,
+    );
   }
-  return { context, uid: `uid-${context}`, version, server: `https://${context}`, served, objects: byKind, unseen: [], rights: [], everywhere: Object.keys(byKind), evidence: NOTHING_MORE, dryRun: TAKEN };
+  return {
+    context,
+    uid: `uid-${context}`,
+    version,
+    server: `https://${context}`,
+    served,
+    objects: byKind,
+    unseen: [],
+    rights: [],
+    everywhere: Object.keys(byKind),
+    evidence: NOTHING_MORE,
+    dryRun: TAKEN,
+  };
 }
 
 /** What the twin puts beside a world that has Velero. */
 const installed = (version: string): KubeObject[] => [
-  { apiVersion: 'apps/v1', kind: 'Deployment', metadata: { name: 'velero', namespace: 'velero' }, spec: { replicas: 1, template: { spec: { containers: [{ name: 'velero', image: `velero/velero:v${version}`, args: ['server'] }] } } } },
-  { apiVersion: 'velero.io/v1', kind: 'BackupStorageLocation', metadata: { name: 'default', namespace: 'velero' }, spec: { provider: 'alibabacloud', objectStorage: { bucket: 'migrate' } }, status: { phase: 'Available' } },
+  {
+    apiVersion: 'apps/v1',
+    kind: 'Deployment',
+    metadata: { name: 'velero', namespace: 'velero' },
+    spec: {
+      replicas: 1,
+      template: { spec: { containers: [{ name: 'velero', image: `velero/velero:v${version}`, args: ['server'] }] } },
+    },
+  },
+  {
+    apiVersion: 'velero.io/v1',
+    kind: 'BackupStorageLocation',
+    metadata: { name: 'default', namespace: 'velero' },
+    spec: { provider: 'alibabacloud', objectStorage: { bucket: 'migrate' } },
+    status: { phase: 'Available' },
+  },
 ];
 
 /** The members that the source's controller keeps in a shared group: each node, at the node port of the Service. */
 function joined(groups: unknown, { objects }: SeedSide): unknown {
   const nodes = objects.filter((it) => it.kind === 'Node');
   return (groups as { id: string }[]).map((group) => {
-    const service = objects.find((it) => Object.values(it.metadata.annotations ?? {}).some((value) => value.startsWith(`${group.id}:`)));
+    const service = objects.find((it) =>
+      Object.values(it.metadata.annotations ?? {}).some((value) => value.startsWith(`${group.id}:`)),
+    );
     const port: number = service?.['spec'].ports[0].nodePort ?? 0;
     const description = `k8s/${port}/${service?.metadata.name}/${service?.metadata.namespace}/c-shop-120`;
-    return { ...group, backends: nodes.map((it) => ({ server: String(it['spec'].providerID).split('.')[1], port, weight: 100, type: 'ecs', description })) };
+    return {
+      ...group,
+      backends: nodes.map((it) => ({
+        server: String(it['spec'].providerID).split('.')[1],
+        port,
+        weight: 100,
+        type: 'ecs',
+        description,
+      })),
+    };
   });
 }

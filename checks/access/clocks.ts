@@ -24,7 +24,10 @@ export const clocks: Check = {
     why: '时钟不一致时，令牌、证书以及发往云 API 的签名请求会被拒绝，报告里的时间也不准。',
     fix: '在时间不准的一侧（节点或运行本工具的机器）校正 NTP。',
   },
-  sources: ['kubernetes/kubernetes:pkg/kubelet/kubelet_node_status.go', 'https://www.alibabacloud.com/help/en/sdk/product-overview/v3-request-structure-and-signature'],
+  sources: [
+    'kubernetes/kubernetes:pkg/kubelet/kubelet_node_status.go',
+    'https://www.alibabacloud.com/help/en/sdk/product-overview/v3-request-structure-and-signature',
+  ],
 
   look({ source, target, takenAt }) {
     const now = Date.parse(takenAt);
@@ -40,10 +43,17 @@ const AHEAD_MS = 30_000;
 const BEHIND_MS = 10 * 60_000;
 
 function newestReport(side: SideSight): number | undefined {
-  const times = side.list('Node').filter(isReady).flatMap((it) => {
-    const at = Date.parse(((it['status']?.conditions ?? []) as { type: string; lastHeartbeatTime?: string }[]).find((one) => one.type === 'Ready')?.lastHeartbeatTime ?? '');
-    return Number.isNaN(at) ? [] : [at];
-  });
+  const times = side
+    .list('Node')
+    .filter(isReady)
+    .flatMap((it) => {
+      const at = Date.parse(
+        ((it['status']?.conditions ?? []) as { type: string; lastHeartbeatTime?: string }[]).find(
+          (one) => one.type === 'Ready',
+        )?.lastHeartbeatTime ?? '',
+      );
+      return Number.isNaN(at) ? [] : [at];
+    });
   return times.length === 0 ? undefined : Math.max(...times);
 }
 
@@ -51,5 +61,11 @@ function off(side: SideSight, at: number, now: number): Finding[] {
   const ahead = at - now;
   if (ahead <= AHEAD_MS && -ahead <= BEHIND_MS) return [];
   const words = ahead > 0 ? `${Math.round(ahead / 1000)} s after` : `${Math.round(-ahead / 60_000)} minutes before`;
-  return [{ about: `${side.side} clocks`, saw: `the newest report of a ready node is of ${new Date(at).toISOString()}, ${words} this machine’s time`, want: 'at most 30 s ahead, 10 minutes behind' }];
+  return [
+    {
+      about: `${side.side} clocks`,
+      saw: `the newest report of a ready node is of ${new Date(at).toISOString()}, ${words} this machine’s time`,
+      want: 'at most 30 s ahead, 10 minutes behind',
+    },
+  ];
 }

@@ -32,7 +32,13 @@ export const distinctClusters: Check = {
     const [from, to] = [source.minor(), target.minor()];
     const contexts = `contexts ${source.inventory.context} and ${target.inventory.context}`;
     if (source.inventory.uid === target.inventory.uid) {
-      return [{ about: 'clusters', saw: `${contexts}: kube-system has the uid ${source.inventory.uid} in both`, want: 'two clusters' }];
+      return [
+        {
+          about: 'clusters',
+          saw: `${contexts}: kube-system has the uid ${source.inventory.uid} in both`,
+          want: 'two clusters',
+        },
+      ];
     }
     if (to >= from) return [];
     return [

@@ -28,11 +28,14 @@ export const rights: Check = {
   sources: ['https://kubernetes.io/docs/reference/access-authn-authz/authorization/#checking-api-access'],
 
   look({ needs, ...sight }) {
-    const asked = SIDES.flatMap((side) => needs[side].map((right) => ({ side, right, answer: answerTo(right, sight[side].inventory.rights) })));
+    const asked = SIDES.flatMap((side) =>
+      needs[side].map((right) => ({ side, right, answer: answerTo(right, sight[side].inventory.rights) })),
+    );
     const denied = asked.filter((it) => it.answer?.allowed === false);
     if (denied.length > 0) return denied.map(({ side, right }) => denial(side, right));
     const open = asked.filter((it) => !it.answer);
-    if (open.length > 0) throw new Unknown(`not answered: ${some(open.map(({ side, right }) => `${side}: ${words(right)}`))}`);
+    if (open.length > 0)
+      throw new Unknown(`not answered: ${some(open.map(({ side, right }) => `${side}: ${words(right)}`))}`);
     return [];
   },
 };
@@ -44,12 +47,25 @@ const words = (it: Right) =>
 
 /** The answer for the whole cluster stands for each namespace when it is yes; a no there says nothing of a namespace. */
 function answerTo(right: Right, answers: readonly RightAnswer[]): RightAnswer | undefined {
-  const same = answers.filter((it) => it.verb === right.verb && it.group === right.group && it.resource === right.resource && (it.subresource ?? '') === (right.subresource ?? ''));
-  return same.find((it) => it.namespace === right.namespace) ?? same.find((it) => it.namespace === undefined && it.allowed);
+  const same = answers.filter(
+    (it) =>
+      it.verb === right.verb &&
+      it.group === right.group &&
+      it.resource === right.resource &&
+      (it.subresource ?? '') === (right.subresource ?? ''),
+  );
+  return (
+    same.find((it) => it.namespace === right.namespace) ?? same.find((it) => it.namespace === undefined && it.allowed)
+  );
 }
 
 function denial(side: Side, right: Right): Finding {
   const rule = `{apiGroups: ["${right.group}"], resources: ["${resourceOf(right)}"], verbs: ["${right.verb}"]}`;
   const role = right.namespace ? `a Role in namespace ${right.namespace}` : 'a ClusterRole';
-  return { about: `${side}: ${words(right)}`, saw: 'denied', want: 'allowed', fix: `Add to ${role} of this identity on the ${side}: ${rule}` };
+  return {
+    about: `${side}: ${words(right)}`,
+    saw: 'denied',
+    want: 'allowed',
+    fix: `Add to ${role} of this identity on the ${side}: ${rule}`,
+  };
 }

@@ -36,7 +36,8 @@ export const versions: Check = {
 function requireKnown(side: SideSight): void {
   if (side.version === '') throw new Unknown(`${side.side}: its API server did not say its version`);
   const minor = side.minor();
-  if (minor > NEWEST) throw new Unknown(`${side.side}: ${side.version} is newer than what is known here: 1.${NEWEST}, of ${TABLE_DATE}`);
+  if (minor > NEWEST)
+    throw new Unknown(`${side.side}: ${side.version} is newer than what is known here: 1.${NEWEST}, of ${TABLE_DATE}`);
   if (minor < OLDEST) throw new Unknown(`${side.side}: ${side.version} is older than what is known here: 1.${OLDEST}`);
 }
 
@@ -46,8 +47,16 @@ function lagging(side: SideSight): Finding[] {
   const off = side.list('Node').flatMap((node) => {
     const version = String(node['status']?.nodeInfo?.kubeletVersion ?? '');
     const kubelet = minorOf(version);
-    return kubelet === undefined || (kubelet <= server && server - kubelet <= behind) ? [] : [`${node.metadata.name} (${version})`];
+    return kubelet === undefined || (kubelet <= server && server - kubelet <= behind)
+      ? []
+      : [`${node.metadata.name} (${version})`];
   });
   if (off.length === 0) return [];
-  return [{ about: `${side.side} nodes`, saw: `kubelets of ${some(off)} under a server of ${side.version}`, want: `1.${server - behind} to 1.${server}` }];
+  return [
+    {
+      about: `${side.side} nodes`,
+      saw: `kubelets of ${some(off)} under a server of ${side.version}`,
+      want: `1.${server - behind} to 1.${server}`,
+    },
+  ];
 }

@@ -25,13 +25,20 @@ export const mutations: Check = {
     why: '源集群由 webhook 注入的内容（sidecar、镜像地址改写、默认值）在目标集群可能没有，或者被注入了别的内容。',
     fix: '在工作负载启动前，先在目标集群安装相应的注入组件；或把注入的内容写进模板。',
   },
-  sources: ['https://kubernetes.io/docs/reference/access-authn-authz/extensible-admission-controllers/', 'https://istio.io/latest/docs/setup/additional-setup/sidecar-injection/'],
+  sources: [
+    'https://kubernetes.io/docs/reference/access-authn-authz/extensible-admission-controllers/',
+    'https://istio.io/latest/docs/setup/additional-setup/sidecar-injection/',
+  ],
 
   look(sight) {
     const [here, there] = [changing(sight.source, sight), changing(sight.target, sight)];
     return [
-      ...here.filter((it) => !there.some((one) => one.name === it.name)).map((it) => finding(it, 'source', 'the target')),
-      ...there.filter((it) => !here.some((one) => one.name === it.name)).map((it) => finding(it, 'target', 'the source')),
+      ...here
+        .filter((it) => !there.some((one) => one.name === it.name))
+        .map((it) => finding(it, 'source', 'the target')),
+      ...there
+        .filter((it) => !here.some((one) => one.name === it.name))
+        .map((it) => finding(it, 'target', 'the source')),
     ];
   },
 };
@@ -48,7 +55,10 @@ interface Webhook {
 
 /** Webhooks of one side that see pods or workloads of the moved namespaces. */
 function changing(side: SideSight, { source, namespaces }: Sight): { name: string; in: string }[] {
-  const labels = namespaces.map((name) => ({ ...(side.get('Namespace', undefined, name) ?? source.get('Namespace', undefined, name))?.metadata.labels, 'kubernetes.io/metadata.name': name }));
+  const labels = namespaces.map((name) => ({
+    ...(side.get('Namespace', undefined, name) ?? source.get('Namespace', undefined, name))?.metadata.labels,
+    'kubernetes.io/metadata.name': name,
+  }));
   return side.list(KIND()).flatMap((it) =>
     ((it['webhooks'] ?? []) as Webhook[])
       .filter(({ rules = [] }) => rules.some(touches))
@@ -63,10 +73,15 @@ const TOUCHED = [
 ];
 
 const touches = ({ apiGroups = [], resources = [] }: NonNullable<Webhook['rules']>[number]) =>
-  TOUCHED.some(({ group, names }) => (apiGroups.includes('*') || apiGroups.includes(group)) && resources.some((one) => names.includes(one) || one === '*' || one === '*/*'));
+  TOUCHED.some(
+    ({ group, names }) =>
+      (apiGroups.includes('*') || apiGroups.includes(group)) &&
+      resources.some((one) => names.includes(one) || one === '*' || one === '*/*'),
+  );
 
 const finding = (it: { name: string; in: string }, side: string, other: string): Finding => ({
   about: `webhook ${it.name}`,
   saw: `${it.in} of the ${side} changes pods; ${other} has none of that name`,
-  breaks: side === 'source' ? 'pods come up without what it adds' : 'pods come up with something that they did not have',
+  breaks:
+    side === 'source' ? 'pods come up without what it adds' : 'pods come up with something that they did not have',
 });

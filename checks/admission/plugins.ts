@@ -24,17 +24,24 @@ export const plugins: Check = {
     why: '只在一侧启用的插件会在那一侧修改或拒绝对象；只在一侧打开的特性开关会让字段含义不同。',
     fix: '比较启动参数；确属有意的差异可在此豁免。',
   },
-  sources: ['https://kubernetes.io/docs/reference/access-authn-authz/admission-controllers/', 'https://kubernetes.io/docs/reference/command-line-tools-reference/kube-apiserver/'],
+  sources: [
+    'https://kubernetes.io/docs/reference/access-authn-authz/admission-controllers/',
+    'https://kubernetes.io/docs/reference/command-line-tools-reference/kube-apiserver/',
+  ],
 
   look({ source, target }) {
     const [here, there] = [flagsOf(source), flagsOf(target)];
-    if (!here || !there) throw new Skipped(`${!here ? 'source' : 'target'}: its API server is not a pod that can be seen`);
+    if (!here || !there)
+      throw new Skipped(`${!here ? 'source' : 'target'}: its API server is not a pod that can be seen`);
     return FLAGS.flatMap((flag): Finding[] => {
       const [from, to] = [here.get(flag) ?? [], there.get(flag) ?? []];
       const lost = from.filter((it) => !to.includes(it));
       const added = to.filter((it) => !from.includes(it));
       if (lost.length + added.length === 0) return [];
-      const saw = [...(lost.length > 0 ? [`only the source has ${some(lost)}`] : []), ...(added.length > 0 ? [`only the target has ${some(added)}`] : [])];
+      const saw = [
+        ...(lost.length > 0 ? [`only the source has ${some(lost)}`] : []),
+        ...(added.length > 0 ? [`only the target has ${some(added)}`] : []),
+      ];
       return [{ about: `flag --${flag}`, saw: saw.join('; ') }];
     });
   },

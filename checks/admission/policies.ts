@@ -28,9 +28,17 @@ export const policies: Check = {
     why: '会拒绝的策略会在恢复过程中把不符合的对象逐个拒掉。',
     fix: '先用 --dry-run 让目标集群逐个判断；或在对象达标之前，对要迁移的命名空间把策略改为仅审计。',
   },
-  sources: ['https://kubernetes.io/docs/reference/access-authn-authz/validating-admission-policy/', 'https://kyverno.io/docs/policy-types/cluster-policy/validate/', 'https://open-policy-agent.github.io/gatekeeper/website/docs/howto/'],
+  sources: [
+    'https://kubernetes.io/docs/reference/access-authn-authz/validating-admission-policy/',
+    'https://kyverno.io/docs/policy-types/cluster-policy/validate/',
+    'https://open-policy-agent.github.io/gatekeeper/website/docs/howto/',
+  ],
 
-  look: (sight) => [...ofKind(BINDING(), denies, sight), ...ofKind('ClusterPolicy.kyverno.io', enforces, sight), ...ofKind('ConstraintTemplate.templates.gatekeeper.sh', () => true, sight)],
+  look: (sight) => [
+    ...ofKind(BINDING(), denies, sight),
+    ...ofKind('ClusterPolicy.kyverno.io', enforces, sight),
+    ...ofKind('ConstraintTemplate.templates.gatekeeper.sh', () => true, sight),
+  ],
 };
 
 function BINDING() {
@@ -40,12 +48,24 @@ function BINDING() {
 const denies = (it: KubeObject) => (it['spec']?.validationActions ?? []).includes('Deny');
 
 const enforces = (it: KubeObject) =>
-  String(it['spec']?.validationFailureAction).toLowerCase() === 'enforce' || ((it['spec']?.rules ?? []) as { validate?: { failureAction?: string } }[]).some((rule) => rule.validate?.failureAction === 'Enforce');
+  String(it['spec']?.validationFailureAction).toLowerCase() === 'enforce' ||
+  ((it['spec']?.rules ?? []) as { validate?: { failureAction?: string } }[]).some(
+    (rule) => rule.validate?.failureAction === 'Enforce',
+  );
 
 function ofKind(kind: Kind, bites: (it: KubeObject) => boolean, { source, target }: Sight): Finding[] {
-  const known = new Set(source.list(kind).filter(bites).map((it) => it.metadata.name));
+  const known = new Set(
+    source
+      .list(kind)
+      .filter(bites)
+      .map((it) => it.metadata.name),
+  );
   return target
     .list(kind)
     .filter((it) => bites(it) && !known.has(it.metadata.name))
-    .map((it) => ({ about: `target ${about(it)}`, saw: 'it denies, and the source has none of that name', breaks: 'objects that do not comply are refused' }));
+    .map((it) => ({
+      about: `target ${about(it)}`,
+      saw: 'it denies, and the source has none of that name',
+      breaks: 'objects that do not comply are refused',
+    }));
 }

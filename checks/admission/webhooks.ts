@@ -21,9 +21,22 @@ export const webhooks: Check = {
   when: ['data'],
   reads: {
     source: ['*', 'Namespace'],
-    target: ['ValidatingWebhookConfiguration.admissionregistration.k8s.io', 'MutatingWebhookConfiguration.admissionregistration.k8s.io', 'Service', 'EndpointSlice.discovery.k8s.io', 'Namespace'],
+    target: [
+      'ValidatingWebhookConfiguration.admissionregistration.k8s.io',
+      'MutatingWebhookConfiguration.admissionregistration.k8s.io',
+      'Service',
+      'EndpointSlice.discovery.k8s.io',
+      'Namespace',
+    ],
   },
-  takes: { '*': [], 'EndpointSlice.discovery.k8s.io': ['metadata.labels[kubernetes.io/service-name]', 'endpoints.addresses', 'endpoints.conditions'] },
+  takes: {
+    '*': [],
+    'EndpointSlice.discovery.k8s.io': [
+      'metadata.labels[kubernetes.io/service-name]',
+      'endpoints.addresses',
+      'endpoints.conditions',
+    ],
+  },
   everywhere: { target: ['Service', 'EndpointSlice.discovery.k8s.io'] },
   hint: {
     why: 'With failurePolicy Fail and nobody behind it, each create that its rules match is refused; a restore does not try again.',
@@ -34,17 +47,25 @@ export const webhooks: Check = {
     why: 'failurePolicy 为 Fail 而后端不可用时，匹配到的创建请求全部被拒绝；恢复过程不会重试。',
     fix: '先让 webhook 后端就绪，再恢复；或暂时用 namespaceSelector 排除要迁移的命名空间。',
   },
-  sources: ['https://kubernetes.io/docs/reference/access-authn-authz/extensible-admission-controllers/', 'https://github.com/vmware-tanzu/velero/issues/2443'],
+  sources: [
+    'https://kubernetes.io/docs/reference/access-authn-authz/extensible-admission-controllers/',
+    'https://github.com/vmware-tanzu/velero/issues/2443',
+  ],
 
   look(sight) {
     const created = resources(sight);
     return KINDS.flatMap((kind) => sight.target.list(kind)).flatMap((configuration) =>
-      ((configuration['webhooks'] ?? []) as Webhook[]).filter((it) => meets(it, created, sight)).flatMap((it) => answering(it, configuration, sight)),
+      ((configuration['webhooks'] ?? []) as Webhook[])
+        .filter((it) => meets(it, created, sight))
+        .flatMap((it) => answering(it, configuration, sight)),
     );
   },
 };
 
-const KINDS = ['MutatingWebhookConfiguration.admissionregistration.k8s.io', 'ValidatingWebhookConfiguration.admissionregistration.k8s.io'];
+const KINDS = [
+  'MutatingWebhookConfiguration.admissionregistration.k8s.io',
+  'ValidatingWebhookConfiguration.admissionregistration.k8s.io',
+];
 
 interface Webhook {
   name: string;
@@ -56,18 +77,30 @@ interface Webhook {
 
 /** `apps/deployments`, for everything that will be created there, and pods. */
 function resources({ source, namespaces }: Sight): { group: string; resource: string }[] {
-  const moved = source.served().filter((it) => (source.seen(it.group ? `${it.kind}.${it.group}` : it.kind, namespaces) ?? []).length > 0);
+  const moved = source
+    .served()
+    .filter((it) => (source.seen(it.group ? `${it.kind}.${it.group}` : it.kind, namespaces) ?? []).length > 0);
   return [{ group: '', resource: 'pods' }, ...moved.map(({ group, resource }) => ({ group, resource }))];
 }
 
-function meets({ rules = [], namespaceSelector }: Webhook, created: ReturnType<typeof resources>, { source, target, namespaces }: Sight): boolean {
-  const matched = rules.some(({ apiGroups = [], resources: names = [], operations = [] }) =>
-    operations.some((it) => it === '*' || it === 'CREATE') &&
-    created.some(({ group, resource }) => (apiGroups.includes('*') || apiGroups.includes(group)) && (names.includes('*') || names.includes('*/*') || names.includes(resource))),
+function meets(
+  { rules = [], namespaceSelector }: Webhook,
+  created: ReturnType<typeof resources>,
+  { source, target, namespaces }: Sight,
+): boolean {
+  const matched = rules.some(
+    ({ apiGroups = [], resources: names = [], operations = [] }) =>
+      operations.some((it) => it === '*' || it === 'CREATE') &&
+      created.some(
+        ({ group, resource }) =>
+          (apiGroups.includes('*') || apiGroups.includes(group)) &&
+          (names.includes('*') || names.includes('*/*') || names.includes(resource)),
+      ),
   );
   if (!matched || !namespaceSelector) return matched;
   return namespaces.some((name) => {
-    const labels = (target.get('Namespace', undefined, name) ?? source.get('Namespace', undefined, name))?.metadata.labels ?? {};
+    const labels =
+      (target.get('Namespace', undefined, name) ?? source.get('Namespace', undefined, name))?.metadata.labels ?? {};
     return chooses(namespaceSelector, { ...labels, 'kubernetes.io/metadata.name': name });
   });
 }
@@ -83,7 +116,9 @@ function answering(it: Webhook, configuration: KubeObject, { target, today }: Si
       severity: sure ? 'refuse' : 'warn',
       saw: `${trouble.saw} (${configuration.kind} ${configuration.metadata.name})`,
       ...(trouble.want !== undefined && { want: trouble.want }),
-      breaks: must ? 'each create that it must be asked for is refused' : 'nothing is refused, but each create that it would be asked for waits for its timeout',
+      breaks: must
+        ? 'each create that it must be asked for is refused'
+        : 'nothing is refused, but each create that it would be asked for waits for its timeout',
     },
   ];
 }
@@ -100,13 +135,23 @@ function troubleOf({ clientConfig }: Webhook, target: SideSight, today: string):
     const path = `${service.namespace}/${service.name}`;
     const whole = target.whole('Service') && target.whole('EndpointSlice.discovery.k8s.io');
     const found = target.get('Service', service.namespace, service.name);
-    if (!found && !whole) return { saw: `its service ${path} may not be looked for`, want: 'the right to list services and endpointslices everywhere', unsure: true };
+    if (!found && !whole)
+      return {
+        saw: `its service ${path} may not be looked for`,
+        want: 'the right to list services and endpointslices everywhere',
+        unsure: true,
+      };
     if (!found) return { saw: `the target has no service ${path}`, want: path };
-    const slices = target.list('EndpointSlice.discovery.k8s.io', [service.namespace]).filter((one) => one.metadata.labels?.['kubernetes.io/service-name'] === service.name);
-    if (readyEndpoints(slices).addresses.length === 0) return { saw: `no ready endpoint behind service ${path}`, want: 'one that is ready' };
+    const slices = target
+      .list('EndpointSlice.discovery.k8s.io', [service.namespace])
+      .filter((one) => one.metadata.labels?.['kubernetes.io/service-name'] === service.name);
+    if (readyEndpoints(slices).addresses.length === 0)
+      return { saw: `no ready endpoint behind service ${path}`, want: 'one that is ready' };
   }
   const ended = expiry(clientConfig?.caBundle);
-  return ended !== undefined && ended < today ? { saw: `the certificate that it is checked against ended on ${ended}`, want: 'a new caBundle' } : undefined;
+  return ended !== undefined && ended < today
+    ? { saw: `the certificate that it is checked against ended on ${ended}`, want: 'a new caBundle' }
+    : undefined;
 }
 
 /** The last day of the one that holds longest, as ISO date; undefined for no bundle, or one that can't be read. */

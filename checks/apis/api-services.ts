@@ -24,7 +24,11 @@ export const apiServices: Check = {
     why: '只要有一个 APIService 不可用，API 发现就不完整：备份会漏掉该组资源，恢复变慢，命名空间也无法删除。',
     fix: '恢复其后端 Service；后端已不存在的，删除该 APIService。',
   },
-  sources: ['https://github.com/vmware-tanzu/velero/issues/1283', 'https://github.com/helm/helm/issues/6361', 'kubernetes/kube-aggregator:pkg/apis/apiregistration/v1/types.go'],
+  sources: [
+    'https://github.com/vmware-tanzu/velero/issues/1283',
+    'https://github.com/helm/helm/issues/6361',
+    'kubernetes/kube-aggregator:pkg/apis/apiregistration/v1/types.go',
+  ],
 
   look: (sight) => [...dead(sight.source), ...dead(sight.target), ...lacking(sight)],
 };
@@ -38,7 +42,9 @@ const MEASURED = /(^|\.)metrics\.k8s\.io$/;
 
 function dead(side: SideSight): Finding[] {
   return side.list(KIND()).flatMap((it): Finding[] => {
-    const condition = ((it['status']?.conditions ?? []) as { type: string; status: string; reason?: string }[]).find((one) => one.type === 'Available');
+    const condition = ((it['status']?.conditions ?? []) as { type: string; status: string; reason?: string }[]).find(
+      (one) => one.type === 'Available',
+    );
     if (!condition || condition.status === 'True') return [];
     const measured = MEASURED.test(String(it['spec']?.group));
     return [
@@ -47,7 +53,9 @@ function dead(side: SideSight): Finding[] {
         severity: measured ? 'warn' : 'refuse',
         saw: `not available${condition.reason ? `: ${condition.reason}` : ''}`,
         want: 'Available',
-        breaks: measured ? 'autoscalers that use it' : 'discovery, and with it backup, restore and the deletion of namespaces',
+        breaks: measured
+          ? 'autoscalers that use it'
+          : 'discovery, and with it backup, restore and the deletion of namespaces',
       },
     ];
   });
@@ -59,7 +67,22 @@ function lacking({ source, target }: Sight): Finding[] {
     const group = String(it['spec']?.group ?? '');
     const isOwn = !it['spec']?.service;
     if (isOwn || groups.has(group) || target.list(KIND()).some((one) => one['spec']?.group === group)) return [];
-    const kinds = [...new Set(source.served().filter((one) => one.group === group).map(kindServed))];
-    return [{ about: `source apiservice ${it.metadata.name}`, severity: 'warn', saw: `the target has nothing for ${group}${kinds.length > 0 ? ` (${kinds.length} kinds)` : ''}`, want: 'its server installed on the target', breaks: 'whatever asks it there' }];
+    const kinds = [
+      ...new Set(
+        source
+          .served()
+          .filter((one) => one.group === group)
+          .map(kindServed),
+      ),
+    ];
+    return [
+      {
+        about: `source apiservice ${it.metadata.name}`,
+        severity: 'warn',
+        saw: `the target has nothing for ${group}${kinds.length > 0 ? ` (${kinds.length} kinds)` : ''}`,
+        want: 'its server installed on the target',
+        breaks: 'whatever asks it there',
+      },
+    ];
   });
 }

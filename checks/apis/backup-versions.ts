@@ -30,31 +30,51 @@ export const backupVersions: Check = {
     why: 'Velero 只保存源集群首选的版本，恢复时也只用这一个版本；目标集群不提供该版本的资源会被漏掉。',
     fix: '两侧 Velero 都加上 --features=EnableAPIGroupVersions，或让目标集群也提供该版本。',
   },
-  sources: ['vmware-tanzu/velero:pkg/backup/item_collector.go', 'https://velero.io/docs/main/enable-api-group-versions-feature/', 'https://github.com/vmware-tanzu/velero/issues/6796'],
+  sources: [
+    'vmware-tanzu/velero:pkg/backup/item_collector.go',
+    'https://velero.io/docs/main/enable-api-group-versions-feature/',
+    'https://github.com/vmware-tanzu/velero/issues/6796',
+  ],
 
   look(sight) {
     const every = [sight.source, sight.target].every((side) => storesAll(side, sight));
     if (every) return [];
     const kinds = sight.source.served().filter((it) => it.namespaced && it.verbs.includes('list'));
-    return [...new Set(kinds.map(kindServed))].filter((it) => !NEVER_TRAVELS.has(it)).flatMap((kind) => ofKind(kind, sight));
+    return [...new Set(kinds.map(kindServed))]
+      .filter((it) => !NEVER_TRAVELS.has(it))
+      .flatMap((kind) => ofKind(kind, sight));
   },
 };
 
-const storesAll = (side: SideSight, { playbook }: Sight) => veleroFeatures(side, playbook)?.includes('EnableAPIGroupVersions') ?? false;
+const storesAll = (side: SideSight, { playbook }: Sight) =>
+  veleroFeatures(side, playbook)?.includes('EnableAPIGroupVersions') ?? false;
 
 function ofKind(kind: Kind, { source, target, playbook }: Sight): Finding[] {
   const here = source.served().filter((it) => kindServed(it) === kind);
-  const there = target.served().filter((it) => kindServed(it) === kind).map((it) => it.version);
+  const there = target
+    .served()
+    .filter((it) => kindServed(it) === kind)
+    .map((it) => it.version);
   const stored = here.find((it) => it.preferred)?.version ?? here[0]?.version ?? '';
   const shared = here.map((it) => it.version).filter((it) => there.includes(it));
   if (shared.length === 0 || shared.includes(stored)) return [];
   const objects = objectsOf(source, kind, playbook.data?.namespaces ?? []);
   if (objects === 0) return [];
-  return [{ about: kind, saw: `${objects} in the move, stored as ${stored}; the target serves ${some(there)}`, want: stored, breaks: 'the restore leaves them out' }];
+  return [
+    {
+      about: kind,
+      saw: `${objects} in the move, stored as ${stored}; the target serves ${some(there)}`,
+      want: stored,
+      breaks: 'the restore leaves them out',
+    },
+  ];
 }
 
 function objectsOf(source: SideSight, kind: Kind, namespaces: readonly string[]): number {
   const found = source.seen(kind, namespaces);
-  if (!found) throw new Unknown(`source: ${kind} could not be listed, and the target does not take the version that a backup stores`);
+  if (!found)
+    throw new Unknown(
+      `source: ${kind} could not be listed, and the target does not take the version that a backup stores`,
+    );
   return found.length;
 }

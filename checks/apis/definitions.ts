@@ -35,7 +35,10 @@ export const definitions: Check = {
   ],
 
   look(sight) {
-    return sight.source.list(CRD()).filter((it) => isUsed(it, sight)).flatMap((it) => compared(it, sight.target));
+    return sight.source
+      .list(CRD())
+      .filter((it) => isUsed(it, sight))
+      .flatMap((it) => compared(it, sight.target));
   },
 };
 
@@ -55,24 +58,64 @@ function compared(here: KubeObject, target: SideSight): Finding[] {
   const about = `definition ${name}`;
   const found: Finding[] = [];
   const [from, to] = [here['spec']?.scope, there['spec']?.scope];
-  if (from !== to) found.push({ about, severity: 'refuse', saw: `${to} in the target`, want: String(from), breaks: 'its objects cannot be created there' });
+  if (from !== to)
+    found.push({
+      about,
+      severity: 'refuse',
+      saw: `${to} in the target`,
+      want: String(from),
+      breaks: 'its objects cannot be created there',
+    });
   const stored: string[] = here['status']?.storedVersions ?? [];
   const versions = versionsOf(there);
   const lost = stored.filter((it) => !versions.includes(it));
-  if (lost.length > 0) found.push({ about, severity: 'warn', saw: `objects may be stored as ${some(lost)}; the target defines ${some(versions)}`, want: some(lost), breaks: 'a copy of the source’s store; a restore only if the source serves no shared version' });
-  if (nonStructural(here)) found.push({ about, severity: 'warn', saw: 'its schema in the source is not structural', want: 'a structural schema', breaks: 'fields that the target’s schema does not name are dropped without a word' });
+  if (lost.length > 0)
+    found.push({
+      about,
+      severity: 'warn',
+      saw: `objects may be stored as ${some(lost)}; the target defines ${some(versions)}`,
+      want: some(lost),
+      breaks: 'a copy of the source’s store; a restore only if the source serves no shared version',
+    });
+  if (nonStructural(here))
+    found.push({
+      about,
+      severity: 'warn',
+      saw: 'its schema in the source is not structural',
+      want: 'a structural schema',
+      breaks: 'fields that the target’s schema does not name are dropped without a word',
+    });
   return [...found, ...conversion(about, there, target)];
 }
 
-const versionsOf = (it: KubeObject): string[] => ((it['spec']?.versions ?? [{ name: it['spec']?.version }]) as { name?: string }[]).flatMap((one) => one.name ?? []);
+const versionsOf = (it: KubeObject): string[] =>
+  ((it['spec']?.versions ?? [{ name: it['spec']?.version }]) as { name?: string }[]).flatMap((one) => one.name ?? []);
 
 const nonStructural = (it: KubeObject): boolean =>
-  ((it['status']?.conditions ?? []) as { type: string; status: string }[]).some((one) => one.type === 'NonStructuralSchema' && one.status === 'True');
+  ((it['status']?.conditions ?? []) as { type: string; status: string }[]).some(
+    (one) => one.type === 'NonStructuralSchema' && one.status === 'True',
+  );
 
 function conversion(about: string, there: KubeObject, target: SideSight): Finding[] {
   const { strategy, webhook } = there['spec']?.conversion ?? {};
   const service: { namespace: string; name: string } | undefined = webhook?.clientConfig?.service;
   if (strategy !== 'Webhook' || !service || target.get('Service', service.namespace, service.name)) return [];
-  if (!target.whole('Service')) return [{ about, severity: 'warn', saw: `its conversion asks service ${service.namespace}/${service.name}, which this identity may not look for`, want: 'the right to list services everywhere' }];
-  return [{ about, severity: 'refuse', saw: `its conversion asks service ${service.namespace}/${service.name}, which the target does not have`, want: 'the webhook of its operator', breaks: 'every request for its objects in another version' }];
+  if (!target.whole('Service'))
+    return [
+      {
+        about,
+        severity: 'warn',
+        saw: `its conversion asks service ${service.namespace}/${service.name}, which this identity may not look for`,
+        want: 'the right to list services everywhere',
+      },
+    ];
+  return [
+    {
+      about,
+      severity: 'refuse',
+      saw: `its conversion asks service ${service.namespace}/${service.name}, which the target does not have`,
+      want: 'the webhook of its operator',
+      breaks: 'every request for its objects in another version',
+    },
+  ];
 }

@@ -28,18 +28,30 @@ export const operators: Check = {
     why: '旧版 operator 读不懂新版写入的对象，可能把它改坏。',
     fix: '在目标集群安装与源集群相同或更新的版本。',
   },
-  sources: ['https://kubernetes.io/docs/concepts/extend-kubernetes/operator/', 'https://github.com/vmware-tanzu/velero/issues/9433'],
+  sources: [
+    'https://kubernetes.io/docs/concepts/extend-kubernetes/operator/',
+    'https://github.com/vmware-tanzu/velero/issues/9433',
+  ],
 
   look(sight) {
     if (sight.source.list('CustomResourceDefinition.apiextensions.k8s.io').length === 0) return [];
-    const blind = [sight.source, sight.target].filter((it) => !it.whole('Deployment.apps')).map((it): Finding => ({ about: `${it.side} deployments`, saw: 'only those of the move and of the cluster’s own parts may be listed', want: 'the right to list deployments everywhere' }));
+    const blind = [sight.source, sight.target]
+      .filter((it) => !it.whole('Deployment.apps'))
+      .map((it): Finding => ({
+        about: `${it.side} deployments`,
+        saw: 'only those of the move and of the cluster’s own parts may be listed',
+        want: 'the right to list deployments everywhere',
+      }));
     return [...blind, ...older(sight)];
   },
 };
 
 const CONTROLS = /operator|controller|manager|webhook/;
 
-const imagesOf = (it: KubeObject): Image[] => ((it['spec']?.template?.spec?.containers ?? []) as { image?: string }[]).flatMap((one) => (one.image ? imageOf(one.image) : []));
+const imagesOf = (it: KubeObject): Image[] =>
+  ((it['spec']?.template?.spec?.containers ?? []) as { image?: string }[]).flatMap((one) =>
+    one.image ? imageOf(one.image) : [],
+  );
 
 function older({ source, target, namespaces }: Sight): Finding[] {
   const there = target.list('Deployment.apps').flatMap((it) => imagesOf(it).map((image) => ({ it, image })));
@@ -51,7 +63,13 @@ function older({ source, target, namespaces }: Sight): Finding[] {
         const same = there.find((one) => one.image.path === image.path);
         const [from, to] = [versionOf(image.tag), versionOf(same?.image.tag)];
         if (!same || !from || !to || compareVersions(to, from) >= 0) return [];
-        return [{ about: `target ${about(same.it)}`, saw: `${image.path} ${same.image.tag}; ${image.tag} in the source`, want: `${image.tag} or newer` }];
+        return [
+          {
+            about: `target ${about(same.it)}`,
+            saw: `${image.path} ${same.image.tag}; ${image.tag} in the source`,
+            want: `${image.tag} or newer`,
+          },
+        ];
       }),
     );
 }

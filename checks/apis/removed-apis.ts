@@ -46,9 +46,15 @@ export const removedApis: Check = {
   ],
 
   look(sight) {
-    const kinds = sight.source.served().filter((it) => it.namespaced && it.verbs.includes('list') && it.verbs.includes('get') && !MEASURED.test(it.group));
+    const kinds = sight.source
+      .served()
+      .filter(
+        (it) => it.namespaced && it.verbs.includes('list') && it.verbs.includes('get') && !MEASURED.test(it.group),
+      );
     requireDiscovery(sight.source);
-    return [...new Set(kinds.map(kindServed))].filter((it) => !MADE_AGAIN.has(it)).flatMap((kind) => lookAt(kind, sight));
+    return [...new Set(kinds.map(kindServed))]
+      .filter((it) => !MADE_AGAIN.has(it))
+      .flatMap((kind) => lookAt(kind, sight));
   },
 };
 
@@ -89,9 +95,14 @@ function lookAt(kind: Kind, { source, target, namespaces }: Sight): Finding[] {
   const objects = seen(source, kind, namespaces, common).filter((it) => !it.metadata.ownerReferences?.length);
   if (common) return objects.flatMap((it) => outdatedFile(it, target));
 
-  const converted = CONVERSIONS.find((it) => it.kind === kind && it.from.some((from) => here.includes(from)) && there.includes(it.to))?.to;
+  const converted = CONVERSIONS.find(
+    (it) => it.kind === kind && it.from.some((from) => here.includes(from)) && there.includes(it.to),
+  )?.to;
   return objects.map((it): Finding => {
-    const head = { about: about(it), saw: `${some(here)} in the source, ${some(there) || 'none'} in the target; ${lastWriter(it)}` };
+    const head = {
+      about: about(it),
+      saw: `${some(here)} in the source, ${some(there) || 'none'} in the target; ${lastWriter(it)}`,
+    };
     if (converted !== undefined) {
       return {
         ...head,
@@ -104,7 +115,9 @@ function lookAt(kind: Kind, { source, target, namespaces }: Sight): Finding[] {
       ...head,
       want: `one of ${some(here)} in the target`,
       breaks: 'the restore leaves it out',
-      ...(there.length === 0 && { fix: `Install the CustomResourceDefinition or the operator of ${kind} on the target first.` }),
+      ...(there.length === 0 && {
+        fix: `Install the CustomResourceDefinition or the operator of ${kind} on the target first.`,
+      }),
     };
   });
 }
@@ -157,10 +170,13 @@ function lastApplied(object: KubeObject): Record<string, unknown> | undefined {
 
 type Entry = NonNullable<KubeObject['metadata']['managedFields']>[number];
 
-const writer = ({ manager = 'an unnamed client', time }: Entry) => (time ? `${manager}, ${time.slice(0, 10)}` : manager);
+const writer = ({ manager = 'an unnamed client', time }: Entry) =>
+  time ? `${manager}, ${time.slice(0, 10)}` : manager;
 
 function lastWriter({ metadata }: KubeObject): string {
-  const entries = (metadata.managedFields ?? []).filter((it) => it.manager !== undefined && !CONTROLLERS.test(it.manager));
+  const entries = (metadata.managedFields ?? []).filter(
+    (it) => it.manager !== undefined && !CONTROLLERS.test(it.manager),
+  );
   const last = entries.toSorted((a, b) => (a.time ?? '').localeCompare(b.time ?? '')).at(-1);
   return last ? `written by ${writer(last)}` : 'live object';
 }

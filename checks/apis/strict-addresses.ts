@@ -34,7 +34,9 @@ export const strictAddresses: Check = {
     if (sight.target.minor() < STRICT_FROM) return [];
     return placesIn(sight).flatMap(({ object, at, text }) => {
       const want = plain(text);
-      return want === text ? [] : [{ about: about(object), saw: `${at} ${text}`, want, breaks: 'it cannot be created on the target' }];
+      return want === text
+        ? []
+        : [{ about: about(object), saw: `${at} ${text}`, want, breaks: 'it cannot be created on the target' }];
     });
   },
 };
@@ -48,14 +50,32 @@ interface Place {
 }
 
 function placesIn({ source, namespaces }: Sight): Place[] {
-  const places = (object: KubeObject, at: string, all: unknown): Place[] => (Array.isArray(all) ? all : [all]).filter((it) => typeof it === 'string').map((text: string) => ({ object, at, text }));
+  const places = (object: KubeObject, at: string, all: unknown): Place[] =>
+    (Array.isArray(all) ? all : [all])
+      .filter((it) => typeof it === 'string')
+      .map((text: string) => ({ object, at, text }));
   return [
-    ...source.list('Service', namespaces).flatMap((it) => ['externalIPs', 'loadBalancerSourceRanges', 'loadBalancerIP'].flatMap((field) => places(it, field, it['spec']?.[field]))),
-    ...source.list('NetworkPolicy.networking.k8s.io', namespaces).flatMap((it) => blocksOf(it).flatMap((block) => [...places(it, 'ipBlock', block.cidr), ...places(it, 'ipBlock except', block.except)])),
+    ...source
+      .list('Service', namespaces)
+      .flatMap((it) =>
+        ['externalIPs', 'loadBalancerSourceRanges', 'loadBalancerIP'].flatMap((field) =>
+          places(it, field, it['spec']?.[field]),
+        ),
+      ),
+    ...source
+      .list('NetworkPolicy.networking.k8s.io', namespaces)
+      .flatMap((it) =>
+        blocksOf(it).flatMap((block) => [
+          ...places(it, 'ipBlock', block.cidr),
+          ...places(it, 'ipBlock except', block.except),
+        ]),
+      ),
     ...workloads(source, namespaces).flatMap(({ object, spec }) => [
       ...(spec.hostAliases ?? []).flatMap((it) => places(object, 'hostAliases', it.ip)),
       ...places(object, 'dnsConfig.nameservers', spec.dnsConfig?.nameservers),
-      ...[...(spec.initContainers ?? []), ...(spec.containers ?? [])].flatMap((it) => (it.ports ?? []).flatMap((port) => places(object, 'hostIP', port.hostIP))),
+      ...[...(spec.initContainers ?? []), ...(spec.containers ?? [])].flatMap((it) =>
+        (it.ports ?? []).flatMap((port) => places(object, 'hostIP', port.hostIP)),
+      ),
     ]),
   ];
 }
@@ -66,7 +86,9 @@ interface Rule {
 }
 
 export const blocksOf = (policy: KubeObject): { cidr: string; except?: string[] }[] =>
-  [...((policy['spec']?.ingress ?? []) as Rule[]), ...((policy['spec']?.egress ?? []) as Rule[])].flatMap((it) => [...(it.from ?? []), ...(it.to ?? [])]).flatMap((it) => it.ipBlock ?? []);
+  [...((policy['spec']?.ingress ?? []) as Rule[]), ...((policy['spec']?.egress ?? []) as Rule[])]
+    .flatMap((it) => [...(it.from ?? []), ...(it.to ?? [])])
+    .flatMap((it) => it.ipBlock ?? []);
 
 /** The form that is taken; the text itself when it is that already, or is no address at all. */
 function plain(text: string): string {

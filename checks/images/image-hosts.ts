@@ -30,7 +30,11 @@ export const imageHosts: Check = {
     why: '镜像仓库的 VPC 地址只在本地域可达；已冻结的旧仓库随时可能失效。',
     fix: '模板中改用目标地域的仓库或公网地址；k8s.gcr.io 改为 registry.k8s.io。',
   },
-  sources: ['https://www.alibabacloud.com/help/en/acr/user-guide/configure-access-over-vpcs', 'https://kubernetes.io/blog/2023/02/06/k8s-gcr-io-freeze-announcement/', 'https://github.com/vmware-tanzu/velero/issues/2460'],
+  sources: [
+    'https://www.alibabacloud.com/help/en/acr/user-guide/configure-access-over-vpcs',
+    'https://kubernetes.io/blog/2023/02/06/k8s-gcr-io-freeze-announcement/',
+    'https://github.com/vmware-tanzu/velero/issues/2460',
+  ],
 
   look(sight) {
     const region = regionOfTarget(sight);
@@ -38,7 +42,17 @@ export const imageHosts: Check = {
       const hosts = [...new Set(imagesOf(it).map((image) => image.host))];
       return hosts.flatMap((host) => {
         const trouble = troubleWith(host, region);
-        return trouble ? [{ about: about(it.object), severity: trouble.severity, saw: `images from ${host}`, want: trouble.want, breaks: trouble.breaks }] : [];
+        return trouble
+          ? [
+              {
+                about: about(it.object),
+                severity: trouble.severity,
+                saw: `images from ${host}`,
+                want: trouble.want,
+                breaks: trouble.breaks,
+              },
+            ]
+          : [];
       });
     });
   },
@@ -55,9 +69,19 @@ const INNER = /^(?:[-a-z0-9]+-)?registry-(?:vpc|internal)\.([-a-z0-9]+?)\.(?:cr\
 
 const FROZEN: Record<string, string> = { 'k8s.gcr.io': 'registry.k8s.io' };
 
-function troubleWith(host: string, region: string | undefined): { severity: Severity; want: string; breaks: string } | undefined {
+function troubleWith(
+  host: string,
+  region: string | undefined,
+): { severity: Severity; want: string; breaks: string } | undefined {
   const [, at] = INNER.exec(host) ?? [];
-  if (at !== undefined && region !== undefined && at !== region) return { severity: 'refuse', want: `a registry that ${region} reaches`, breaks: 'its images cannot be pulled' };
+  if (at !== undefined && region !== undefined && at !== region)
+    return { severity: 'refuse', want: `a registry that ${region} reaches`, breaks: 'its images cannot be pulled' };
   const instead = FROZEN[host];
-  return instead === undefined ? undefined : { severity: 'warn', want: instead, breaks: 'nothing yet: the host is frozen, and forwards as long as it pleases its owner' };
+  return instead === undefined
+    ? undefined
+    : {
+        severity: 'warn',
+        want: instead,
+        breaks: 'nothing yet: the host is frozen, and forwards as long as it pleases its owner',
+      };
 }

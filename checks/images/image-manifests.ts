@@ -28,7 +28,11 @@ export const imageManifests: Check = {
     why: 'containerd 2 拒绝拉取 schema 1 清单的镜像，而 Docker 和 containerd 1 可以；源节点也可能早有缓存，从不重新拉取。',
     fix: '对每个旧镜像执行 skopeo inspect --raw docker://镜像 或 docker manifest inspect 镜像；若 schemaVersion 为 1，用 skopeo copy --format v2s2 重新推送或重新构建；新版 Docker 也已无法拉取。',
   },
-  sources: ['containerd/containerd:RELEASES.md', 'https://github.com/containerd/containerd/pull/6884', 'https://github.com/moby/moby/pull/47459'],
+  sources: [
+    'containerd/containerd:RELEASES.md',
+    'https://github.com/containerd/containerd/pull/6884',
+    'https://github.com/moby/moby/pull/47459',
+  ],
 
   look({ source, target, namespaces }) {
     const images = new Set(workloads(source, namespaces).flatMap((it) => imagesOf(it).map(({ name }) => name)));
@@ -39,7 +43,14 @@ export const imageManifests: Check = {
     if (from.length === 0) return [];
     const byDocker = new Set(pulledByDocker(source, namespaces)).size;
     const evidence = byDocker > 0 ? `; pods run ${byDocker} that Docker pulled` : '';
-    return [{ about: 'images', saw: `${images.size} images of ${some(from)}, for ${some(to)}${evidence}`, want: 'manifests of schema 2 or OCI', breaks: 'pods whose image has a manifest of schema 1: ImagePullBackOff' }];
+    return [
+      {
+        about: 'images',
+        saw: `${images.size} images of ${some(from)}, for ${some(to)}${evidence}`,
+        want: 'manifests of schema 2 or OCI',
+        breaks: 'pods whose image has a manifest of schema 1: ImagePullBackOff',
+      },
+    ];
   },
 };
 
@@ -48,7 +59,9 @@ const refuses = (runtime: string): boolean => (versionOf(/^containerd:\/\/(.*)$/
 
 /** @throws Unknown  no node says what it runs */
 function runtimes(side: SideSight): string[] {
-  const said = usableNodes(side).map((it) => String(it['status']?.nodeInfo?.containerRuntimeVersion ?? '')).filter((it) => it !== '');
+  const said = usableNodes(side)
+    .map((it) => String(it['status']?.nodeInfo?.containerRuntimeVersion ?? ''))
+    .filter((it) => it !== '');
   if (said.length === 0) throw new Unknown(`${side.side}: no node tells its container runtime`);
   return [...new Set(said)].sort();
 }
@@ -57,5 +70,7 @@ function runtimes(side: SideSight): string[] {
 const pulledByDocker = (side: SideSight, namespaces: readonly string[]): string[] =>
   side
     .list('Pod', namespaces)
-    .flatMap((it) => ((it['status']?.containerStatuses ?? []) as { imageID?: string }[]).map(({ imageID }) => imageID ?? ''))
+    .flatMap((it) =>
+      ((it['status']?.containerStatuses ?? []) as { imageID?: string }[]).map(({ imageID }) => imageID ?? ''),
+    )
     .filter((it) => it.startsWith('docker-pullable://'));

@@ -17,7 +17,16 @@ export const imageTags: Check = {
   severity: 'warn',
   when: ['data'],
   reads: { source: WORKLOADS },
-  takes: { ...EACH_WORKLOAD, Pod: ['metadata.labels', 'spec.containers.image', 'spec.initContainers.image', 'status.containerStatuses.image', 'status.containerStatuses.imageID'] },
+  takes: {
+    ...EACH_WORKLOAD,
+    Pod: [
+      'metadata.labels',
+      'spec.containers.image',
+      'spec.initContainers.image',
+      'status.containerStatuses.image',
+      'status.containerStatuses.imageID',
+    ],
+  },
   hint: {
     why: 'Under a tag that moves the target may start other code than the source runs, in the middle of a shift.',
     fix: 'Name a tag that is never pushed again, or the digest: `kubectl get pod -o jsonpath={.status.containerStatuses[*].imageID}` tells it.',
@@ -33,8 +42,19 @@ export const imageTags: Check = {
 };
 
 function moving(it: Workload): Finding[] {
-  const names = imagesOf(it).filter(({ tag, digest }) => digest === undefined && (tag === undefined || tag === 'latest')).map(({ name }) => name);
-  return names.length === 0 ? [] : [{ about: about(it.object), saw: `image ${some(names)}`, want: 'a fixed tag or a digest', breaks: 'the target may run other code' }];
+  const names = imagesOf(it)
+    .filter(({ tag, digest }) => digest === undefined && (tag === undefined || tag === 'latest'))
+    .map(({ name }) => name);
+  return names.length === 0
+    ? []
+    : [
+        {
+          about: about(it.object),
+          saw: `image ${some(names)}`,
+          want: 'a fixed tag or a digest',
+          breaks: 'the target may run other code',
+        },
+      ];
 }
 
 interface Status {
@@ -45,12 +65,23 @@ interface Status {
 /** Pods of one workload that run different digests under one name: somebody has pushed the tag again. */
 function drifted(it: Workload, { source }: Sight): Finding[] {
   if (it.object.kind === 'Pod') return [];
-  const pods = source.list('Pod', [it.object.metadata.namespace ?? '']).filter((pod) => selects(it.labels, pod.metadata.labels ?? {}));
+  const pods = source
+    .list('Pod', [it.object.metadata.namespace ?? ''])
+    .filter((pod) => selects(it.labels, pod.metadata.labels ?? {}));
   const digests = new Map<string, Set<string>>();
   for (const { image, imageID } of pods.flatMap((pod): Status[] => pod['status']?.containerStatuses ?? [])) {
     const digest = imageOf((imageID ?? '').replace(/^docker-pullable:\/\//, '')).digest;
     if (digest) digests.set(image, (digests.get(image) ?? new Set()).add(digest));
   }
   const several = [...digests].filter(([, seen]) => seen.size > 1).map(([image]) => image);
-  return several.length === 0 ? [] : [{ about: about(it.object), saw: `its pods run different images under ${some(several)}`, want: 'one digest', breaks: 'the target runs one of them, perhaps a third' }];
+  return several.length === 0
+    ? []
+    : [
+        {
+          about: about(it.object),
+          saw: `its pods run different images under ${some(several)}`,
+          want: 'one digest',
+          breaks: 'the target runs one of them, perhaps a third',
+        },
+      ];
 }

@@ -4,7 +4,15 @@ import { about, some } from '../about.js';
 import { annotation } from '../annotations.js';
 import { isRewritten, volumesOfClaims } from '../disks.js';
 import { matches, matchesAny, matchesTerm, mayRunOn, requiredTerms, selectorOf, usableNodes } from '../nodes.js';
-import { WORKLOADS, workloads, type NodeExpression, type NodeTerm, type PodSpec, type Workload, EACH_WORKLOAD } from '../pods.js';
+import {
+  WORKLOADS,
+  workloads,
+  type NodeExpression,
+  type NodeTerm,
+  type PodSpec,
+  type Workload,
+  EACH_WORKLOAD,
+} from '../pods.js';
 
 /**
  * A list of deprecated labels proves little: most of the old ones are still set, and what breaks is values, such as names
@@ -43,7 +51,10 @@ export const nodeLabels: Check = {
 
   look(sight) {
     const nodes = usableNodes(sight.target);
-    if (nodes.length === 0) return [{ about: 'target nodes', saw: 'no node is Ready and takes pods', fix: 'Bring the target’s nodes up first.' }];
+    if (nodes.length === 0)
+      return [
+        { about: 'target nodes', saw: 'no node is Ready and takes pods', fix: 'Bring the target’s nodes up first.' },
+      ];
     return [
       ...workloads(sight.source, sight.namespaces).flatMap((it) => ofPods(it, nodes)),
       ...ofVolumes(sight, nodes),
@@ -55,7 +66,8 @@ export const nodeLabels: Check = {
 
 function ofPods({ object, spec }: Workload, nodes: readonly KubeObject[]): Finding[] {
   const found: Finding[] = [];
-  if (!nodes.some((node) => mayRunOn(spec, node))) found.push({ about: about(object), ...whyNone(spec, nodes), breaks: 'its pods stay Pending' });
+  if (!nodes.some((node) => mayRunOn(spec, node)))
+    found.push({ about: about(object), ...whyNone(spec, nodes), breaks: 'its pods stay Pending' });
   return [...found, ...ofTopology(about(object), spec, nodes)];
 }
 
@@ -66,12 +78,18 @@ function whyNone(spec: PodSpec, nodes: readonly KubeObject[]): { saw: string; wa
   const terms = requiredTerms(spec);
   if (terms && !nodes.some((node) => matchesAny(node, terms))) return whyNoTerm(terms, nodes);
   const alternatives = terms ? [terms.map(termWords).join(', or ')] : [];
-  return { saw: 'no single node has all of these labels', want: [...selectorOf(spec).map(words), ...alternatives].join(', and ') };
+  return {
+    saw: 'no single node has all of these labels',
+    want: [...selectorOf(spec).map(words), ...alternatives].join(', and '),
+  };
 }
 
 function whyNoTerm(terms: readonly NodeTerm[], nodes: readonly KubeObject[]): { saw: string; want: string } {
   const unmet = terms.flatMap((it) => it.matchExpressions ?? []).find((it) => !nodes.some((node) => matches(node, it)));
-  return { saw: unmet ? labelSeen(unmet, nodes) : `no node of ${some(nodes.map((it) => it.metadata.name))}`, want: terms.map(termWords).join(', or ') || 'a term: an empty list matches no node' };
+  return {
+    saw: unmet ? labelSeen(unmet, nodes) : `no node of ${some(nodes.map((it) => it.metadata.name))}`,
+    want: terms.map(termWords).join(', or ') || 'a term: an empty list matches no node',
+  };
 }
 
 const words = ({ key, operator, values = [] }: NodeExpression): string => {
@@ -79,7 +97,8 @@ const words = ({ key, operator, values = [] }: NodeExpression): string => {
   return `${key} ${operator}${values.length > 0 ? ` ${values.join(', ')}` : ''}`;
 };
 
-const termWords = ({ matchExpressions = [], matchFields = [] }: NodeTerm) => [...matchExpressions, ...matchFields].map(words).join(' and ');
+const termWords = ({ matchExpressions = [], matchFields = [] }: NodeTerm) =>
+  [...matchExpressions, ...matchFields].map(words).join(' and ');
 
 function labelSeen({ key }: NodeExpression, nodes: readonly KubeObject[]): string {
   const values = [...new Set(nodes.flatMap((it) => it.metadata.labels?.[key] ?? []))].sort();
@@ -96,9 +115,15 @@ function ofTopology(name: string, spec: PodSpec, nodes: readonly KubeObject[]): 
     want: key,
     breaks,
   });
-  const spread = (spec.topologySpreadConstraints ?? []).filter((it) => it.whenUnsatisfiable === 'DoNotSchedule' && lacking(it.topologyKey));
-  const together = (spec.affinity?.podAffinity?.requiredDuringSchedulingIgnoredDuringExecution ?? []).filter((it) => lacking(it.topologyKey));
-  const apart = (spec.affinity?.podAntiAffinity?.requiredDuringSchedulingIgnoredDuringExecution ?? []).filter((it) => lacking(it.topologyKey));
+  const spread = (spec.topologySpreadConstraints ?? []).filter(
+    (it) => it.whenUnsatisfiable === 'DoNotSchedule' && lacking(it.topologyKey),
+  );
+  const together = (spec.affinity?.podAffinity?.requiredDuringSchedulingIgnoredDuringExecution ?? []).filter((it) =>
+    lacking(it.topologyKey),
+  );
+  const apart = (spec.affinity?.podAntiAffinity?.requiredDuringSchedulingIgnoredDuringExecution ?? []).filter((it) =>
+    lacking(it.topologyKey),
+  );
   return [
     ...spread.map((it) => found(it.topologyKey, 'topologySpreadConstraints', 'its pods stay Pending', 'refuse')),
     ...together.map((it) => found(it.topologyKey, 'podAffinity', 'its pods stay Pending', 'refuse')),
@@ -134,9 +159,17 @@ function ofClasses({ source, target, namespaces, playbook }: Sight, nodes: reado
     .filter((it) => used.has(it.metadata.name))
     .flatMap((it) => {
       const allowed: Topology[] = it['allowedTopologies'] ?? [];
-      const terms = allowed.map((one): NodeTerm => ({ matchExpressions: (one.matchLabelExpressions ?? []).map((label) => ({ ...label, operator: 'In' })) }));
+      const terms = allowed.map((one): NodeTerm => ({
+        matchExpressions: (one.matchLabelExpressions ?? []).map((label) => ({ ...label, operator: 'In' })),
+      }));
       if (terms.length === 0 || nodes.some((node) => terms.some((term) => matchesTerm(node, term)))) return [];
-      return [{ about: about(it), ...whyNoTerm(terms, nodes), breaks: 'volumes of this class are made where no node can use them' }];
+      return [
+        {
+          about: about(it),
+          ...whyNoTerm(terms, nodes),
+          breaks: 'volumes of this class are made where no node can use them',
+        },
+      ];
     });
 }
 
@@ -151,6 +184,13 @@ function ofServices({ source, namespaces }: Sight, nodes: readonly KubeObject[])
     });
     if (nodes.some((node) => wanted.every((one) => matches(node, one)))) return [];
     const unmet = wanted.find((one) => !nodes.some((node) => matches(node, one)));
-    return [{ about: about(it), saw: unmet ? labelSeen(unmet, nodes) : 'no single node has all of these labels', want: `${text}, as …-loadbalancer-backend-label says`, breaks: 'the target brings no members' }];
+    return [
+      {
+        about: about(it),
+        saw: unmet ? labelSeen(unmet, nodes) : 'no single node has all of these labels',
+        want: `${text}, as …-loadbalancer-backend-label says`,
+        breaks: 'the target brings no members',
+      },
+    ];
   });
 }

@@ -27,11 +27,15 @@ export const cloudControllers: Check = {
     why: 'v2.1.0 之前的 CCM 不支持权重 0：本应没有流量的一侧会得到完整份额。',
     fix: '先把 cloud-controller-manager 升级到 v2.1.0 或更高版本。',
   },
-  sources: ['kubernetes/cloud-provider-alibaba-cloud:docs/zh/changelog', 'kubernetes/cloud-provider-alibaba-cloud:pkg/controller/service/clbv1/vgroups.go'],
+  sources: [
+    'kubernetes/cloud-provider-alibaba-cloud:docs/zh/changelog',
+    'kubernetes/cloud-provider-alibaba-cloud:pkg/controller/service/clbv1/vgroups.go',
+  ],
 
   look({ source, target }) {
     const sides = [source, target].map((side) => ({ side, found: controller(side) }));
-    if (sides.every((it) => it.found === undefined)) throw new Skipped('neither controller can be seen: the provider runs them');
+    if (sides.every((it) => it.found === undefined))
+      throw new Skipped('neither controller can be seen: the provider runs them');
     return sides.flatMap(({ side, found }) => (found ? judged(side, found) : []));
   },
 };
@@ -41,12 +45,27 @@ const LEAST = [2, 1, 0];
 type Workload = ReturnType<SideSight['list']>[number];
 
 const controller = (side: SideSight): Workload | undefined =>
-  ['Deployment.apps', 'DaemonSet.apps'].flatMap((kind) => side.list(kind, ['kube-system'])).find((it) => it.metadata.name.startsWith('cloud-controller-manager'));
+  ['Deployment.apps', 'DaemonSet.apps']
+    .flatMap((kind) => side.list(kind, ['kube-system']))
+    .find((it) => it.metadata.name.startsWith('cloud-controller-manager'));
 
 function judged(side: SideSight, it: Workload): Finding[] {
   const image = imageOf(String(it['spec']?.template?.spec?.containers?.[0]?.image ?? ''));
   const version = versionOf(image.tag);
   const name = `${side.side} ${about(it)}`;
-  if (!version) return [{ about: name, severity: 'warn', saw: `its image ${image.name} tells no version`, want: 'v2.1.0 or newer' }];
-  return compareVersions(version, LEAST) >= 0 ? [] : [{ about: name, severity: 'refuse', saw: `${image.tag}`, want: 'v2.1.0 or newer', breaks: 'weight 0 is not taken' }];
+  if (!version)
+    return [
+      { about: name, severity: 'warn', saw: `its image ${image.name} tells no version`, want: 'v2.1.0 or newer' },
+    ];
+  return compareVersions(version, LEAST) >= 0
+    ? []
+    : [
+        {
+          about: name,
+          severity: 'refuse',
+          saw: `${image.tag}`,
+          want: 'v2.1.0 or newer',
+          breaks: 'weight 0 is not taken',
+        },
+      ];
 }

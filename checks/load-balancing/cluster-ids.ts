@@ -68,16 +68,28 @@ interface Told {
 function idOf(side: SideSight, list: readonly BalancedFront[], { playbook, source }: Sight): Told {
   const stated = playbook[side.side].clusterId;
   const signed = side === source ? signedBySource(side, list) : signedBy(side, list);
-  if (signed.size > 1) throw new Unknown(`${side.side}: its members are signed with several cluster ids: ${some([...signed].sort())}`);
+  if (signed.size > 1)
+    throw new Unknown(`${side.side}: its members are signed with several cluster ids: ${some([...signed].sort())}`);
   const [seen] = signed;
   if (stated !== undefined) {
-    const contradiction = seen === undefined || seen === stated ? [] : [{ about: `${side.side}.clusterId`, saw: `its members are signed ${seen}`, want: `${stated}, as the playbook says` }];
+    const contradiction =
+      seen === undefined || seen === stated
+        ? []
+        : [
+            {
+              about: `${side.side}.clusterId`,
+              saw: `its members are signed ${seen}`,
+              want: `${stated}, as the playbook says`,
+            },
+          ];
     return { id: stated, from: 'stated in the playbook', contradiction };
   }
   if (seen !== undefined) return { id: seen, from: 'its members are signed so', contradiction: [] };
   const config = cloudConfig(side);
-  if (config?.clusterID !== undefined) return { id: config.clusterID, from: 'ConfigMap kube-system/cloud-config', contradiction: [] };
-  if (config) return { id: DEFAULT_ID, from: 'ConfigMap kube-system/cloud-config names none, so the default', contradiction: [] };
+  if (config?.clusterID !== undefined)
+    return { id: config.clusterID, from: 'ConfigMap kube-system/cloud-config', contradiction: [] };
+  if (config)
+    return { id: DEFAULT_ID, from: 'ConfigMap kube-system/cloud-config names none, so the default', contradiction: [] };
   throw new Unknown(
     `${side.side}: neither members of the load balancer nor ConfigMap kube-system/cloud-config tell the cluster id; state it as \`${side.side}.clusterId\` in the playbook`,
   );
@@ -88,13 +100,20 @@ const DEFAULT_ID = 'clusterid';
 /** Ids on members that stand on this side's own instances, in any group of the load balancers asked about. */
 function signedBy(side: SideSight, list: readonly BalancedFront[]): Set<string> {
   const instances = new Set(side.list('Node').map(instanceOf));
-  return ids(list.flatMap((it) => it.balancer.groups).flatMap((it) => it.backends).filter((it) => instances.has(it.server)));
+  return ids(
+    list
+      .flatMap((it) => it.balancer.groups)
+      .flatMap((it) => it.backends)
+      .filter((it) => instances.has(it.server)),
+  );
 }
 
 /** As long as the target has no namesake, who signs a Service's name in its group can only be the source: pods count too. */
 function signedBySource(side: SideSight, list: readonly BalancedFront[]): Set<string> {
   const alone = list.filter((it) => it.target === undefined);
-  const named = alone.flatMap(({ group, namespace, name }) => (group?.backends ?? []).filter((it) => isOf(it, namespace, name)));
+  const named = alone.flatMap(({ group, namespace, name }) =>
+    (group?.backends ?? []).filter((it) => isOf(it, namespace, name)),
+  );
   return new Set([...signedBy(side, list), ...ids(named)]);
 }
 
@@ -103,4 +122,5 @@ const isOf = ({ description }: Backend, namespace: string, name: string) => {
   return it?.namespace === namespace && it.service === name;
 };
 
-const ids = (backends: readonly Backend[]) => new Set(backends.flatMap((it) => signature(it.description)?.clusterId ?? []));
+const ids = (backends: readonly Backend[]) =>
+  new Set(backends.flatMap((it) => signature(it.description)?.clusterId ?? []));

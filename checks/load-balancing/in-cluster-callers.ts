@@ -19,7 +19,11 @@ export const inClusterCallers: Check = {
   before: 'traffic',
   severity: 'warn',
   when: ['cloud', 'traffic'],
-  reads: { source: ['Service', 'ConfigMap', ...WORKLOADS], target: ['Service', 'ConfigMap', ...WORKLOADS], cloud: true },
+  reads: {
+    source: ['Service', 'ConfigMap', ...WORKLOADS],
+    target: ['Service', 'ConfigMap', ...WORKLOADS],
+    cloud: true,
+  },
   takes: { ...EACH_WORKLOAD, ConfigMap: 'each', Service: 'named' },
   hint: {
     why: 'kube-proxy short-circuits the address of the load balancer: such callers stay in their own cluster at any share, past its weights, ACLs and TLS.',
@@ -30,20 +34,30 @@ export const inClusterCallers: Check = {
     why: 'kube-proxy 会在集群内截获发往负载均衡地址的流量：无论权重是多少，这类调用都留在本集群，也绕过了负载均衡上的权重、ACL 和 TLS。',
     fix: '改为用 Service 的集群内域名访问；或不对外发布 IP（注解 …-loadbalancer-hostname，1.32 起也可用 ipMode: Proxy）。',
   },
-  sources: ['KEP-1860 (kubernetes/enhancements)', 'https://github.com/kubernetes/kubernetes/issues/59976', 'kubernetes/kubernetes:pkg/proxy/iptables/proxier.go'],
+  sources: [
+    'KEP-1860 (kubernetes/enhancements)',
+    'https://github.com/kubernetes/kubernetes/issues/59976',
+    'kubernetes/kubernetes:pkg/proxy/iptables/proxier.go',
+  ],
 
   look(sight) {
     const known = fronts(sight).map((front) => ({ front, addresses: addressesOf(front, sight) }));
     return (['source', 'target'] as const).flatMap((side) => {
-      const caught = known.filter(({ front }) => !isLetThrough(front[side] ?? front.source)).flatMap(({ front, addresses }) => addresses.map((address) => ({ front, address })));
-      return caught.flatMap(({ front, address }) => callers(sight[side], address).map((it) => finding(side, it, front, address)));
+      const caught = known
+        .filter(({ front }) => !isLetThrough(front[side] ?? front.source))
+        .flatMap(({ front, addresses }) => addresses.map((address) => ({ front, address })));
+      return caught.flatMap(({ front, address }) =>
+        callers(sight[side], address).map((it) => finding(side, it, front, address)),
+      );
     });
   },
 };
 
 /** The load balancer's own, and what the Services show; plus the names at which the playbook probes it. */
 function addressesOf(front: Front, sight: Sight): string[] {
-  const ingress = [front.source, front.target].flatMap((it): { ip?: string; hostname?: string }[] => it?.['status']?.loadBalancer?.ingress ?? []);
+  const ingress = [front.source, front.target].flatMap(
+    (it): { ip?: string; hostname?: string }[] => it?.['status']?.loadBalancer?.ingress ?? [],
+  );
   const shown = ingress.flatMap((it) => [it.ip ?? [], it.hostname ?? []].flat());
   const own = shown.length === 0 ? balancerOf(front, sight)?.address : balancerIfSeen(front, sight);
   const probed = sight.playbook.traffic?.gates.map((it) => new URL(it.probe).hostname) ?? [];
@@ -83,7 +97,9 @@ function callers(side: SideSight, address: string): Caller[] {
     return found ? [{ object, at: found[0] }] : [];
   });
   const inMaps = side.list('ConfigMap').flatMap((object) => {
-    const found = Object.entries(object['data'] ?? {}).find(([, text]) => typeof text === 'string' && pattern.test(text));
+    const found = Object.entries(object['data'] ?? {}).find(
+      ([, text]) => typeof text === 'string' && pattern.test(text),
+    );
     return found ? [{ object, at: `key ${found[0]}` }] : [];
   });
   return [...inPods, ...inMaps];

@@ -39,7 +39,12 @@ export const kubeProxyMode: Check = {
 
   look(sight) {
     const [source, target] = [proxyConfig(sight.source), proxyConfig(sight.target)];
-    return [...lifetime(target, sight.target.minor()), ...kernels(target, sight.target), ...hostPorts(target, sight.target.minor()), ...nodePorts(source, target, sight)];
+    return [
+      ...lifetime(target, sight.target.minor()),
+      ...kernels(target, sight.target),
+      ...hostPorts(target, sight.target.minor()),
+      ...nodePorts(source, target, sight),
+    ];
   },
 };
 
@@ -52,30 +57,59 @@ const LIVES: Record<string, { from?: number; stable?: number; waning?: number; g
 
 function lifetime({ mode, from }: ProxyConfig, minor: number): Finding[] {
   const life = LIVES[mode];
-  const finding = (severity: 'warn' | 'refuse', saw: string, rest: Partial<Finding> = {}): Finding => ({ about: `target kube-proxy ${mode}`, severity, saw: `${saw} (${from})`, ...rest });
+  const finding = (severity: 'warn' | 'refuse', saw: string, rest: Partial<Finding> = {}): Finding => ({
+    about: `target kube-proxy ${mode}`,
+    severity,
+    saw: `${saw} (${from})`,
+    ...rest,
+  });
   if (!life) return [];
-  if (life.gone !== undefined && minor >= life.gone) return [finding('refuse', `gone from 1.${life.gone}`, { want: 'nftables or iptables' })];
-  if (life.from !== undefined && minor < life.from) return [finding('refuse', `not before 1.${life.from}`, { want: 'iptables' })];
+  if (life.gone !== undefined && minor >= life.gone)
+    return [finding('refuse', `gone from 1.${life.gone}`, { want: 'nftables or iptables' })];
+  if (life.from !== undefined && minor < life.from)
+    return [finding('refuse', `not before 1.${life.from}`, { want: 'iptables' })];
   if (life.waning !== undefined && minor >= life.waning) {
-    return [finding('warn', `deprecated from 1.${life.waning}${life.gone === undefined ? '' : `, gone from 1.${life.gone}`}`, { want: 'nftables', breaks: 'a later upgrade of the target' })];
+    return [
+      finding(
+        'warn',
+        `deprecated from 1.${life.waning}${life.gone === undefined ? '' : `, gone from 1.${life.gone}`}`,
+        { want: 'nftables', breaks: 'a later upgrade of the target' },
+      ),
+    ];
   }
-  if (life.stable !== undefined && minor < life.stable) return [finding('warn', `not stable before 1.${life.stable}`, { want: 'iptables' })];
+  if (life.stable !== undefined && minor < life.stable)
+    return [finding('warn', `not stable before 1.${life.stable}`, { want: 'iptables' })];
   return [];
 }
 
 const NEEDS: Record<string, { kernel: [number, number]; severity: 'warn' | 'refuse'; breaks: string }> = {
   nftables: { kernel: [5, 13], severity: 'refuse', breaks: 'kube-proxy does not start there' },
-  ipvs: { kernel: [5, 9], severity: 'warn', breaks: 'a client that uses a source port again waits a second, or is sent to a pod that is gone (net.ipv4.vs.conn_reuse_mode); some vendor kernels carry the fix' },
+  ipvs: {
+    kernel: [5, 9],
+    severity: 'warn',
+    breaks:
+      'a client that uses a source port again waits a second, or is sent to a pod that is gone (net.ipv4.vs.conn_reuse_mode); some vendor kernels carry the fix',
+  },
 };
 
 function kernels({ mode }: ProxyConfig, target: SideSight): Finding[] {
   const need = NEEDS[mode];
   if (!need) return [];
-  const old = target.list('Node').filter((it) => isOlder(String(it['status']?.nodeInfo?.kernelVersion ?? ''), need.kernel));
+  const old = target
+    .list('Node')
+    .filter((it) => isOlder(String(it['status']?.nodeInfo?.kernelVersion ?? ''), need.kernel));
   if (old.length === 0) return [];
   const seen = [...new Set(old.map((it) => String(it['status'].nodeInfo.kernelVersion)))];
   const { severity, breaks } = need;
-  return [{ about: `target kube-proxy ${mode}`, severity, saw: `kernel ${some(seen)} on ${some(old.map((it) => about(it)))}`, want: `${need.kernel.join('.')} or newer`, breaks }];
+  return [
+    {
+      about: `target kube-proxy ${mode}`,
+      severity,
+      saw: `kernel ${some(seen)} on ${some(old.map((it) => about(it)))}`,
+      want: `${need.kernel.join('.')} or newer`,
+      breaks,
+    },
+  ];
 }
 
 function isOlder(version: string, [major, minor]: [number, number]): boolean {
@@ -88,7 +122,15 @@ function isOlder(version: string, [major, minor]: [number, number]): boolean {
 /** @source https://github.com/kubernetes/kubernetes/issues/72236: service addresses are the host's own under ipvs */
 const hostPorts = ({ mode }: ProxyConfig, minor: number): Finding[] =>
   mode === 'ipvs' && minor < 26
-    ? [{ about: 'target kube-proxy ipvs', severity: 'warn', saw: `v1.${minor} answers on cluster and load-balancer addresses with whatever listens on the host`, want: '1.26 or newer', breaks: 'nothing that worked; it opens daemons of the host to pods' }]
+    ? [
+        {
+          about: 'target kube-proxy ipvs',
+          severity: 'warn',
+          saw: `v1.${minor} answers on cluster and load-balancer addresses with whatever listens on the host`,
+          want: '1.26 or newer',
+          breaks: 'nothing that worked; it opens daemons of the host to pods',
+        },
+      ]
     : [];
 
 /** iptables: every address and 127.0.0.1; ipvs: every address; nftables: the node's primary address. @source KEP-3866, KEP-6032 */
@@ -97,7 +139,9 @@ function nodePorts(source: ProxyConfig, target: ProxyConfig, sight: Sight): Find
   if (lost === undefined) return [];
   const open = sight.source.list('Service', sight.namespaces).flatMap((it) => {
     const ports: { nodePort?: number }[] = it['spec']?.ports ?? [];
-    return ports.flatMap(({ nodePort }) => (nodePort ? [`${it.metadata.namespace}/${it.metadata.name}:${nodePort}`] : []));
+    return ports.flatMap(({ nodePort }) =>
+      nodePort ? [`${it.metadata.namespace}/${it.metadata.name}:${nodePort}`] : [],
+    );
   });
   if (open.length === 0) return [];
   return [

@@ -30,7 +30,10 @@ export const listenerGroup: Check = {
   look: (sight) => [
     ...fronts(sight)
       .filter((it) => !balancerOf(it, sight))
-      .map((it) => ({ about: it.about, saw: `there is no load balancer ${balancerId(it)} in ${sight.cloud().region}` })),
+      .map((it) => ({
+        about: it.about,
+        saw: `there is no load balancer ${balancerId(it)} in ${sight.cloud().region}`,
+      })),
     ...balanced(sight).flatMap(trouble),
   ],
 };
@@ -38,13 +41,24 @@ export const listenerGroup: Check = {
 function trouble({ asked, balancer, listener }: BalancedFront): Finding[] {
   const about = `listener ${balancer.id}:${asked.port}`;
   const others = balancer.listeners.map((it) => it.port).join(', ');
-  if (!listener) return [{ about, saw: others ? `listeners on ${others} only` : 'no listener at all', want: `a listener on ${asked.port}` }];
+  if (!listener)
+    return [
+      {
+        about,
+        saw: others ? `listeners on ${others} only` : 'no listener at all',
+        want: `a listener on ${asked.port}`,
+      },
+    ];
   const found: Finding[] = [];
   if (listener.status !== 'running') {
     found.push({ about, saw: `status ${listener.status}`, want: 'running', fix: 'Start the listener.' });
   }
   if (listener.group !== asked.group) {
-    found.push({ about, saw: listener.group ? `forwards to ${listener.group}` : 'forwards to the default group', want: asked.group });
+    found.push({
+      about,
+      saw: listener.group ? `forwards to ${listener.group}` : 'forwards to the default group',
+      want: asked.group,
+    });
   }
   return found;
 }

@@ -34,7 +34,14 @@ export const listenerScheduler: Check = {
   look: (sight) =>
     balanced(sight).flatMap(({ balancer, listener }) => {
       if (!listener || WEIGHTED.includes(listener.scheduler)) return [];
-      return [{ about: `listener ${balancer.id}:${listener.port}`, saw: `scheduler ${listener.scheduler}`, want: 'wrr or wlc', breaks: 'every step of the shift' }];
+      return [
+        {
+          about: `listener ${balancer.id}:${listener.port}`,
+          saw: `scheduler ${listener.scheduler}`,
+          want: 'wrr or wlc',
+          breaks: 'every step of the shift',
+        },
+      ];
     }),
 };
 

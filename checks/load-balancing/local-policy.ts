@@ -67,24 +67,31 @@ function inside({ about }: Front, { source, target }: Sight): Finding[] {
       severity: refused ? 'refuse' : 'warn',
       saw: `policy Local; ${from} on ${source.version}, ${to} on ${target.version}`,
       want: 'policy Cluster, or callers that use the Service’s name',
-      breaks: refused ? 'calls from inside to its load-balancer address, on nodes without a pod: refused' : 'calls from hostNetwork pods and nodes to its load-balancer address, on nodes without a pod: they time out',
+      breaks: refused
+        ? 'calls from inside to its load-balancer address, on nodes without a pod: refused'
+        : 'calls from hostNetwork pods and nodes to its load-balancer address, on nodes without a pod: they time out',
     },
   ];
 }
 
-const FATE_OUTSIDE = (mode: string, minor: number) => (mode === 'ipvs' ? (minor <= 23 ? 'refused' : 'left without an answer') : 'dropped');
+const FATE_OUTSIDE = (mode: string, minor: number) =>
+  mode === 'ipvs' ? (minor <= 23 ? 'refused' : 'left without an answer') : 'dropped';
 
 /** Members are the nodes that have pods; between a pod's end and its node's removal the others are hit. */
 function outside(front: Front, { source, target }: Sight): Finding[] {
   if (backendModeOf(target.inventory, front.target ?? front.source) === 'eni') return [];
-  const pods = source.list('Pod', [front.namespace]).filter((it) => selects(front.source?.['spec']?.selector, it.metadata.labels ?? {}));
+  const pods = source
+    .list('Pod', [front.namespace])
+    .filter((it) => selects(front.source?.['spec']?.selector, it.metadata.labels ?? {}));
   const perNode = new Map<string, number>();
   for (const it of pods) {
     const node: unknown = it['spec']?.nodeName;
     if (typeof node === 'string') perNode.set(node, (perNode.get(node) ?? 0) + 1);
   }
   const single = [...perNode].filter(([, n]) => n === 1).map(([node]) => node);
-  const empty = usableNodes(source).filter((it) => !perNode.has(it.metadata.name)).map((it) => it.metadata.name);
+  const empty = usableNodes(source)
+    .filter((it) => !perNode.has(it.metadata.name))
+    .map((it) => it.metadata.name);
   if (single.length === 0 && empty.length === 0) return [];
   const saw = [
     ...(empty.length > 0 ? [`no pod on ${some(empty.sort())}`] : []),

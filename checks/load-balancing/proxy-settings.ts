@@ -26,11 +26,15 @@ export const proxyTold: Check = {
     why: 'Pod 地址不在 clusterCIDR 内时会被当作集群外来源：访问会被做源地址转换，Local 策略也按外部流量处理；其他设置不同，连接的分布和保持时间也会不同。',
     fix: '把 clusterCIDR 设为 Pod 网段（Pod 使用 VPC 地址时改用 detectLocalMode），其余设置与源集群保持一致。',
   },
-  sources: ['kubernetes/kubernetes:staging/src/k8s.io/kube-proxy/config/v1alpha1/types.go', 'https://kubernetes.io/docs/reference/config-api/kube-proxy-config.v1alpha1/'],
+  sources: [
+    'kubernetes/kubernetes:staging/src/k8s.io/kube-proxy/config/v1alpha1/types.go',
+    'https://kubernetes.io/docs/reference/config-api/kube-proxy-config.v1alpha1/',
+  ],
 
   look({ source, target }) {
     const [here, there] = [proxySettings(source), proxySettings(target)];
-    if (!here || !there) throw new Skipped(`${!here ? 'source' : 'target'}: no ConfigMap of kube-proxy tells its settings`);
+    if (!here || !there)
+      throw new Skipped(`${!here ? 'source' : 'target'}: no ConfigMap of kube-proxy tells its settings`);
     return [...ofCidr(target), ...FIELDS.flatMap((it) => differing(it, here, there))];
   },
 };
@@ -39,9 +43,18 @@ function ofCidr(target: SideSight): Finding[] {
   const ranges = networks(proxyCidr(target)?.split(',') ?? []);
   if (ranges.length === 0) return [];
   const pods = target.list('Pod').filter((it) => it['spec']?.hostNetwork !== true);
-  const outside = pods.filter((it) => networks([it['status']?.podIP]).some((address) => !ranges.some((range) => overlap(range, address))));
+  const outside = pods.filter((it) =>
+    networks([it['status']?.podIP]).some((address) => !ranges.some((range) => overlap(range, address))),
+  );
   if (outside.length === 0) return [];
-  return [{ about: 'target clusterCIDR', saw: `${proxyCidr(target)}; pods outside it: ${some(outside.map((it) => `${it.metadata.namespace}/${it.metadata.name} ${it['status'].podIP}`))}`, want: 'the range of the pods', breaks: 'pods lose their own address when they call Services; policy Local takes them for strangers' }];
+  return [
+    {
+      about: 'target clusterCIDR',
+      saw: `${proxyCidr(target)}; pods outside it: ${some(outside.map((it) => `${it.metadata.namespace}/${it.metadata.name} ${it['status'].podIP}`))}`,
+      want: 'the range of the pods',
+      breaks: 'pods lose their own address when they call Services; policy Local takes them for strangers',
+    },
+  ];
 }
 
 interface Field {
@@ -55,14 +68,29 @@ const FIELDS: readonly Field[] = [
   { path: ['nodePortAddresses'], otherwise: '[]', breaks: 'callers of node ports at addresses that are not in it' },
   { path: ['ipvs', 'scheduler'], otherwise: '""', breaks: 'few long connections spread differently' },
   { path: ['ipvs', 'strictARP'], otherwise: 'false', breaks: 'load balancers that answer ARP on the nodes' },
-  { path: ['conntrack', 'tcpEstablishedTimeout'], otherwise: '"24h0m0s"', breaks: 'connections that are silent for longer' },
-  { path: ['conntrack', 'tcpCloseWaitTimeout'], otherwise: '"1h0m0s"', breaks: 'connections that are half closed for longer' },
+  {
+    path: ['conntrack', 'tcpEstablishedTimeout'],
+    otherwise: '"24h0m0s"',
+    breaks: 'connections that are silent for longer',
+  },
+  {
+    path: ['conntrack', 'tcpCloseWaitTimeout'],
+    otherwise: '"1h0m0s"',
+    breaks: 'connections that are half closed for longer',
+  },
   { path: ['iptables', 'localhostNodePorts'], otherwise: 'true', breaks: 'callers of node ports at 127.0.0.1' },
 ];
 
-function differing({ path, otherwise, breaks }: Field, here: Record<string, unknown>, there: Record<string, unknown>): Finding[] {
+function differing(
+  { path, otherwise, breaks }: Field,
+  here: Record<string, unknown>,
+  there: Record<string, unknown>,
+): Finding[] {
   const value = (settings: Record<string, unknown>) => {
-    const found = path.reduce<unknown>((it, key) => (typeof it === 'object' && it !== null ? (it as Record<string, unknown>)[key] : undefined), settings);
+    const found = path.reduce<unknown>(
+      (it, key) => (typeof it === 'object' && it !== null ? (it as Record<string, unknown>)[key] : undefined),
+      settings,
+    );
     const text = JSON.stringify(found ?? null);
     return text === 'null' || text === '""' || text === '"0s"' ? otherwise : text;
   };

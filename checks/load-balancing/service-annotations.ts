@@ -59,8 +59,11 @@ const CLASS = 'service.beta.kubernetes.io/class';
 
 function ignored({ about, source }: Front, loadBalancerClass: unknown): Finding[] {
   const breaks = 'the controller leaves this Service alone, so no weight of it is ever written';
-  if (typeof loadBalancerClass === 'string') return [{ about, saw: `loadBalancerClass ${loadBalancerClass}`, want: 'none', breaks }];
-  return source?.metadata.annotations?.[CLASS] === undefined ? [] : [{ about, saw: `annotation ${CLASS}`, want: 'none', breaks }];
+  if (typeof loadBalancerClass === 'string')
+    return [{ about, saw: `loadBalancerClass ${loadBalancerClass}`, want: 'none', breaks }];
+  return source?.metadata.annotations?.[CLASS] === undefined
+    ? []
+    : [{ about, saw: `annotation ${CLASS}`, want: 'none', breaks }];
 }
 
 /** Names that look like the controller's but are not; one that was published in 2021 is among them. */
@@ -76,7 +79,9 @@ function misspelt({ about, source }: Front): Finding[] {
         saw: `annotation …-loadbalancer-${suffix}`,
         want: meant ? `…-loadbalancer-${meant}` : 'a name that the controller knows',
         breaks: 'the controller ignores it without a word',
-        fix: meant ? `Rename it to …-loadbalancer-${meant} if that is what it means.` : 'Remove it, or see what it was meant to be.',
+        fix: meant
+          ? `Rename it to …-loadbalancer-${meant} if that is what it means.`
+          : 'Remove it, or see what it was meant to be.',
       },
     ];
   });
@@ -86,7 +91,13 @@ const SHARING = ['id', 'vgroup-port', 'weight', 'force-override-listeners'];
 
 const suffixesOf = (service: Front['source']): string[] => {
   const keys = Object.keys(service?.metadata.annotations ?? {});
-  return [...new Set(keys.flatMap((key) => PREFIXES.filter((prefix) => key.startsWith(prefix)).map((prefix) => key.slice(prefix.length))))];
+  return [
+    ...new Set(
+      keys.flatMap((key) =>
+        PREFIXES.filter((prefix) => key.startsWith(prefix)).map((prefix) => key.slice(prefix.length)),
+      ),
+    ),
+  ];
 };
 
 function mixed({ about, source }: Front): Finding[] {
@@ -94,7 +105,15 @@ function mixed({ about, source }: Front): Finding[] {
   return suffixesOf(source).flatMap((suffix): Finding[] => {
     const [newer, older] = PREFIXES.map((prefix) => annotations[prefix + suffix]);
     if (newer === undefined || older === undefined || newer === older) return [];
-    return [{ about, severity: 'warn', saw: `…-loadbalancer-${suffix} is "${newer}" under the newer prefix, "${older}" under the older one`, want: 'one of them', breaks: 'nothing yet: the newer one counts, even when it is empty' }];
+    return [
+      {
+        about,
+        severity: 'warn',
+        saw: `…-loadbalancer-${suffix} is "${newer}" under the newer prefix, "${older}" under the older one`,
+        want: 'one of them',
+        breaks: 'nothing yet: the newer one counts, even when it is empty',
+      },
+    ];
   });
 }
 
@@ -103,12 +122,21 @@ function shared(front: Front): Finding[] {
   const id = annotation(source, 'id') ?? '';
   const wanted = balancerId(front) ?? 'lb-…';
   const entry = `${asked.group}:${asked.port}`;
-  if (id === '') return [{ about, saw: 'no …-loadbalancer-id', want: wanted, breaks: 'the source is not in the shared group; its controller made a load balancer of its own' }];
+  if (id === '')
+    return [
+      {
+        about,
+        saw: 'no …-loadbalancer-id',
+        want: wanted,
+        breaks: 'the source is not in the shared group; its controller made a load balancer of its own',
+      },
+    ];
   const found: Finding[] = [];
   if (id !== wanted) found.push({ about, saw: `…-loadbalancer-id: ${id}`, want: `${wanted}, as the playbook says` });
   const text = annotation(source, 'vgroup-port') ?? '';
   const trouble = troubleWith(text, asked.group, asked.port);
-  if (trouble !== undefined) found.push({ about, saw: `…-loadbalancer-vgroup-port: "${text}": ${trouble}`, want: entry });
+  if (trouble !== undefined)
+    found.push({ about, saw: `…-loadbalancer-vgroup-port: "${text}": ${trouble}`, want: entry });
   return found;
 }
 
@@ -116,23 +144,40 @@ function troubleWith(text: string, group: string, port: number): string | undefi
   if (text === '') return 'there is none';
   if (/\s/.test(text)) return 'an entry with a blank is not read';
   const entries = text.split(',').map((it) => it.split(':'));
-  if (entries.some(([first = '', second = '']) => /^\d+$/.test(first) && second.startsWith('rsp-'))) return 'the group comes first, then the port; the other way round no port matches and a group of its own is made';
+  if (entries.some(([first = '', second = '']) => /^\d+$/.test(first) && second.startsWith('rsp-')))
+    return 'the group comes first, then the port; the other way round no port matches and a group of its own is made';
   const mine = entries.find(([, it]) => it === String(port));
   if (!mine) return `no entry for port ${port}`;
   if (mine[0] !== group) return `port ${port} is in ${mine[0]}`;
-  return entries.filter(([it]) => it === group).length > 1 ? `${group} is named for two ports, which take each other's members out` : undefined;
+  return entries.filter(([it]) => it === group).length > 1
+    ? `${group} is named for two ports, which take each other's members out`
+    : undefined;
 }
 
 const overriding = (about: string, value: string | undefined): Finding[] =>
   value === 'true'
-    ? [{ about, saw: '…-loadbalancer-force-override-listeners: "true"', want: 'absent', breaks: 'the controller rewrites the shared listener, and deletes it with the Service' }]
+    ? [
+        {
+          about,
+          saw: '…-loadbalancer-force-override-listeners: "true"',
+          want: 'absent',
+          breaks: 'the controller rewrites the shared listener, and deletes it with the Service',
+        },
+      ]
     : [];
 
 /** As Go's Atoi reads it, from 0 to 100; empty is the same as absent. */
 function badWeight(about: string, value: string | undefined): Finding[] {
   if (value === undefined || value === '') return [];
   if (/^[+-]?\d+$/.test(value) && Number(value) >= 0 && Number(value) <= 100) return [];
-  return [{ about, saw: `…-loadbalancer-weight: "${value}"`, want: 'a whole number from 0 to 100', breaks: 'from v2.12 on the controller takes its members out of the group at the next event' }];
+  return [
+    {
+      about,
+      saw: `…-loadbalancer-weight: "${value}"`,
+      want: 'a whole number from 0 to 100',
+      breaks: 'from v2.12 on the controller takes its members out of the group at the next event',
+    },
+  ];
 }
 
 /** A namesake on the target is welcome only as what an earlier run has left there. */
@@ -142,9 +187,18 @@ function ofTarget(front: Front): Finding[] {
   const about = `target service ${asked.service}`;
   const id = annotation(target, 'id') ?? '';
   const wanted = balancerId(front);
-  const found = [...overriding(about, annotation(target, 'force-override-listeners')), ...badWeight(about, annotation(target, 'weight'))];
+  const found = [
+    ...overriding(about, annotation(target, 'force-override-listeners')),
+    ...badWeight(about, annotation(target, 'weight')),
+  ];
   if (id === '') {
-    found.push({ about, saw: 'a LoadBalancer without …-loadbalancer-id: it has, or gets, one of its own', want: wanted ?? asked.group, breaks: 'binding it to the shared one: a Service that has an address cannot be bound to another', fix: 'Delete it on the target, or turn it into a ClusterIP Service first.' });
+    found.push({
+      about,
+      saw: 'a LoadBalancer without …-loadbalancer-id: it has, or gets, one of its own',
+      want: wanted ?? asked.group,
+      breaks: 'binding it to the shared one: a Service that has an address cannot be bound to another',
+      fix: 'Delete it on the target, or turn it into a ClusterIP Service first.',
+    });
     return found;
   }
   if (wanted !== undefined && id !== wanted) found.push({ about, saw: `…-loadbalancer-id: ${id}`, want: wanted });
@@ -152,7 +206,13 @@ function ofTarget(front: Front): Finding[] {
   const joined = ports.split(',').includes(`${asked.group}:${asked.port}`);
   const weight = annotation(target, 'weight') ?? '';
   if (joined && !/^[+-]?0+$/.test(weight)) {
-    found.push({ about, severity: 'warn', saw: `in ${asked.group} already, with weight ${weight === '' ? '100 for each member' : weight}`, want: 'weight 0 before the first step', breaks: 'nothing if a run has brought it there; else it serves before it was asked to' });
+    found.push({
+      about,
+      severity: 'warn',
+      saw: `in ${asked.group} already, with weight ${weight === '' ? '100 for each member' : weight}`,
+      want: 'weight 0 before the first step',
+      breaks: 'nothing if a run has brought it there; else it serves before it was asked to',
+    });
   }
   return found;
 }

@@ -48,10 +48,23 @@ export const sharedGroup: Check = {
 function ofGroup({ asked, balancer, group }: BalancedFront): Finding[] {
   const about = `group ${asked.group}`;
   if (!group) {
-    return [{ about, saw: `${balancer.id} has ${some(balancer.groups.map((it) => it.id)) || 'no groups'}`, want: `${asked.group} in ${balancer.id}` }];
+    return [
+      {
+        about,
+        saw: `${balancer.id} has ${some(balancer.groups.map((it) => it.id)) || 'no groups'}`,
+        want: `${asked.group} in ${balancer.id}`,
+      },
+    ];
   }
   if (!signature(group.name)) return [];
-  return [{ about, saw: `its name is ${group.name}: a controller made it`, want: 'a group whose name is not k8s/…', breaks: 'the target is not attached: "cannot reuse a ccm created vgroup"' }];
+  return [
+    {
+      about,
+      saw: `its name is ${group.name}: a controller made it`,
+      want: 'a group whose name is not k8s/…',
+      breaks: 'the target is not attached: "cannot reuse a ccm created vgroup"',
+    },
+  ];
 }
 
 /** Nothing enforces it, but two ports in one group make the controller take out at each turn what it put in at the last. */
@@ -62,7 +75,15 @@ function ofMembers({ asked, group }: BalancedFront): Finding[] {
     if (owner) ports.set(owner.who, (ports.get(owner.who) ?? new Set()).add(owner.port));
   }
   return [...ports].flatMap(([who, seen]) =>
-    seen.size < 2 ? [] : [{ about: `group ${asked.group}`, saw: `${who} has members for the ports ${[...seen].sort().join(', ')}`, want: 'one group for each port of a Service' }],
+    seen.size < 2
+      ? []
+      : [
+          {
+            about: `group ${asked.group}`,
+            saw: `${who} has members for the ports ${[...seen].sort().join(', ')}`,
+            want: 'one group for each port of a Service',
+          },
+        ],
   );
 }
 
@@ -91,10 +112,17 @@ function ofBalancer([front]: readonly BalancedFront[]): Finding[] {
       about,
       saw: `tagged ${made.join(', ')}: a controller made it`,
       want: 'a load balancer made by a person',
-      breaks: 'the target is not attached: "can not be reused"; and deleting the source Service deletes the load balancer with its address',
+      breaks:
+        'the target is not attached: "can not be reused"; and deleting the source Service deletes the load balancer with its address',
     });
   }
-  if (status !== 'active') found.push({ about, saw: `status ${status}`, want: 'active', fix: 'Start the load balancer, or settle what it is locked for.' });
+  if (status !== 'active')
+    found.push({
+      about,
+      saw: `status ${status}`,
+      want: 'active',
+      fix: 'Start the load balancer, or settle what it is locked for.',
+    });
   return found;
 }
 
@@ -104,7 +132,8 @@ function ofPlace([front]: readonly BalancedFront[], sight: Sight): Finding[] {
   const about = `load balancer ${id}`;
   const asked = sight.playbook.cloud?.region;
   const found: Finding[] = [];
-  if (region !== asked) found.push({ about, saw: `region ${region}`, want: `${asked}, as the playbook's cloud.region says` });
+  if (region !== asked)
+    found.push({ about, saw: `region ${region}`, want: `${asked}, as the playbook's cloud.region says` });
   const away = [...new Set(usableNodes(sight.target).map(regionOf))].filter((it) => it !== undefined && it !== region);
   if (away.length > 0) {
     found.push({
@@ -117,7 +146,8 @@ function ofPlace([front]: readonly BalancedFront[], sight: Sight): Finding[] {
   // Only a controller that one runs oneself says which VPC it is in; a managed one keeps that to itself.
   for (const side of [sight.source, sight.target]) {
     const own = cloudConfig(side)?.vpcid;
-    if (own !== undefined && vpc !== '' && own !== vpc) found.push({ about, saw: `VPC ${vpc}; the ${side.side}'s controller works in ${own}`, want: 'one VPC' });
+    if (own !== undefined && vpc !== '' && own !== vpc)
+      found.push({ about, saw: `VPC ${vpc}; the ${side.side}'s controller works in ${own}`, want: 'one VPC' });
   }
   return found;
 }
@@ -143,11 +173,14 @@ function ofRoom(list: readonly BalancedFront[], { source, target }: Sight): Find
 }
 
 /** A target that has joined already is among the members of now. */
-const isAttached = ({ asked, target }: BalancedFront): boolean => annotation(target, 'vgroup-port')?.includes(asked.group) ?? false;
+const isAttached = ({ asked, target }: BalancedFront): boolean =>
+  annotation(target, 'vgroup-port')?.includes(asked.group) ?? false;
 
 function expected(front: BalancedFront, source: SideSight, target: SideSight): number {
   const service = front.target ?? front.source;
   if (backendModeOf(target.inventory, service) === 'cluster') return usableNodes(target).length;
-  const behind = workloads(source, [front.namespace]).filter((it) => selects(front.source?.['spec']?.selector, it.labels));
+  const behind = workloads(source, [front.namespace]).filter((it) =>
+    selects(front.source?.['spec']?.selector, it.labels),
+  );
   return behind.reduce((sum, it) => sum + Number(it.object['spec']?.replicas ?? 1), 0);
 }

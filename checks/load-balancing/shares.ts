@@ -26,7 +26,10 @@ export const shares: Check = {
     why: '每个后端的权重至少为 1：30 台新节点即使都用最小权重，占比也超过 1%。',
     fix: '调整步骤中的比例，放宽 traffic.tolerance，或用注解 …-loadbalancer-backend-label 减少后端节点。',
   },
-  sources: ['kubernetes/cloud-provider-alibaba-cloud:pkg/controller/service/clbv1/vgroups.go', 'https://www.alibabacloud.com/help/en/slb/classic-load-balancer/user-guide/vserver-group-overview'],
+  sources: [
+    'kubernetes/cloud-provider-alibaba-cloud:pkg/controller/service/clbv1/vgroups.go',
+    'https://www.alibabacloud.com/help/en/slb/classic-load-balancer/user-guide/vserver-group-overview',
+  ],
 
   look(sight) {
     try {
@@ -40,4 +43,10 @@ export const shares: Check = {
   },
 };
 
-const inventory = (sight: Sight) => ({ schemaVersion: 1 as const, takenAt: sight.takenAt, source: sight.source.inventory, target: sight.target.inventory, cloud: sight.cloud() });
+const inventory = (sight: Sight) => ({
+  schemaVersion: 1 as const,
+  takenAt: sight.takenAt,
+  source: sight.source.inventory,
+  target: sight.target.inventory,
+  cloud: sight.cloud(),
+});

@@ -35,15 +35,27 @@ function sticking({ about, balancer, listener, source }: BalancedFront): Finding
   const found: Finding[] = [];
   const name = `listener ${balancer.id}:${listener?.port}`;
   if ((listener?.persistenceS ?? 0) > 0) {
-    found.push({ about: name, saw: `persistence of ${listener?.persistenceS} s by source address`, want: '0', breaks: `the share for ${listener?.persistenceS} s after each step` });
+    found.push({
+      about: name,
+      saw: `persistence of ${listener?.persistenceS} s by source address`,
+      want: '0',
+      breaks: `the share for ${listener?.persistenceS} s after each step`,
+    });
   }
-  if (listener?.stickySession) found.push({ about: name, saw: 'sticky sessions by cookie', want: 'off', breaks: 'the share, for as long as the cookies live' });
+  if (listener?.stickySession)
+    found.push({
+      about: name,
+      saw: 'sticky sessions by cookie',
+      want: 'off',
+      breaks: 'the share, for as long as the cookies live',
+    });
   if (source?.['spec']?.sessionAffinity === 'ClientIP') {
     const seconds = source['spec'].sessionAffinityConfig?.clientIP?.timeoutSeconds ?? 10_800;
     found.push({
       about,
       saw: `sessionAffinity ClientIP, ${seconds} s`,
-      breaks: 'nothing of the share; but each cluster and node remembers for itself, so every client changes its pod once when it moves',
+      breaks:
+        'nothing of the share; but each cluster and node remembers for itself, so every client changes its pod once when it moves',
       fix: 'See that losing the pod once costs a user nothing, or keep sessions in a shared store.',
     });
   }

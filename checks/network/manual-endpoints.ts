@@ -29,7 +29,10 @@ export const manualEndpoints: Check = {
   },
   sources: ['https://kubernetes.io/docs/concepts/services-networking/service/#services-without-selectors'],
 
-  look: (sight) => sight.source.list('Service', sight.namespaces).flatMap((it) => (it['spec']?.type === 'ExternalName' ? outside(it) : handMade(it, sight))),
+  look: (sight) =>
+    sight.source
+      .list('Service', sight.namespaces)
+      .flatMap((it) => (it['spec']?.type === 'ExternalName' ? outside(it) : handMade(it, sight))),
 };
 
 function handMade(service: KubeObject, { source, target }: Sight): Finding[] {
@@ -37,13 +40,34 @@ function handMade(service: KubeObject, { source, target }: Sight): Finding[] {
   const { namespace, name } = service.metadata;
   const addresses = addressesOf(source.get('Endpoints', namespace, name));
   if (addresses.length === 0 || addressesOf(target.get('Endpoints', namespace, name)).length > 0) return [];
-  return [{ about: about(service), severity: 'refuse', saw: `it has no selector, and endpoints made by hand: ${some(addresses)}`, want: 'the same on the target', breaks: 'calls to it' }];
+  return [
+    {
+      about: about(service),
+      severity: 'refuse',
+      saw: `it has no selector, and endpoints made by hand: ${some(addresses)}`,
+      want: 'the same on the target',
+      breaks: 'calls to it',
+    },
+  ];
 }
 
-const addressesOf = (endpoints: KubeObject | undefined): string[] => ((endpoints?.['subsets'] ?? []) as { addresses?: { ip: string }[] }[]).flatMap((it) => it.addresses ?? []).map((it) => it.ip);
+const addressesOf = (endpoints: KubeObject | undefined): string[] =>
+  ((endpoints?.['subsets'] ?? []) as { addresses?: { ip: string }[] }[])
+    .flatMap((it) => it.addresses ?? [])
+    .map((it) => it.ip);
 
 /** A name inside a cluster is that cluster's own. */
 function outside(service: KubeObject): Finding[] {
   const name = String(service['spec']?.externalName ?? '');
-  return /\.svc(\.|$)/.test(name) && !name.endsWith('.svc.cluster.local') ? [{ about: about(service), severity: 'warn', saw: `it leads to ${name}`, want: 'a name that the target knows', breaks: 'nothing, if the target has the same domain and that Service' }] : [];
+  return /\.svc(\.|$)/.test(name) && !name.endsWith('.svc.cluster.local')
+    ? [
+        {
+          about: about(service),
+          severity: 'warn',
+          saw: `it leads to ${name}`,
+          want: 'a name that the target knows',
+          breaks: 'nothing, if the target has the same domain and that Service',
+        },
+      ]
+    : [];
 }

@@ -20,7 +20,10 @@ export const networkPolicies: Check = {
   severity: 'warn',
   severities: ['refuse', 'warn'],
   when: ['data'],
-  reads: { source: [POLICY(), 'ConfigMap', 'DaemonSet.apps', 'Namespace', 'Node'], target: ['ConfigMap', 'DaemonSet.apps', 'Namespace', 'Node'] },
+  reads: {
+    source: [POLICY(), 'ConfigMap', 'DaemonSet.apps', 'Namespace', 'Node'],
+    target: ['ConfigMap', 'DaemonSet.apps', 'Namespace', 'Node'],
+  },
   takes: { ConfigMap: 'named', 'DaemonSet.apps': 'named' },
   hint: {
     why: 'A policy that was never enforced may cut off what nobody knew of; one that is no longer enforced protects nothing; one that names the old cluster’s addresses or labels lets in the wrong ones.',
@@ -31,7 +34,11 @@ export const networkPolicies: Check = {
     why: '从未生效的策略可能突然切断没人注意的流量；不再生效的策略起不到保护作用；写着旧集群网段或标签的策略会放行错误的对象。',
     fix: '迁移前逐条检查：先不启用，在目标集群逐条加上；用会随之迁移的标签来选择命名空间和 Pod。',
   },
-  sources: ['https://kubernetes.io/docs/concepts/services-networking/network-policies/', 'AliyunContainerService/terway:docs', 'https://github.com/flannel-io/flannel'],
+  sources: [
+    'https://kubernetes.io/docs/concepts/services-networking/network-policies/',
+    'AliyunContainerService/terway:docs',
+    'https://github.com/flannel-io/flannel',
+  ],
 
   look(sight) {
     const all = sight.source.list(POLICY(), sight.namespaces);
@@ -48,9 +55,37 @@ function ofPlugin(all: readonly KubeObject[], { source, target }: Sight): Findin
   const [here, there] = [pluginOf(source), pluginOf(target)];
   const named = { about: 'network policies' };
   const names = some(all.map((it) => `${it.metadata.namespace}/${it.metadata.name}`));
-  if (!there) return [{ ...named, severity: 'warn', saw: `nothing tells which network plug-in the target has, and whether it enforces ${names}`, want: 'one that does' }];
-  if (there.policies === 'ignored') return [{ ...named, severity: here?.policies === 'enforced' ? 'refuse' : 'warn', saw: `${there.name} on the target does not enforce them (${there.from}): ${names}`, want: 'a plug-in that does', breaks: here?.policies === 'enforced' ? 'nothing is kept out any more' : 'nothing: they are not enforced on the source either' }];
-  if (here?.policies === 'ignored') return [{ ...named, severity: 'warn', saw: `${here.name} on the source never enforced them (${here.from}), ${there.name} on the target does: ${names}`, breaks: 'what they do not allow, and nobody noticed' }];
+  if (!there)
+    return [
+      {
+        ...named,
+        severity: 'warn',
+        saw: `nothing tells which network plug-in the target has, and whether it enforces ${names}`,
+        want: 'one that does',
+      },
+    ];
+  if (there.policies === 'ignored')
+    return [
+      {
+        ...named,
+        severity: here?.policies === 'enforced' ? 'refuse' : 'warn',
+        saw: `${there.name} on the target does not enforce them (${there.from}): ${names}`,
+        want: 'a plug-in that does',
+        breaks:
+          here?.policies === 'enforced'
+            ? 'nothing is kept out any more'
+            : 'nothing: they are not enforced on the source either',
+      },
+    ];
+  if (here?.policies === 'ignored')
+    return [
+      {
+        ...named,
+        severity: 'warn',
+        saw: `${here.name} on the source never enforced them (${here.from}), ${there.name} on the target does: ${names}`,
+        breaks: 'what they do not allow, and nobody noticed',
+      },
+    ];
   return [];
 }
 
@@ -61,7 +96,15 @@ function ofAddresses(policy: KubeObject, { source, target }: Sight): Finding[] {
   return blocksOf(policy).flatMap(({ cidr }): Finding[] => {
     const block = network(cidr);
     if (!block || !old.some((it) => overlap(it, block)) || fresh.every((it) => holds(block, it))) return [];
-    return [{ about: about(policy), severity: 'warn', saw: `ipBlock ${cidr} is of the source’s pods or nodes`, want: some(fresh.map((it) => it.cidr)), breaks: 'what it lets in is not there any more' }];
+    return [
+      {
+        about: about(policy),
+        severity: 'warn',
+        saw: `ipBlock ${cidr} is of the source’s pods or nodes`,
+        want: some(fresh.map((it) => it.cidr)),
+        breaks: 'what it lets in is not there any more',
+      },
+    ];
   });
 }
 
@@ -73,15 +116,28 @@ interface Rule {
 /** Namespaces that move bring their labels; others must have them on the target already. */
 function ofNamespaces(policy: KubeObject, { source, target, namespaces }: Sight): Finding[] {
   const rules = [...((policy['spec']?.ingress ?? []) as Rule[]), ...((policy['spec']?.egress ?? []) as Rule[])];
-  const selectors = rules.flatMap((it) => [...(it.from ?? []), ...(it.to ?? [])]).flatMap((it) => it.namespaceSelector ?? []);
+  const selectors = rules
+    .flatMap((it) => [...(it.from ?? []), ...(it.to ?? [])])
+    .flatMap((it) => it.namespaceSelector ?? []);
   const labelled = (it: KubeObject) => ({ 'kubernetes.io/metadata.name': it.metadata.name, ...it.metadata.labels });
   return selectors.flatMap((selector): Finding[] => {
-    const meant = source.list('Namespace').filter((it) => chooses(selector, labelled(it))).map((it) => it.metadata.name);
+    const meant = source
+      .list('Namespace')
+      .filter((it) => chooses(selector, labelled(it)))
+      .map((it) => it.metadata.name);
     const lost = meant.filter((name) => {
       const there = target.get('Namespace', undefined, name);
       return there ? !chooses(selector, labelled(there)) : !namespaces.includes(name);
     });
     if (lost.length === 0) return [];
-    return [{ about: about(policy), severity: 'warn', saw: `its namespaceSelector chooses ${some(lost)} on the source, and not on the target`, want: 'the same labels there', breaks: 'what it lets in from there' }];
+    return [
+      {
+        about: about(policy),
+        severity: 'warn',
+        saw: `its namespaceSelector chooses ${some(lost)} on the source, and not on the target`,
+        want: 'the same labels there',
+        breaks: 'what it lets in from there',
+      },
+    ];
   });
 }

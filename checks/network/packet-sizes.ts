@@ -34,8 +34,19 @@ export const packetSizes: Check = {
     const [here, there] = [networkOf('source', sight), networkOf('target', sight)];
     if (here === undefined || there === undefined || here === there) return [];
     return workloads(sight.source, sight.namespaces).flatMap((it): Finding[] => {
-      const set = textsOf(it).find(({ at, text }) => /^env (\w+_)?(MTU|MSS)(_|$)/.test(at) || /^--?(mtu|mss)(=|$)/.test(text));
-      return set === undefined ? [] : [{ about: about(it.object), saw: `${set.at} sets a packet size; ${here} on the source, ${there} on the target`, want: 'what the target’s network has', breaks: 'large packets, or nothing but speed' }];
+      const set = textsOf(it).find(
+        ({ at, text }) => /^env (\w+_)?(MTU|MSS)(_|$)/.test(at) || /^--?(mtu|mss)(=|$)/.test(text),
+      );
+      return set === undefined
+        ? []
+        : [
+            {
+              about: about(it.object),
+              saw: `${set.at} sets a packet size; ${here} on the source, ${there} on the target`,
+              want: 'what the target’s network has',
+              breaks: 'large packets, or nothing but speed',
+            },
+          ];
     });
   },
 };

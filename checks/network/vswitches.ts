@@ -28,17 +28,27 @@ export const vswitches: Check = {
     why: '节点所在可用区在 eni-config 中没有 vSwitch 时，Pod 分配不到地址，会停在 ContainerCreating。',
     fix: '在 kube-system/eni-config 的 vswitches 中加入该可用区的 vSwitch。',
   },
-  sources: ['AliyunContainerService/terway:docs', 'https://www.alibabacloud.com/help/en/ack/ack-managed-and-ack-dedicated/user-guide/work-with-terway'],
+  sources: [
+    'AliyunContainerService/terway:docs',
+    'https://www.alibabacloud.com/help/en/ack/ack-managed-and-ack-dedicated/user-guide/work-with-terway',
+  ],
 
   look({ target }) {
     const config = eniConfig(target);
     if (!config || Object.keys(config.vswitches).length === 0) return [];
     const nodes = usableNodes(target);
     const zones = [...new Set(nodes.flatMap((it) => zoneOf(it) ?? []))].sort();
-    return zones.filter((it) => (config.vswitches[it] ?? []).length === 0).map((zone): Finding => {
-      const here = nodes.filter((it) => zoneOf(it) === zone);
-      const pods = here.reduce((sum, it) => sum + amount(it['status']?.allocatable?.pods), 0);
-      return { about: `zone ${zone}`, saw: `${here.length} nodes for ${pods} pods; eni-config has vSwitches in ${some(Object.keys(config.vswitches).sort())}`, want: `a vSwitch in ${zone}`, breaks: 'pods there get no address' };
-    });
+    return zones
+      .filter((it) => (config.vswitches[it] ?? []).length === 0)
+      .map((zone): Finding => {
+        const here = nodes.filter((it) => zoneOf(it) === zone);
+        const pods = here.reduce((sum, it) => sum + amount(it['status']?.allocatable?.pods), 0);
+        return {
+          about: `zone ${zone}`,
+          saw: `${here.length} nodes for ${pods} pods; eni-config has vSwitches in ${some(Object.keys(config.vswitches).sort())}`,
+          want: `a vSwitch in ${zone}`,
+          breaks: 'pods there get no address',
+        };
+      });
   },
 };

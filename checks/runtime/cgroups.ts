@@ -29,15 +29,34 @@ export const cgroups: Check = {
     why: '旧运行时在 cgroup v2 下看不到限额，会因内存超限被杀；直接读 v1 文件的采集程序会失败。',
     fix: '使用 JDK 8u372、11.0.16、15 及以上版本，并升级相关采集程序和基础镜像。',
   },
-  sources: ['https://kubernetes.io/docs/concepts/architecture/cgroups/', 'KEP-2254 (kubernetes/enhancements)', 'https://bugs.openjdk.org/browse/JDK-8230305'],
+  sources: [
+    'https://kubernetes.io/docs/concepts/architecture/cgroups/',
+    'KEP-2254 (kubernetes/enhancements)',
+    'https://bugs.openjdk.org/browse/JDK-8230305',
+  ],
 
   look({ source, target, namespaces }) {
     if (!hasV2(target) || hasV2(source)) return [];
     return workloads(source, namespaces).flatMap((it): Finding[] => {
-      const files = (it.spec.volumes ?? []).flatMap((one) => (one.hostPath?.path.startsWith('/sys/fs/cgroup') ? [one.hostPath.path] : []));
-      const old = imagesOf(it).filter(isOldJava).map((one) => one.name);
-      const saw = [...(files.length > 0 ? [`hostPath ${some(files)}`] : []), ...(old.length > 0 ? [`image ${some(old)}`] : [])];
-      return saw.length === 0 ? [] : [{ about: about(it.object), saw: saw.join('; '), breaks: old.length > 0 ? 'Java takes the node’s memory for its own' : 'it finds other files there' }];
+      const files = (it.spec.volumes ?? []).flatMap((one) =>
+        one.hostPath?.path.startsWith('/sys/fs/cgroup') ? [one.hostPath.path] : [],
+      );
+      const old = imagesOf(it)
+        .filter(isOldJava)
+        .map((one) => one.name);
+      const saw = [
+        ...(files.length > 0 ? [`hostPath ${some(files)}`] : []),
+        ...(old.length > 0 ? [`image ${some(old)}`] : []),
+      ];
+      return saw.length === 0
+        ? []
+        : [
+            {
+              about: about(it.object),
+              saw: saw.join('; '),
+              breaks: old.length > 0 ? 'Java takes the node’s memory for its own' : 'it finds other files there',
+            },
+          ];
     });
   },
 };

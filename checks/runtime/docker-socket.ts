@@ -28,7 +28,10 @@ export const dockerSocket: Check = {
     why: 'containerd 节点上没有 Docker：socket 不存在，数据目录为空。',
     fix: '构建镜像改用 BuildKit 等方式，改连 CRI socket；日志改从 /var/log/pods 读取，注意格式不同。',
   },
-  sources: ['KEP-2221 (kubernetes/enhancements)', 'https://kubernetes.io/docs/tasks/administer-cluster/migrating-from-dockershim/check-if-dockershim-removal-affects-you/'],
+  sources: [
+    'KEP-2221 (kubernetes/enhancements)',
+    'https://kubernetes.io/docs/tasks/administer-cluster/migrating-from-dockershim/check-if-dockershim-removal-affects-you/',
+  ],
 
   look({ source, target, namespaces }) {
     if (!withoutDocker(target)) return [];
@@ -37,8 +40,28 @@ export const dockerSocket: Check = {
       const sockets = paths.filter((it) => SOCKETS.includes(it));
       const folders = paths.filter((it) => FOLDERS.some((folder) => it === folder || it.startsWith(`${folder}/`)));
       return [
-        ...(sockets.length > 0 ? [{ about: about(object), severity: 'refuse' as const, saw: `hostPath ${some(sockets)}`, want: 'no Docker', breaks: 'whatever it asks of Docker' }] : []),
-        ...(folders.length > 0 ? [{ about: about(object), severity: 'warn' as const, saw: `hostPath ${some(folders)}`, want: '/var/log/pods, /var/log/containers', breaks: 'it finds nothing there' }] : []),
+        ...(sockets.length > 0
+          ? [
+              {
+                about: about(object),
+                severity: 'refuse' as const,
+                saw: `hostPath ${some(sockets)}`,
+                want: 'no Docker',
+                breaks: 'whatever it asks of Docker',
+              },
+            ]
+          : []),
+        ...(folders.length > 0
+          ? [
+              {
+                about: about(object),
+                severity: 'warn' as const,
+                saw: `hostPath ${some(folders)}`,
+                want: '/var/log/pods, /var/log/containers',
+                breaks: 'it finds nothing there',
+              },
+            ]
+          : []),
       ];
     });
   },
@@ -49,6 +72,8 @@ const FOLDERS = ['/var/lib/docker', '/var/log/docker'];
 
 /** By the runtimes of its nodes; without any, by its version. */
 function withoutDocker(target: SideSight): boolean {
-  const runtimes = usableNodes(target).flatMap((it) => it['status']?.nodeInfo?.containerRuntimeVersion ?? []).map(String);
+  const runtimes = usableNodes(target)
+    .flatMap((it) => it['status']?.nodeInfo?.containerRuntimeVersion ?? [])
+    .map(String);
   return runtimes.length > 0 ? runtimes.some((it) => !it.startsWith('docker:')) : target.minor() >= 24;
 }

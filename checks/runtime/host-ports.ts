@@ -36,12 +36,28 @@ export const hostPorts: Check = {
     const opens = plugin === 'terway' ? mapsHostPorts(target) : true;
     return workloads(source, namespaces).flatMap((it): Finding[] => {
       const { object, spec } = it;
-      const ports = [...new Set(containers(spec).flatMap((one) => (one.ports ?? []).flatMap((port) => port.hostPort || [])))];
+      const ports = [
+        ...new Set(containers(spec).flatMap((one) => (one.ports ?? []).flatMap((port) => port.hostPort || []))),
+      ];
       if (ports.length === 0 || spec.hostNetwork === true) return [];
       const nodes = usableNodes(target).filter((node) => mayRunOn(spec, node)).length;
       const found: Finding[] = [];
-      if (opens !== true) found.push({ about: about(object), severity: 'warn', saw: `host port ${some(ports.map(String))}; Terway’s chain ${opens === false ? 'has no portmap' : 'can’t be seen'}`, want: 'portmap in 10-terway.conflist', breaks: 'the port is not opened' });
-      if (nodes > 0 && object.kind !== 'DaemonSet' && replicasOf(it) > nodes) found.push({ about: about(object), severity: 'refuse', saw: `host port ${some(ports.map(String))} on ${nodes} nodes`, want: `${replicasOf(it)}, one for each replica`, breaks: `${replicasOf(it) - nodes} of its pods stay Pending` });
+      if (opens !== true)
+        found.push({
+          about: about(object),
+          severity: 'warn',
+          saw: `host port ${some(ports.map(String))}; Terway’s chain ${opens === false ? 'has no portmap' : 'can’t be seen'}`,
+          want: 'portmap in 10-terway.conflist',
+          breaks: 'the port is not opened',
+        });
+      if (nodes > 0 && object.kind !== 'DaemonSet' && replicasOf(it) > nodes)
+        found.push({
+          about: about(object),
+          severity: 'refuse',
+          saw: `host port ${some(ports.map(String))} on ${nodes} nodes`,
+          want: `${replicasOf(it)}, one for each replica`,
+          breaks: `${replicasOf(it) - nodes} of its pods stay Pending`,
+        });
       return found;
     });
   },

@@ -17,7 +17,14 @@ export const kubelets: Check = {
   severity: 'warn',
   when: ['data'],
   reads: { source: [...WORKLOADS, 'ConfigMap'], target: ['ConfigMap'] },
-  takes: { ...workloadFields(['spec.securityContext', 'spec.containers.securityContext', 'spec.initContainers.securityContext']), ConfigMap: 'named' },
+  takes: {
+    ...workloadFields([
+      'spec.securityContext',
+      'spec.containers.securityContext',
+      'spec.initContainers.securityContext',
+    ]),
+    ConfigMap: 'named',
+  },
   hint: {
     why: 'A pod with a sysctl that its kubelet does not allow is refused (SysctlForbidden); under seccompDefault a container that names no profile is confined.',
     fix: 'Allow the sysctls in the kubelet’s allowedUnsafeSysctls; name `seccompProfile: {type: Unconfined}` where confinement breaks something.',
@@ -27,18 +34,40 @@ export const kubelets: Check = {
     why: '使用了 kubelet 不允许的 sysctl，Pod 会被拒绝（SysctlForbidden）；启用 seccompDefault 后，未指定 profile 的容器会被限制系统调用。',
     fix: '在 kubelet 的 allowedUnsafeSysctls 中放行；确实受影响的容器显式写 seccompProfile: {type: Unconfined}。',
   },
-  sources: ['https://kubernetes.io/docs/tasks/administer-cluster/sysctl-cluster/', 'KEP-2413 (kubernetes/enhancements)', 'kubernetes/kubernetes:pkg/kubelet/sysctl/safe_sysctls.go'],
+  sources: [
+    'https://kubernetes.io/docs/tasks/administer-cluster/sysctl-cluster/',
+    'KEP-2413 (kubernetes/enhancements)',
+    'kubernetes/kubernetes:pkg/kubelet/sysctl/safe_sysctls.go',
+  ],
 
   look({ source, target, namespaces }) {
     const pods = workloads(source, namespaces);
     const allowed = allowedSysctls(target);
     const sysctls = pods.flatMap(({ object, spec }): Finding[] => {
-      const unsafe = (spec.securityContext?.sysctls ?? []).map((it) => it.name).filter((it) => !SAFE.has(it) && !allowed.some((one) => fits(it, one)));
-      return unsafe.length === 0 ? [] : [{ about: about(object), saw: `sysctl ${some(unsafe)}`, want: 'allowedUnsafeSysctls of the target’s kubelets to name it', breaks: 'its pods are refused where it is not allowed' }];
+      const unsafe = (spec.securityContext?.sysctls ?? [])
+        .map((it) => it.name)
+        .filter((it) => !SAFE.has(it) && !allowed.some((one) => fits(it, one)));
+      return unsafe.length === 0
+        ? []
+        : [
+            {
+              about: about(object),
+              saw: `sysctl ${some(unsafe)}`,
+              want: 'allowedUnsafeSysctls of the target’s kubelets to name it',
+              breaks: 'its pods are refused where it is not allowed',
+            },
+          ];
     });
     const free = confines(target) && !confines(source) ? pods.filter((it) => isUnnamed(it.spec)) : [];
     if (free.length === 0) return sysctls;
-    return [...sysctls, { about: 'target kubelets', saw: `seccompDefault, which the source’s have not; no profile is named by ${some(free.map((it) => about(it.object)))}`, breaks: 'system calls that RuntimeDefault does not allow' }];
+    return [
+      ...sysctls,
+      {
+        about: 'target kubelets',
+        saw: `seccompDefault, which the source’s have not; no profile is named by ${some(free.map((it) => about(it.object)))}`,
+        breaks: 'system calls that RuntimeDefault does not allow',
+      },
+    ];
   },
 };
 
@@ -63,8 +92,11 @@ const allowedSysctls = (side: SideSight): string[] => {
   return Array.isArray(list) ? list.map(String) : [];
 };
 
-const fits = (name: string, allowed: string) => (allowed.endsWith('*') ? name.startsWith(allowed.slice(0, -1)) : name === allowed);
+const fits = (name: string, allowed: string) =>
+  allowed.endsWith('*') ? name.startsWith(allowed.slice(0, -1)) : name === allowed;
 
 const confines = (side: SideSight) => kubeletSettings(side)?.['seccompDefault'] === true;
 
-const isUnnamed = (spec: PodSpec) => !spec.securityContext?.seccompProfile && containers(spec).some((it) => !it.securityContext?.seccompProfile && it.securityContext?.privileged !== true);
+const isUnnamed = (spec: PodSpec) =>
+  !spec.securityContext?.seccompProfile &&
+  containers(spec).some((it) => !it.securityContext?.seccompProfile && it.securityContext?.privileged !== true);

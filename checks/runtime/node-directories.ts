@@ -27,7 +27,10 @@ export const nodeDirectories: Check = {
     why: 'hostPath 不会被任何备份带走：Pod 在目标集群会以空目录启动，且没有任何提示。',
     fix: '先把数据迁到云盘；如果只是可以丢弃的缓存，在此豁免。',
   },
-  sources: ['https://kubernetes.io/docs/concepts/storage/volumes/#hostpath', 'https://velero.io/docs/main/file-system-backup/#limitations'],
+  sources: [
+    'https://kubernetes.io/docs/concepts/storage/volumes/#hostpath',
+    'https://velero.io/docs/main/file-system-backup/#limitations',
+  ],
 
   look: ({ source, namespaces }) =>
     workloads(source, namespaces).flatMap(({ object, spec }): Finding[] => {
@@ -35,12 +38,21 @@ export const nodeDirectories: Check = {
       if (paths.length === 0) return [];
       // A DaemonSet's files are of its node more often than of its users.
       const own = object.kind !== 'DaemonSet';
-      return [{ about: about(object), severity: own ? 'refuse' : 'warn', saw: `writes to hostPath ${some(paths)}`, want: 'a persistent volume', breaks: own ? 'it starts on an empty directory' : 'what it keeps there starts anew on each node' }];
+      return [
+        {
+          about: about(object),
+          severity: own ? 'refuse' : 'warn',
+          saw: `writes to hostPath ${some(paths)}`,
+          want: 'a persistent volume',
+          breaks: own ? 'it starts on an empty directory' : 'what it keeps there starts anew on each node',
+        },
+      ];
     }),
 };
 
 /** Places of the system itself: nothing of the user's is kept there. */
-const SYSTEM = /^\/(proc|sys|dev|run|var\/run|var\/log|lib\/modules|usr|etc|boot|var\/lib\/(kubelet|docker|containerd|cni|dhclient))(\/|$)|^\/$|^\/tmp(\/|$)/;
+const SYSTEM =
+  /^\/(proc|sys|dev|run|var\/run|var\/log|lib\/modules|usr|etc|boot|var\/lib\/(kubelet|docker|containerd|cni|dhclient))(\/|$)|^\/$|^\/tmp(\/|$)/;
 
 function written(spec: PodSpec): string[] {
   const mounts = containers(spec).flatMap((it) => it.volumeMounts ?? []);

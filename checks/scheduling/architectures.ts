@@ -40,7 +40,17 @@ export const architectures: Check = {
       const strange = [...platforms(fit)].filter((it) => !known.has(it));
       if (strange.length === 0) return [];
       const none = fit.every((it) => strange.includes(platform(it)));
-      return [{ about: about(object), severity: none ? 'refuse' : 'warn', saw: `it may land on ${some(strange)}`, want: some([...known]), breaks: none ? 'its containers, unless its images are built for that too' : 'pods that land there, unless its images are built for that too' }];
+      return [
+        {
+          about: about(object),
+          severity: none ? 'refuse' : 'warn',
+          saw: `it may land on ${some(strange)}`,
+          want: some([...known]),
+          breaks: none
+            ? 'its containers, unless its images are built for that too'
+            : 'pods that land there, unless its images are built for that too',
+        },
+      ];
     });
   },
 };

@@ -26,9 +26,15 @@ export const autoscaling: Check = {
     why: '缺少指标 API 或找不到伸缩对象时，HPA 不起作用；已到上限的 HPA 无法再扩容。',
     fix: '在目标集群安装 metrics-server 或相应的适配器，修正 scaleTargetRef.apiVersion，调高已触顶的 maxReplicas。',
   },
-  sources: ['https://kubernetes.io/docs/tasks/run-application/horizontal-pod-autoscale/', 'https://github.com/fluxcd/flagger/issues/1600'],
+  sources: [
+    'https://kubernetes.io/docs/tasks/run-application/horizontal-pod-autoscale/',
+    'https://github.com/fluxcd/flagger/issues/1600',
+  ],
 
-  look: (sight) => sight.source.list(HPA(), sight.namespaces).flatMap((it) => [...ofMetrics(it, sight), ...ofTarget(it, sight), ...ofMaximum(it)]),
+  look: (sight) =>
+    sight.source
+      .list(HPA(), sight.namespaces)
+      .flatMap((it) => [...ofMetrics(it, sight), ...ofTarget(it, sight), ...ofMaximum(it)]),
 };
 
 function HPA() {
@@ -36,19 +42,37 @@ function HPA() {
 }
 
 /** @source https://kubernetes.io/docs/tasks/run-application/horizontal-pod-autoscale/#support-for-metrics-apis */
-const APIS: Record<string, string> = { Resource: 'metrics.k8s.io', ContainerResource: 'metrics.k8s.io', Pods: 'custom.metrics.k8s.io', Object: 'custom.metrics.k8s.io', External: 'external.metrics.k8s.io' };
+const APIS: Record<string, string> = {
+  Resource: 'metrics.k8s.io',
+  ContainerResource: 'metrics.k8s.io',
+  Pods: 'custom.metrics.k8s.io',
+  Object: 'custom.metrics.k8s.io',
+  External: 'external.metrics.k8s.io',
+};
 
 function ofMetrics(it: KubeObject, { target }: Sight): Finding[] {
   const groups = new Set(target.served().map((one) => one.group));
-  const absent = typesOf(it).flatMap((type) => (APIS[type] !== undefined && !groups.has(APIS[type]) ? [APIS[type]] : []));
+  const absent = typesOf(it).flatMap((type) =>
+    APIS[type] !== undefined && !groups.has(APIS[type]) ? [APIS[type]] : [],
+  );
   if (absent.length === 0) return [];
-  return [{ about: about(it), severity: 'refuse', saw: `the target does not serve ${some([...new Set(absent)])}`, want: 'it', breaks: 'it never scales' }];
+  return [
+    {
+      about: about(it),
+      severity: 'refuse',
+      saw: `the target does not serve ${some([...new Set(absent)])}`,
+      want: 'it',
+      breaks: 'it never scales',
+    },
+  ];
 }
 
 /** Read as autoscaling/v1 all but the use of CPU stands in an annotation. */
 function typesOf({ spec, metadata }: KubeObject): string[] {
   const old = metadata.annotations?.['autoscaling.alpha.kubernetes.io/metrics'];
-  const listed = [...((spec?.metrics ?? []) as { type: string }[]), ...(old === undefined ? [] : parsed(old))].map((it) => it.type);
+  const listed = [...((spec?.metrics ?? []) as { type: string }[]), ...(old === undefined ? [] : parsed(old))].map(
+    (it) => it.type,
+  );
   return spec?.targetCPUUtilizationPercentage === undefined ? listed : ['Resource', ...listed];
 }
 
@@ -63,13 +87,35 @@ function parsed(text: string): { type: string }[] {
 
 function ofTarget(it: KubeObject, { target }: Sight): Finding[] {
   const { apiVersion, kind, name } = it['spec']?.scaleTargetRef ?? {};
-  if (!apiVersion || target.served().some((one) => one.kind === kind && (one.group ? `${one.group}/${one.version}` : one.version) === apiVersion)) return [];
+  if (
+    !apiVersion ||
+    target
+      .served()
+      .some((one) => one.kind === kind && (one.group ? `${one.group}/${one.version}` : one.version) === apiVersion)
+  )
+    return [];
   const want = target.served().find((one) => one.kind === kind && one.preferred);
-  return [{ about: about(it), severity: 'refuse', saw: `it scales ${kind} ${name} as ${apiVersion}`, want: want ? `${want.group}/${want.version}` : `a version of ${kind} that the target serves`, breaks: 'it never scales' }];
+  return [
+    {
+      about: about(it),
+      severity: 'refuse',
+      saw: `it scales ${kind} ${name} as ${apiVersion}`,
+      want: want ? `${want.group}/${want.version}` : `a version of ${kind} that the target serves`,
+      breaks: 'it never scales',
+    },
+  ];
 }
 
 function ofMaximum(it: KubeObject): Finding[] {
   const [now, most] = [Number(it['status']?.currentReplicas ?? 0), Number(it['spec']?.maxReplicas ?? Infinity)];
   if (now < most) return [];
-  return [{ about: about(it), severity: 'warn', saw: `at its maximum: ${now} of ${most}`, want: 'room to grow', breaks: 'a target that is slower by little has no answer to it' }];
+  return [
+    {
+      about: about(it),
+      severity: 'warn',
+      saw: `at its maximum: ${now} of ${most}`,
+      want: 'room to grow',
+      breaks: 'a target that is slower by little has no answer to it',
+    },
+  ];
 }

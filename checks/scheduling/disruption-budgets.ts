@@ -27,7 +27,11 @@ export const disruptionBudgets: Check = {
     why: '不允许任何中断时，节点无法排空，节点池升级也会卡住，两个集群都一样。',
     fix: '允许一个 Pod 不可用（maxUnavailable: 1），并运行多于一个副本。',
   },
-  sources: ['https://kubernetes.io/docs/tasks/run-application/configure-pdb/', 'https://github.com/kubernetes/kubernetes/issues/66811', 'kubernetes/kubernetes:pkg/apis/policy/v1beta1/conversion.go'],
+  sources: [
+    'https://kubernetes.io/docs/tasks/run-application/configure-pdb/',
+    'https://github.com/kubernetes/kubernetes/issues/66811',
+    'kubernetes/kubernetes:pkg/apis/policy/v1beta1/conversion.go',
+  ],
 
   look: ({ source, namespaces }) => namespaces.flatMap((it) => [...stiff(source, it), ...doubled(source, it)]),
 };
@@ -36,35 +40,59 @@ function PDB() {
   return 'PodDisruptionBudget.policy';
 }
 
-const chosen = (budget: KubeObject, pods: readonly Workload[]) => (isVoid(budget) ? [] : pods.filter((it) => chooses(budget['spec']?.selector, it.labels)));
+const chosen = (budget: KubeObject, pods: readonly Workload[]) =>
+  isVoid(budget) ? [] : pods.filter((it) => chooses(budget['spec']?.selector, it.labels));
 
 /** In policy/v1beta1 an empty selector chooses nothing. */
-const isVoid = (it: KubeObject) => it.apiVersion === 'policy/v1beta1' && Object.keys(it['spec']?.selector ?? {}).length === 0;
+const isVoid = (it: KubeObject) =>
+  it.apiVersion === 'policy/v1beta1' && Object.keys(it['spec']?.selector ?? {}).length === 0;
 
 function stiff(source: SideSight, namespace: string): Finding[] {
   const pods = workloads(source, [namespace]);
   return source.list(PDB(), [namespace]).flatMap((it): Finding[] => {
     const replicas = chosen(it, pods).reduce((sum, one) => sum + replicasOf(one), 0);
     const why = reason(it, replicas);
-    return why === undefined || replicas === 0 ? [] : [{ about: about(it), saw: why, want: 'at least one that may be away', breaks: 'draining a node that has one of its pods never ends' }];
+    return why === undefined || replicas === 0
+      ? []
+      : [
+          {
+            about: about(it),
+            saw: why,
+            want: 'at least one that may be away',
+            breaks: 'draining a node that has one of its pods never ends',
+          },
+        ];
   });
 }
 
 function reason({ spec }: KubeObject, replicas: number): string | undefined {
   const { maxUnavailable, minAvailable } = spec ?? {};
-  if (maxUnavailable !== undefined) return share(maxUnavailable, replicas) === 0 ? `maxUnavailable ${maxUnavailable}` : undefined;
+  if (maxUnavailable !== undefined)
+    return share(maxUnavailable, replicas) === 0 ? `maxUnavailable ${maxUnavailable}` : undefined;
   if (minAvailable === undefined) return undefined;
   return share(minAvailable, replicas) >= replicas ? `minAvailable ${minAvailable} of ${replicas}` : undefined;
 }
 
 /** Percentages are rounded up, for both fields. @source kubernetes/kubernetes:pkg/controller/disruption/disruption.go */
-const share = (value: string | number, replicas: number) => (typeof value === 'string' && value.endsWith('%') ? Math.ceil((Number(value.slice(0, -1)) / 100) * replicas) : Number(value));
+const share = (value: string | number, replicas: number) =>
+  typeof value === 'string' && value.endsWith('%')
+    ? Math.ceil((Number(value.slice(0, -1)) / 100) * replicas)
+    : Number(value);
 
 function doubled(source: SideSight, namespace: string): Finding[] {
   const pods = workloads(source, [namespace]);
   const budgets = source.list(PDB(), [namespace]);
   return pods.flatMap((pod): Finding[] => {
     const both = budgets.filter((it) => chosen(it, [pod]).length > 0);
-    return both.length < 2 ? [] : [{ about: about(pod.object), saw: `${both.length} budgets choose its pods: ${some(both.map((it) => it.metadata.name))}`, want: 'one', breaks: 'each eviction of its pods is an error' }];
+    return both.length < 2
+      ? []
+      : [
+          {
+            about: about(pod.object),
+            saw: `${both.length} budgets choose its pods: ${some(both.map((it) => it.metadata.name))}`,
+            want: 'one',
+            breaks: 'each eviction of its pods is an error',
+          },
+        ];
   });
 }

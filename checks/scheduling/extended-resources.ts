@@ -28,13 +28,29 @@ export const extendedResources: Check = {
     why: '没有节点提供的资源会让 Pod 一直 Pending。',
     fix: '在目标节点安装相应的设备插件；或从模板中去掉该请求，例如 aliyun/eni 只属于 Terway 的某种模式。',
   },
-  sources: ['https://kubernetes.io/docs/concepts/configuration/manage-resources-containers/#extended-resources', 'AliyunContainerService/terway:deviceplugin'],
+  sources: [
+    'https://kubernetes.io/docs/concepts/configuration/manage-resources-containers/#extended-resources',
+    'AliyunContainerService/terway:deviceplugin',
+  ],
 
   look({ source, target, namespaces }) {
-    const offered = new Set(usableNodes(target).flatMap((it) => Object.entries(it['status']?.allocatable ?? {}).flatMap(([key, value]) => (amount(value) > 0 ? [key] : []))));
+    const offered = new Set(
+      usableNodes(target).flatMap((it) =>
+        Object.entries(it['status']?.allocatable ?? {}).flatMap(([key, value]) => (amount(value) > 0 ? [key] : [])),
+      ),
+    );
     return workloads(source, namespaces).flatMap(({ object, spec }): Finding[] => {
       const missing = extended(spec).filter((it) => !offered.has(it));
-      return missing.length === 0 ? [] : [{ about: about(object), saw: `no ready node of the target offers ${some(missing)}`, want: some(missing), breaks: 'its pods stay Pending' }];
+      return missing.length === 0
+        ? []
+        : [
+            {
+              about: about(object),
+              saw: `no ready node of the target offers ${some(missing)}`,
+              want: some(missing),
+              breaks: 'its pods stay Pending',
+            },
+          ];
     });
   },
 };

@@ -41,9 +41,31 @@ function named({ source, target, namespaces }: Sight): Finding[] {
     const name = spec.priorityClassName;
     if (!name || name.startsWith('system-')) return []; // each server makes those itself
     const [here, there] = [source.get(CLASS(), undefined, name), target.get(CLASS(), undefined, name)];
-    if (!there) return [{ about: about(object), severity: 'refuse', saw: `the target has no priority class ${name}`, want: name, breaks: 'its pods are refused' }];
-    if (!here || (here['value'] === there['value'] && (here['preemptionPolicy'] ?? PREEMPTS) === (there['preemptionPolicy'] ?? PREEMPTS))) return [];
-    return [{ about: about(object), severity: 'warn', saw: `${name} is ${there['value']}, ${there['preemptionPolicy'] ?? PREEMPTS} on the target`, want: `${here['value']}, ${here['preemptionPolicy'] ?? PREEMPTS}`, breaks: 'others are evicted for it, or it for others' }];
+    if (!there)
+      return [
+        {
+          about: about(object),
+          severity: 'refuse',
+          saw: `the target has no priority class ${name}`,
+          want: name,
+          breaks: 'its pods are refused',
+        },
+      ];
+    if (
+      !here ||
+      (here['value'] === there['value'] &&
+        (here['preemptionPolicy'] ?? PREEMPTS) === (there['preemptionPolicy'] ?? PREEMPTS))
+    )
+      return [];
+    return [
+      {
+        about: about(object),
+        severity: 'warn',
+        saw: `${name} is ${there['value']}, ${there['preemptionPolicy'] ?? PREEMPTS} on the target`,
+        want: `${here['value']}, ${here['preemptionPolicy'] ?? PREEMPTS}`,
+        breaks: 'others are evicted for it, or it for others',
+      },
+    ];
   });
 }
 
@@ -54,5 +76,13 @@ function byDefault({ source, target }: Sight): Finding[] {
   const value = (side: typeof source) => side.list(CLASS()).find((it) => it['globalDefault'] === true)?.['value'] ?? 0;
   const [from, to] = [value(source), value(target)];
   if (from === to) return [];
-  return [{ about: 'default priority', severity: 'warn', saw: `${to} on the target`, want: String(from), breaks: 'pods that name no class' }];
+  return [
+    {
+      about: 'default priority',
+      severity: 'warn',
+      saw: `${to} on the target`,
+      want: String(from),
+      breaks: 'pods that name no class',
+    },
+  ];
 }

@@ -28,9 +28,16 @@ export const quotas: Check = {
     why: '超出配额的对象会在恢复中途被拒绝，或者之后逐个 Pod 被拒绝。',
     fix: '调高目标命名空间的 ResourceQuota 或 LimitRange。',
   },
-  sources: ['https://kubernetes.io/docs/concepts/policy/resource-quotas/', 'https://kubernetes.io/docs/concepts/policy/limit-range/', 'https://github.com/vmware-tanzu/velero/issues/2211'],
+  sources: [
+    'https://kubernetes.io/docs/concepts/policy/resource-quotas/',
+    'https://kubernetes.io/docs/concepts/policy/limit-range/',
+    'https://github.com/vmware-tanzu/velero/issues/2211',
+  ],
 
-  look: (sight) => [...sight.target.list('ResourceQuota', sight.namespaces).flatMap((it) => ofQuota(it, sight)), ...sight.target.list('LimitRange', sight.namespaces).flatMap((it) => ofRange(it, sight))],
+  look: (sight) => [
+    ...sight.target.list('ResourceQuota', sight.namespaces).flatMap((it) => ofQuota(it, sight)),
+    ...sight.target.list('LimitRange', sight.namespaces).flatMap((it) => ofRange(it, sight)),
+  ],
 };
 
 function ofQuota(quota: KubeObject, sight: Sight): Finding[] {
@@ -43,7 +50,14 @@ function ofQuota(quota: KubeObject, sight: Sight): Finding[] {
     const want = wanted[name];
     if (want === undefined || used + want <= amount(limit)) return [];
     const resource = name.replace(/^(requests|limits)\./, '');
-    return [{ about: `target ${about(quota)}`, saw: `${name} ${spelled(resource, amount(limit))}${used > 0 ? `, of which ${spelled(resource, used)} are used` : ''}`, want: `${spelled(resource, want)} for what moves`, breaks: 'what comes last is refused' }];
+    return [
+      {
+        about: `target ${about(quota)}`,
+        saw: `${name} ${spelled(resource, amount(limit))}${used > 0 ? `, of which ${spelled(resource, used)} are used` : ''}`,
+        want: `${spelled(resource, want)} for what moves`,
+        breaks: 'what comes last is refused',
+      },
+    ];
   });
 }
 
@@ -52,13 +66,17 @@ const PLAIN = ['cpu', 'memory', 'ephemeral-storage'];
 /** By the names that quotas use. */
 function demand(namespace: string, { source }: Sight): Amounts {
   const pods = workloads(source, [namespace]);
-  const asked = pods.map((it) => add({}, { ...requestsOf(it.spec), pods: 1 }, replicasOf(it))).reduce((sum, it) => add(sum, it), {});
+  const asked = pods
+    .map((it) => add({}, { ...requestsOf(it.spec), pods: 1 }, replicasOf(it)))
+    .reduce((sum, it) => add(sum, it), {});
   const claims = source.list('PersistentVolumeClaim', [namespace]);
   const services = source.list('Service', [namespace]);
   const objects = (kind: string) => pods.filter((it) => it.object.kind === kind).length;
   const both = Object.entries(asked).filter(([key]) => key !== 'pods');
   return {
-    ...Object.fromEntries(both.flatMap(([key, value]) => [[`requests.${key}`, value], ...(PLAIN.includes(key) ? [[key, value]] : [])])),
+    ...Object.fromEntries(
+      both.flatMap(([key, value]) => [[`requests.${key}`, value], ...(PLAIN.includes(key) ? [[key, value]] : [])]),
+    ),
     pods: asked['pods'] ?? 0,
     services: services.length,
     'services.loadbalancers': services.filter((it) => it['spec']?.type === 'LoadBalancer').length,
@@ -78,10 +96,23 @@ interface Limit {
 function ofRange(range: KubeObject, { source }: Sight): Finding[] {
   const limits = ((range['spec']?.limits ?? []) as Limit[]).filter((it) => it.type === 'Container' && it.max);
   return workloads(source, [range.metadata.namespace ?? '']).flatMap((it): Finding[] => {
-    const over = limits.flatMap(({ max = {} }) => Object.entries(max).filter(([key, most]) => largest(it, key) > amount(most)));
+    const over = limits.flatMap(({ max = {} }) =>
+      Object.entries(max).filter(([key, most]) => largest(it, key) > amount(most)),
+    );
     if (over.length === 0) return [];
-    return [{ about: about(it.object), saw: `a container may have ${some(over.map(([key, most]) => `${key} ${most}`))} (${about(range)})`, want: some(over.map(([key]) => `${key} ${spelled(key, largest(it, key))}`)), breaks: 'its pods are refused' }];
+    return [
+      {
+        about: about(it.object),
+        saw: `a container may have ${some(over.map(([key, most]) => `${key} ${most}`))} (${about(range)})`,
+        want: some(over.map(([key]) => `${key} ${spelled(key, largest(it, key))}`)),
+        breaks: 'its pods are refused',
+      },
+    ];
   });
 }
 
-const largest = ({ spec }: Workload, key: string) => Math.max(0, ...containers(spec).map((it) => amount(it.resources?.limits?.[key] ?? it.resources?.requests?.[key] ?? 0)));
+const largest = ({ spec }: Workload, key: string) =>
+  Math.max(
+    0,
+    ...containers(spec).map((it) => amount(it.resources?.limits?.[key] ?? it.resources?.requests?.[key] ?? 0)),
+  );

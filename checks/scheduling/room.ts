@@ -23,7 +23,10 @@ export const room: Check = {
   severities: ['refuse', 'warn'],
   when: ['data'],
   reads: { source: WORKLOADS, target: ['Node', 'Pod'] },
-  takes: workloadFields([...REQUESTS, ...PLACEMENT, 'spec.tolerations', 'spec.nodeName'], [...REPLICAS, 'status.phase']),
+  takes: workloadFields(
+    [...REQUESTS, ...PLACEMENT, 'spec.tolerations', 'spec.nodeName'],
+    [...REPLICAS, 'status.phase'],
+  ),
   everywhere: { target: ['Pod'] },
   hint: {
     why: 'Pods for which no node has room stay Pending, and the source’s are not there to help once traffic has moved.',
@@ -34,14 +37,27 @@ export const room: Check = {
     why: '没有节点放得下的 Pod 会一直 Pending；流量切过去之后，源集群的 Pod 也帮不上忙。',
     fix: '在第一步之前增加节点或换更大的节点，或调高自动伸缩的上限。',
   },
-  sources: ['https://kubernetes.io/docs/concepts/scheduling-eviction/kube-scheduler/', 'AliyunContainerService/terway:docs', 'https://github.com/argoproj/argo-rollouts/issues/4612'],
+  sources: [
+    'https://kubernetes.io/docs/concepts/scheduling-eviction/kube-scheduler/',
+    'AliyunContainerService/terway:docs',
+    'https://github.com/argoproj/argo-rollouts/issues/4612',
+  ],
 
   look(sight) {
     const nodes = usableNodes(sight.target);
     if (nodes.length === 0) return []; // node-labels tells
     const moving = workloads(sight.source, sight.namespaces).filter((it) => replicasOf(it) > 0);
     if (moving.length === 0) return [];
-    const blind: Finding[] = sight.target.whole('Pod') ? [] : [{ about: 'target pods', severity: 'warn', saw: 'only those of the move and of kube-system may be listed: what others use is not counted', want: 'the right to list pods everywhere' }];
+    const blind: Finding[] = sight.target.whole('Pod')
+      ? []
+      : [
+          {
+            about: 'target pods',
+            severity: 'warn',
+            saw: 'only those of the move and of kube-system may be listed: what others use is not counted',
+            want: 'the right to list pods everywhere',
+          },
+        ];
     return [...blind, ...inSum(moving, nodes, sight), ...alone(moving, nodes)];
   },
 };
@@ -50,7 +66,9 @@ const COUNTED = ['cpu', 'memory', 'ephemeral-storage', 'pods'];
 const MAX_IP = 'k8s.aliyun.com/max-available-ip';
 
 function capacityOf(node: KubeObject): Amounts {
-  const all = Object.fromEntries(Object.entries(node['status']?.allocatable ?? {}).map(([key, value]) => [key, amount(value)]));
+  const all = Object.fromEntries(
+    Object.entries(node['status']?.allocatable ?? {}).map(([key, value]) => [key, amount(value)]),
+  );
   const addresses = Number(node.metadata.annotations?.[MAX_IP] ?? Infinity);
   return { ...all, ...(all['pods'] !== undefined && { pods: Math.min(all['pods'], addresses) }) };
 }
@@ -62,7 +80,15 @@ function inSum(moving: readonly Workload[], nodes: readonly KubeObject[], { targ
   return COUNTED.flatMap((resource): Finding[] => {
     const [have, taken, want] = [total[resource], used[resource] ?? 0, wanted[resource] ?? 0];
     if (have === undefined || want + taken <= have) return [];
-    return [{ about: `target ${resource}`, severity: 'refuse', saw: `${nodes.length} nodes have ${spelled(resource, have)}${taken > 0 ? `, of which ${spelled(resource, taken)} are taken` : ''}`, want: `${spelled(resource, want)} for what moves`, breaks: 'the last pods to start stay Pending' }];
+    return [
+      {
+        about: `target ${resource}`,
+        severity: 'refuse',
+        saw: `${nodes.length} nodes have ${spelled(resource, have)}${taken > 0 ? `, of which ${spelled(resource, taken)} are taken` : ''}`,
+        want: `${spelled(resource, want)} for what moves`,
+        breaks: 'the last pods to start stay Pending',
+      },
+    ];
   });
 }
 
@@ -70,19 +96,36 @@ function inSum(moving: readonly Workload[], nodes: readonly KubeObject[], { targ
 const running = (target: SideSight, nodes: readonly KubeObject[], namespaces: readonly string[]): Amounts =>
   target
     .list('Pod')
-    .filter((it) => nodes.some((node) => node.metadata.name === it['spec']?.nodeName) && !namespaces.includes(it.metadata.namespace ?? '') && !['Succeeded', 'Failed'].includes(it['status']?.phase))
+    .filter(
+      (it) =>
+        nodes.some((node) => node.metadata.name === it['spec']?.nodeName) &&
+        !namespaces.includes(it.metadata.namespace ?? '') &&
+        !['Succeeded', 'Failed'].includes(it['status']?.phase),
+    )
     .reduce((sum, it) => add(sum, { ...requestsOf(it['spec'] as PodSpec), pods: 1 }), {} as Amounts);
 
-const times = (it: Workload, nodes: readonly KubeObject[]): Amounts => add({}, { ...requestsOf(it.spec), pods: 1 }, it.object.kind === 'DaemonSet' ? nodes.length : replicasOf(it));
+const times = (it: Workload, nodes: readonly KubeObject[]): Amounts =>
+  add({}, { ...requestsOf(it.spec), pods: 1 }, it.object.kind === 'DaemonSet' ? nodes.length : replicasOf(it));
 
 /** A pod that is larger than each node on which it may run. */
 function alone(moving: readonly Workload[], nodes: readonly KubeObject[]): Finding[] {
   return moving.flatMap((it): Finding[] => {
     const fit = nodes.filter((node) => mayRunOn(it.spec, node) && untolerated(it.spec, node).length === 0);
     const asked = requestsOf(it.spec);
-    const tooMuch = ['cpu', 'memory'].find((resource) => fit.length > 0 && fit.every((node) => (asked[resource] ?? 0) > (capacityOf(node)[resource] ?? Infinity)));
+    const tooMuch = ['cpu', 'memory'].find(
+      (resource) =>
+        fit.length > 0 && fit.every((node) => (asked[resource] ?? 0) > (capacityOf(node)[resource] ?? Infinity)),
+    );
     if (tooMuch === undefined) return [];
     const most = Math.max(...fit.map((node) => capacityOf(node)[tooMuch] ?? 0));
-    return [{ about: about(it.object), severity: 'refuse', saw: `the largest node that fits has ${spelled(tooMuch, most)}`, want: `${spelled(tooMuch, asked[tooMuch] ?? 0)} for one pod`, breaks: 'its pods stay Pending' }];
+    return [
+      {
+        about: about(it.object),
+        severity: 'refuse',
+        saw: `the largest node that fits has ${spelled(tooMuch, most)}`,
+        want: `${spelled(tooMuch, asked[tooMuch] ?? 0)} for one pod`,
+        breaks: 'its pods stay Pending',
+      },
+    ];
   });
 }

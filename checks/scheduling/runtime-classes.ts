@@ -34,10 +34,25 @@ export const runtimeClasses: Check = {
       const name = spec.runtimeClassName;
       if (!name) return [];
       const there = target.get(CLASS(), undefined, name);
-      if (!there) return [{ about: about(object), saw: `the target has no runtime class ${name}`, want: name, breaks: 'its pods are refused' }];
+      if (!there)
+        return [
+          {
+            about: about(object),
+            saw: `the target has no runtime class ${name}`,
+            want: name,
+            breaks: 'its pods are refused',
+          },
+        ];
       const selector = selectorOf({ nodeSelector: there['scheduling']?.nodeSelector ?? {} });
       if (usableNodes(target).some((node) => selector.every((it) => matches(node, it)))) return [];
-      return [{ about: about(object), saw: `no ready node has the labels of runtime class ${name}`, want: selector.map((it) => `${it.key}=${it.values?.[0]}`).join(', ') || 'a ready node', breaks: 'its pods stay Pending' }];
+      return [
+        {
+          about: about(object),
+          saw: `no ready node has the labels of runtime class ${name}`,
+          want: selector.map((it) => `${it.key}=${it.values?.[0]}`).join(', ') || 'a ready node',
+          breaks: 'its pods stay Pending',
+        },
+      ];
     });
   },
 };

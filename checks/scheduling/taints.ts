@@ -28,15 +28,26 @@ export const taints: Check = {
     why: '符合条件的节点都带有 Pod 不容忍的污点时，Pod 会一直 Pending。',
     fix: '在模板中加上对应的容忍；或去掉目标节点上的污点。',
   },
-  sources: ['https://kubernetes.io/docs/concepts/scheduling-eviction/taint-and-toleration/', 'KEP-2067 (control-plane label and taint)'],
+  sources: [
+    'https://kubernetes.io/docs/concepts/scheduling-eviction/taint-and-toleration/',
+    'KEP-2067 (control-plane label and taint)',
+  ],
 
   look({ source, target, namespaces }) {
     const nodes = usableNodes(target);
     return workloads(source, namespaces).flatMap(({ object, spec }): Finding[] => {
       const fit = nodes.filter((it) => mayRunOn(spec, it)); // none at all: node-labels tells
-      if (fit.length === 0 || object.kind === 'DaemonSet' || fit.some((it) => untolerated(spec, it).length === 0)) return [];
+      if (fit.length === 0 || object.kind === 'DaemonSet' || fit.some((it) => untolerated(spec, it).length === 0))
+        return [];
       const left = [...new Set(fit.flatMap((it) => untolerated(spec, it)).map(words))];
-      return [{ about: about(object), saw: `each of the ${fit.length} nodes that fit has a taint that it does not tolerate: ${some(left)}`, want: 'a toleration for it', breaks: 'its pods stay Pending' }];
+      return [
+        {
+          about: about(object),
+          saw: `each of the ${fit.length} nodes that fit has a taint that it does not tolerate: ${some(left)}`,
+          want: 'a toleration for it',
+          breaks: 'its pods stay Pending',
+        },
+      ];
     });
   },
 };
@@ -51,7 +62,9 @@ const words = ({ key, value, effect }: Taint) => `${key}${value ? `=${value}` : 
 
 /** @source kubernetes/component-helpers:scheduling/corev1/helpers.go; PreferNoSchedule turns nobody away */
 export const untolerated = ({ tolerations = [] }: PodSpec, node: KubeObject): Taint[] =>
-  ((node['spec']?.taints ?? []) as Taint[]).filter((it) => it.effect !== 'PreferNoSchedule' && !tolerations.some((one) => tolerates(one, it)));
+  ((node['spec']?.taints ?? []) as Taint[]).filter(
+    (it) => it.effect !== 'PreferNoSchedule' && !tolerations.some((one) => tolerates(one, it)),
+  );
 
 function tolerates({ key, operator = 'Equal', value = '', effect }: Toleration, taint: Taint): boolean {
   if (effect && effect !== taint.effect) return false;

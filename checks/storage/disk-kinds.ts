@@ -27,7 +27,11 @@ export const diskKinds: Check = {
     why: '无法复制的存储卷会被留下：PVC 恢复后要么是空盘，要么一直 Pending，要么仍指向原来的共享存储。',
     fix: 'FlexVolume 先改为 CSI；节点本地目录先迁到云盘；NAS、OSS 等共享存储请确认目标集群可以挂载。',
   },
-  sources: ['kubernetes-sigs/alibaba-cloud-csi-driver:docs/migrate', 'https://github.com/vmware-tanzu/velero/issues/1151', 'https://www.alibabacloud.com/help/en/ecs/developer-reference/api-ecs-2014-05-26-copysnapshot'],
+  sources: [
+    'kubernetes-sigs/alibaba-cloud-csi-driver:docs/migrate',
+    'https://github.com/vmware-tanzu/velero/issues/1151',
+    'https://www.alibabacloud.com/help/en/ecs/developer-reference/api-ecs-2014-05-26-copysnapshot',
+  ],
 
   look(sight) {
     if (sight.playbook.data?.disks !== 'copy') throw new Skipped('`data.disks` is none: no disk is copied');
@@ -38,13 +42,37 @@ export const diskKinds: Check = {
 function ofVolume({ claim, volume }: ClaimedVolume, sight: Sight): Finding[] {
   const name: unknown = claim['spec']?.volumeName;
   if (!volume) {
-    if (typeof name === 'string' && name !== '') return [{ about: about(claim), saw: `its volume ${name} is gone`, want: 'a volume', fix: 'Mend or delete the claim first: there is nothing to copy.' }];
-    return [{ about: about(claim), severity: 'warn', saw: 'not bound to a volume', breaks: 'nothing: it comes to the target as it is, and is provisioned there' }];
+    if (typeof name === 'string' && name !== '')
+      return [
+        {
+          about: about(claim),
+          saw: `its volume ${name} is gone`,
+          want: 'a volume',
+          fix: 'Mend or delete the claim first: there is nothing to copy.',
+        },
+      ];
+    return [
+      {
+        about: about(claim),
+        severity: 'warn',
+        saw: 'not bound to a volume',
+        breaks: 'nothing: it comes to the target as it is, and is provisioned there',
+      },
+    ];
   }
   if (isDisk(volume)) return ofDisk(claim, volume, sight);
   const kind = kindOfVolume(volume);
   const { severity, breaks, fix } = TELL[kind.is] ?? OTHER;
-  return [{ about: about(claim), severity, saw: `${about(volume)} is ${kind.words}`, want: 'a disk of diskplugin.csi.alibabacloud.com', breaks, fix }];
+  return [
+    {
+      about: about(claim),
+      severity,
+      saw: `${about(volume)} is ${kind.words}`,
+      want: 'a disk of diskplugin.csi.alibabacloud.com',
+      breaks,
+      fix,
+    },
+  ];
 }
 
 interface Told {
@@ -53,27 +81,64 @@ interface Told {
   fix: string;
 }
 
-const SHARE: Told = { severity: 'warn', breaks: 'nothing is copied: both sides mount the same share', fix: 'See that it can be mounted from the target’s VPC and region, and that both sides may write to it at once.' };
-const LOCAL: Told = { severity: 'refuse', breaks: 'the data stays on the old node', fix: 'Move it onto a disk first, or waive this when it may be lost.' };
-const OTHER: Told = { severity: 'refuse', breaks: 'nothing is copied', fix: 'Move the data onto a disk of diskplugin.csi.alibabacloud.com, or bring it over by hand and waive this.' };
+const SHARE: Told = {
+  severity: 'warn',
+  breaks: 'nothing is copied: both sides mount the same share',
+  fix: 'See that it can be mounted from the target’s VPC and region, and that both sides may write to it at once.',
+};
+const LOCAL: Told = {
+  severity: 'refuse',
+  breaks: 'the data stays on the old node',
+  fix: 'Move it onto a disk first, or waive this when it may be lost.',
+};
+const OTHER: Told = {
+  severity: 'refuse',
+  breaks: 'nothing is copied',
+  fix: 'Move the data onto a disk of diskplugin.csi.alibabacloud.com, or bring it over by hand and waive this.',
+};
 
 const TELL: Record<string, Told> = {
   share: SHARE,
   local: LOCAL,
-  flexdisk: { severity: 'refuse', breaks: 'nothing is copied; the target has no FlexVolume driver', fix: 'Make it a CSI volume of the same disk on the source first.' },
+  flexdisk: {
+    severity: 'refuse',
+    breaks: 'nothing is copied; the target has no FlexVolume driver',
+    fix: 'Make it a CSI volume of the same disk on the source first.',
+  },
 };
 
-function kindOfVolume({ spec }: KubeObject & { spec?: Record<string, { driver?: string }> }): { is: string; words: string } {
+function kindOfVolume({ spec }: KubeObject & { spec?: Record<string, { driver?: string }> }): {
+  is: string;
+  words: string;
+} {
   const flex = spec?.['flexVolume']?.driver;
-  if (flex !== undefined) return { is: /\/(nas|oss|cpfs)$/.test(flex) ? 'share' : flex === 'alicloud/disk' ? 'flexdisk' : 'other', words: `a FlexVolume of ${flex}` };
+  if (flex !== undefined)
+    return {
+      is: /\/(nas|oss|cpfs)$/.test(flex) ? 'share' : flex === 'alicloud/disk' ? 'flexdisk' : 'other',
+      words: `a FlexVolume of ${flex}`,
+    };
   const csi = spec?.['csi']?.driver;
-  if (csi !== undefined) return { is: /^(nas|oss|cpfs)plugin\./.test(csi) ? 'share' : 'other', words: `a CSI volume of ${csi}` };
+  if (csi !== undefined)
+    return { is: /^(nas|oss|cpfs)plugin\./.test(csi) ? 'share' : 'other', words: `a CSI volume of ${csi}` };
   if (spec?.['nfs']) return { is: 'share', words: 'an NFS share' };
   if (spec?.['hostPath'] || spec?.['local']) return { is: 'local', words: 'a directory of a node' };
-  return { is: 'other', words: `of the kind ${Object.keys(spec ?? {}).find((it) => !COMMON.has(it)) ?? 'nobody knows'}` };
+  return {
+    is: 'other',
+    words: `of the kind ${Object.keys(spec ?? {}).find((it) => !COMMON.has(it)) ?? 'nobody knows'}`,
+  };
 }
 
-const COMMON = new Set(['accessModes', 'capacity', 'claimRef', 'mountOptions', 'nodeAffinity', 'persistentVolumeReclaimPolicy', 'storageClassName', 'volumeMode', 'volumeAttributesClassName']);
+const COMMON = new Set([
+  'accessModes',
+  'capacity',
+  'claimRef',
+  'mountOptions',
+  'nodeAffinity',
+  'persistentVolumeReclaimPolicy',
+  'storageClassName',
+  'volumeMode',
+  'volumeAttributesClassName',
+]);
 
 function ofDisk(claim: KubeObject, volume: KubeObject, sight: Sight): Finding[] {
   const { playbook } = sight;
@@ -82,7 +147,14 @@ function ofDisk(claim: KubeObject, volume: KubeObject, sight: Sight): Finding[] 
   const disk = cloud.disks.find((it) => it.id === id);
   if (!disk) {
     const missed = cloud.unseen.find((it) => it.what === id);
-    if (missed?.absent) return [{ about: about(claim), saw: `disk ${id} does not exist in ${cloud.region}`, want: 'the disk that its volume names' }];
+    if (missed?.absent)
+      return [
+        {
+          about: about(claim),
+          saw: `disk ${id} does not exist in ${cloud.region}`,
+          want: 'the disk that its volume names',
+        },
+      ];
     throw new Unknown(`disk ${id} of ${about(claim)}: ${missed?.why ?? 'was not captured'}`);
   }
   const crosses = playbook.cloud?.targetRegion !== undefined && playbook.cloud.targetRegion !== disk.region;

@@ -26,14 +26,26 @@ export const shareAddresses: Check = {
     why: '挂载点只在所属 VPC 可达，内网 Endpoint 只在所属地域可达；在别处挂载会一直卡住。',
     fix: '在目标 VPC 新建挂载点，或把数据复制到目标地域的文件系统；OSS 改用外网 Endpoint。',
   },
-  sources: ['https://www.alibabacloud.com/help/en/nas/user-guide/manage-mount-targets', 'https://www.alibabacloud.com/help/en/oss/user-guide/regions-and-endpoints'],
+  sources: [
+    'https://www.alibabacloud.com/help/en/nas/user-guide/manage-mount-targets',
+    'https://www.alibabacloud.com/help/en/oss/user-guide/regions-and-endpoints',
+  ],
 
   look(sight) {
     const region = sight.playbook.cloud?.targetRegion ?? sight.playbook.cloud?.region;
     return volumesOfClaims(sight).flatMap(({ claim, volume }): Finding[] => {
       const address = volume && addressOf(volume);
       const at = address === undefined ? undefined : regionIn(address);
-      return at === undefined || at === region ? [] : [{ about: about(claim), saw: `${about(volume ?? claim)} is at ${address}`, want: `an address in ${region}`, breaks: 'its pods stay ContainerCreating' }];
+      return at === undefined || at === region
+        ? []
+        : [
+            {
+              about: about(claim),
+              saw: `${about(volume ?? claim)} is at ${address}`,
+              want: `an address in ${region}`,
+              breaks: 'its pods stay ContainerCreating',
+            },
+          ];
     });
   },
 };
@@ -46,4 +58,5 @@ function addressOf({ spec }: KubeObject): string | undefined {
 
 /** `x.cn-hangzhou.nas.aliyuncs.com`, `x.cn-hangzhou.extreme.nas…`, `oss-cn-hangzhou-internal.aliyuncs.com`, `oss-cn-hangzhou.vpc100-…` */
 const regionIn = (address: string): string | undefined =>
-  /\.([a-z]+-[-a-z0-9]+?)\.(?:extreme\.|cpfs\.)?nas\.aliyuncs\.com/.exec(address)?.[1] ?? /(?:^|\/\/|\.)oss-([-a-z0-9]+?)-internal\.aliyuncs\.com/.exec(address)?.[1];
+  /\.([a-z]+-[-a-z0-9]+?)\.(?:extreme\.|cpfs\.)?nas\.aliyuncs\.com/.exec(address)?.[1] ??
+  /(?:^|\/\/|\.)oss-([-a-z0-9]+?)-internal\.aliyuncs\.com/.exec(address)?.[1];

@@ -26,18 +26,32 @@ export const sharedVolumes: Check = {
     why: '回收策略为 Delete 时，任何一侧释放 PVC 都会删掉另一侧的数据；同一块盘同时属于两个集群，会被两边写坏，或哪边都挂不上。',
     fix: '先在两侧把 persistentVolumeReclaimPolicy 改为 Retain；云盘采用复制方式，并删除目标集群中指向源集群云盘的 PV。',
   },
-  sources: ['https://github.com/vmware-tanzu/velero/issues/1151', 'https://kubernetes.io/docs/concepts/storage/persistent-volumes/#reclaiming'],
+  sources: [
+    'https://github.com/vmware-tanzu/velero/issues/1151',
+    'https://kubernetes.io/docs/concepts/storage/persistent-volumes/#reclaiming',
+  ],
 
-  look: (sight) => volumesOfClaims(sight).flatMap(({ volume }) => (volume ? [...deleted(volume, sight), ...twice(volume, sight)] : [])),
+  look: (sight) =>
+    volumesOfClaims(sight).flatMap(({ volume }) =>
+      volume ? [...deleted(volume, sight), ...twice(volume, sight)] : [],
+    ),
 };
 
 /** Copied disks become volumes of their own; everything else comes over as it is. */
 function deleted(volume: KubeObject, sight: Sight): Finding[] {
   if (isRewritten(volume, sight) || volume['spec']?.persistentVolumeReclaimPolicy !== 'Delete') return [];
-  return [{ about: about(volume), saw: 'both sides will refer to it, and its reclaim policy is Delete', want: 'Retain, on both sides', breaks: 'deleting the claim on one side deletes the data of both' }];
+  return [
+    {
+      about: about(volume),
+      saw: 'both sides will refer to it, and its reclaim policy is Delete',
+      want: 'Retain, on both sides',
+      breaks: 'deleting the claim on one side deletes the data of both',
+    },
+  ];
 }
 
-const handleOf = (volume: KubeObject): string | undefined => volume['spec']?.csi?.volumeHandle ?? volume['spec']?.flexVolume?.options?.VolumeId;
+const handleOf = (volume: KubeObject): string | undefined =>
+  volume['spec']?.csi?.volumeHandle ?? volume['spec']?.flexVolume?.options?.VolumeId;
 
 const SHARES = /^(nas|oss|cpfs)plugin\./;
 
@@ -46,5 +60,12 @@ function twice(volume: KubeObject, { target }: Sight): Finding[] {
   if (handle === undefined || SHARES.test(String(volume['spec']?.csi?.driver))) return [];
   const there = target.list('PersistentVolume').find((it) => handleOf(it) === handle);
   if (!there) return [];
-  return [{ about: about(volume), saw: `the target’s ${about(there)} names its disk ${handle} too`, want: 'one cluster for each disk', breaks: 'the data, as soon as both sides attach it' }];
+  return [
+    {
+      about: about(volume),
+      saw: `the target’s ${about(there)} names its disk ${handle} too`,
+      want: 'one cluster for each disk',
+      breaks: 'the data, as soon as both sides attach it',
+    },
+  ];
 }

@@ -24,18 +24,40 @@ export const snapshots: Check = {
     why: '没有对应驱动的 VolumeSnapshotClass，新建的 VolumeSnapshot 不会有内容；源集群已有的快照也不会随之迁移。',
     fix: '在目标集群安装快照控制器，并为其驱动创建 VolumeSnapshotClass。',
   },
-  sources: ['kubernetes-csi/external-snapshotter:README.md', 'https://kubernetes.io/docs/concepts/storage/volume-snapshots/'],
+  sources: [
+    'kubernetes-csi/external-snapshotter:README.md',
+    'https://kubernetes.io/docs/concepts/storage/volume-snapshots/',
+  ],
 
   look({ source, target, namespaces }) {
     const taken = source.list('VolumeSnapshot.snapshot.storage.k8s.io', namespaces);
     if (taken.length === 0) return [];
     const classes = source.list(CLASS());
     const drivers = new Set(target.list(CLASS()).map((it) => String(it['driver'])));
-    const used = [...new Set(taken.flatMap((it) => classes.find((one) => one.metadata.name === it['spec']?.volumeSnapshotClassName)?.['driver'] ?? []))].map(String);
+    const used = [
+      ...new Set(
+        taken.flatMap(
+          (it) => classes.find((one) => one.metadata.name === it['spec']?.volumeSnapshotClassName)?.['driver'] ?? [],
+        ),
+      ),
+    ].map(String);
     const missing = used.filter((it) => !drivers.has(it));
     const found: Finding[] = [];
-    if (missing.length > 0 || drivers.size === 0) found.push({ about: 'snapshot classes', saw: `the target has ${some([...drivers]) || 'none'}`, want: some(missing) || 'a class', breaks: 'the next snapshot there' });
-    return [...found, { about: 'snapshots', saw: `${taken.length} in the move: ${some(taken.map((it) => `${it.metadata.namespace}/${it.metadata.name}`))}`, breaks: 'nothing of them is copied; they stay with the source’s disks' }];
+    if (missing.length > 0 || drivers.size === 0)
+      found.push({
+        about: 'snapshot classes',
+        saw: `the target has ${some([...drivers]) || 'none'}`,
+        want: some(missing) || 'a class',
+        breaks: 'the next snapshot there',
+      });
+    return [
+      ...found,
+      {
+        about: 'snapshots',
+        saw: `${taken.length} in the move: ${some(taken.map((it) => `${it.metadata.namespace}/${it.metadata.name}`))}`,
+        breaks: 'nothing of them is copied; they stay with the source’s disks',
+      },
+    ];
   },
 };
 

@@ -46,7 +46,10 @@ const CLASS = 'StorageClass.storage.k8s.io';
 
 /** Wins over the field to this day. @source kubernetes/kubernetes:pkg/apis/core/v1/helper/helpers.go */
 const OLD_CLASS = 'volume.beta.kubernetes.io/storage-class';
-const DEFAULT_CLASS = ['storageclass.kubernetes.io/is-default-class', 'storageclass.beta.kubernetes.io/is-default-class'];
+const DEFAULT_CLASS = [
+  'storageclass.kubernetes.io/is-default-class',
+  'storageclass.beta.kubernetes.io/is-default-class',
+];
 
 interface Want {
   about: string;
@@ -74,11 +77,19 @@ function missing(want: Want, { target, playbook }: Sight): Finding[] {
   const names = some(offered.map((it) => it.metadata.name).sort(), 8) || 'no classes';
   if (want.class === undefined) {
     if (offered.some((it) => DEFAULT_CLASS.some((key) => it.metadata.annotations?.[key] === 'true'))) return [];
-    return [{ about: want.about, saw: `${names}, none of them the default`, want: 'a default class, for it names none' }];
+    return [
+      { about: want.about, saw: `${names}, none of them the default`, want: 'a default class, for it names none' },
+    ];
   }
   const name = playbook.data?.storageClasses[want.class] ?? want.class;
   if (offered.some((it) => it.metadata.name === name)) return [];
-  return [{ about: want.about, saw: names, want: name === want.class ? name : `${name}, to which the playbook maps ${want.class}` }];
+  return [
+    {
+      about: want.about,
+      saw: names,
+      want: name === want.class ? name : `${name}, to which the playbook maps ${want.class}`,
+    },
+  ];
 }
 
 /** A mapping that nothing uses is a misspelt one more often than not: then the claims keep the class that was to go. */
@@ -87,7 +98,15 @@ function mapping(wants: readonly Want[], { source, target, playbook }: Sight): F
   const offered = new Set(target.list(CLASS).map((it) => it.metadata.name));
   return Object.entries(playbook.data?.storageClasses ?? {}).flatMap(([from, to]): Finding[] => {
     const it = `data.storageClasses.${from}`;
-    if (!known.has(from)) return [{ about: it, severity: 'warn', saw: `the source has no class ${from}, and no claim names it`, want: some([...known].filter(Boolean).map(String).sort()) }];
+    if (!known.has(from))
+      return [
+        {
+          about: it,
+          severity: 'warn',
+          saw: `the source has no class ${from}, and no claim names it`,
+          want: some([...known].filter(Boolean).map(String).sort()),
+        },
+      ];
     if (!offered.has(to) && !wants.some((want) => want.class === from)) {
       return [{ about: it, severity: 'warn', saw: `the target has no class ${to}; no claim needs it yet`, want: to }];
     }

@@ -17,7 +17,10 @@ export const volumeDrivers: Check = {
   before: 'data',
   severity: 'refuse',
   when: ['data'],
-  reads: { source: ['PersistentVolumeClaim', 'PersistentVolume', ...WORKLOADS], target: ['CSINode.storage.k8s.io', 'CSIDriver.storage.k8s.io'] },
+  reads: {
+    source: ['PersistentVolumeClaim', 'PersistentVolume', ...WORKLOADS],
+    target: ['CSINode.storage.k8s.io', 'CSIDriver.storage.k8s.io'],
+  },
   takes: EACH_WORKLOAD,
   hint: {
     why: 'A pod whose volume no driver mounts stays ContainerCreating; a volume type that is gone is refused or never mounted.',
@@ -28,7 +31,11 @@ export const volumeDrivers: Check = {
     why: '没有驱动挂载的卷会让 Pod 停在 ContainerCreating；已移除的卷类型会被拒绝或永远挂不上。',
     fix: '在目标集群安装 CSI 驱动；先把已移除类型的卷改为 CSI。',
   },
-  sources: ['https://kubernetes.io/docs/concepts/storage/volumes/', 'kubernetes/kubernetes:pkg/volume/csimigration', 'kubernetes-sigs/alibaba-cloud-csi-driver:docs'],
+  sources: [
+    'https://kubernetes.io/docs/concepts/storage/volumes/',
+    'kubernetes/kubernetes:pkg/volume/csimigration',
+    'kubernetes-sigs/alibaba-cloud-csi-driver:docs',
+  ],
 
   look: (sight) => [...ofDrivers(sight), ...ofTypes(sight)],
 };
@@ -36,14 +43,23 @@ export const volumeDrivers: Check = {
 function ofDrivers(sight: Sight): Finding[] {
   const { target } = sight;
   const nodes = target.list('CSINode.storage.k8s.io');
-  const registered = new Set(nodes.flatMap((it) => ((it['spec']?.drivers ?? []) as { name: string }[]).map((one) => one.name)));
+  const registered = new Set(
+    nodes.flatMap((it) => ((it['spec']?.drivers ?? []) as { name: string }[]).map((one) => one.name)),
+  );
   const known = new Set(target.list('CSIDriver.storage.k8s.io').map((it) => it.metadata.name));
   // Neither kind is there at all: a cluster without nodes, or one that keeps them to itself.
   if (nodes.length === 0 && known.size === 0) return [];
   return volumesOfClaims(sight).flatMap(({ claim, volume }): Finding[] => {
     const driver: unknown = volume?.['spec']?.csi?.driver;
     if (typeof driver !== 'string' || registered.has(driver) || (nodes.length === 0 && known.has(driver))) return [];
-    return [{ about: about(claim), saw: `${known.has(driver) ? 'no node of the target has registered' : 'the target does not have'} ${driver}; it has ${some([...new Set([...registered, ...known])].sort()) || 'none'}`, want: driver, breaks: 'its pods stay ContainerCreating' }];
+    return [
+      {
+        about: about(claim),
+        saw: `${known.has(driver) ? 'no node of the target has registered' : 'the target does not have'} ${driver}; it has ${some([...new Set([...registered, ...known])].sort()) || 'none'}`,
+        want: driver,
+        breaks: 'its pods stay ContainerCreating',
+      },
+    ];
   });
 }
 
@@ -69,10 +85,22 @@ const GONE: Record<string, { from: number; to?: string }> = {
 function ofTypes(sight: Sight): Finding[] {
   const { source, target, namespaces } = sight;
   const known = new Set(target.list('CSIDriver.storage.k8s.io').map((it) => it.metadata.name));
-  const lost = (spec: Record<string, unknown>) => Object.entries(GONE).filter(([type, { from, to }]) => type in spec && target.minor() >= from && !(to !== undefined && known.has(to)));
-  const finding = (object: KubeObject, [type, { from, to }]: [string, { from: number; to?: string }]): Finding => ({ about: about(object), saw: `a volume of type ${type}, gone from 1.${from}`, want: to ?? 'a CSI volume', breaks: 'it is not mounted' });
+  const lost = (spec: Record<string, unknown>) =>
+    Object.entries(GONE).filter(
+      ([type, { from, to }]) => type in spec && target.minor() >= from && !(to !== undefined && known.has(to)),
+    );
+  const finding = (object: KubeObject, [type, { from, to }]: [string, { from: number; to?: string }]): Finding => ({
+    about: about(object),
+    saw: `a volume of type ${type}, gone from 1.${from}`,
+    want: to ?? 'a CSI volume',
+    breaks: 'it is not mounted',
+  });
   return [
-    ...volumesOfClaims(sight).flatMap(({ claim, volume }) => lost((volume?.['spec'] ?? {}) as Record<string, unknown>).map((it) => finding(claim, it))),
-    ...workloads(source, namespaces).flatMap(({ object, spec }) => (spec.volumes ?? []).flatMap((volume) => lost(volume).map((it) => finding(object, it)))),
+    ...volumesOfClaims(sight).flatMap(({ claim, volume }) =>
+      lost((volume?.['spec'] ?? {}) as Record<string, unknown>).map((it) => finding(claim, it)),
+    ),
+    ...workloads(source, namespaces).flatMap(({ object, spec }) =>
+      (spec.volumes ?? []).flatMap((volume) => lost(volume).map((it) => finding(object, it))),
+    ),
   ];
 }

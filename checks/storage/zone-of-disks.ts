@@ -21,7 +21,10 @@ export const zoneOfDisks: Check = {
   severity: 'refuse',
   when: ['data', 'cloud'],
   reads: { source: ['PersistentVolumeClaim', 'PersistentVolume', ...WORKLOADS], target: ['Node'] },
-  takes: workloadFields([...PLACEMENT, 'spec.volumes.persistentVolumeClaim.claimName'], ['spec.volumeClaimTemplates.metadata.name']),
+  takes: workloadFields(
+    [...PLACEMENT, 'spec.volumes.persistentVolumeClaim.claimName'],
+    ['spec.volumeClaimTemplates.metadata.name'],
+  ),
   hint: {
     why: 'A disk can be attached only in its own zone: made in another one, its pod stays Pending.',
     fix: 'Name the zone as `data.zone` in the playbook; it needs ready nodes on which the pods of the disks may run.',
@@ -47,10 +50,27 @@ export const zoneOfDisks: Check = {
     const zones = [...new Set(nodes.map(zoneOf))].filter((it) => it !== undefined).sort();
     const zone = sight.playbook.data.zone ?? (zones.length === 1 ? zones[0] : undefined);
     if (zone === undefined) {
-      const saw = zones.length === 0 ? 'no ready node of the target has a zone label' : `ready nodes of the target in ${some(zones)}`;
-      return [{ about: 'data.zone', saw, want: zones.length === 0 ? 'nodes labelled topology.kubernetes.io/zone' : 'one of them, named in the playbook' }];
+      const saw =
+        zones.length === 0
+          ? 'no ready node of the target has a zone label'
+          : `ready nodes of the target in ${some(zones)}`;
+      return [
+        {
+          about: 'data.zone',
+          saw,
+          want:
+            zones.length === 0 ? 'nodes labelled topology.kubernetes.io/zone' : 'one of them, named in the playbook',
+        },
+      ];
     }
-    if (!zones.includes(zone)) return [{ about: 'data.zone', saw: `${zone}; ready nodes of the target in ${some(zones) || 'no zone'}`, want: 'a zone that has ready nodes' }];
+    if (!zones.includes(zone))
+      return [
+        {
+          about: 'data.zone',
+          saw: `${zone}; ready nodes of the target in ${some(zones) || 'no zone'}`,
+          want: 'a zone that has ready nodes',
+        },
+      ];
     const there = nodes.filter((it) => zoneOf(it) === zone);
     return disks.flatMap(({ claim }) => users(claim, sight).flatMap((it) => stranded(it, claim, zone, there)));
   },
@@ -61,12 +81,30 @@ function elsewhere(nodes: readonly KubeObject[], { playbook }: Sight): Finding[]
   const regions = [...new Set(nodes.map(regionOf))].filter((it) => it !== undefined);
   if (regions.length === 0 || regions.includes(wanted ?? '')) return [];
   const key = playbook.cloud?.targetRegion === undefined ? 'cloud.region' : 'cloud.targetRegion';
-  return [{ about: key, saw: `the target's nodes are in ${some(regions)}`, want: wanted ?? '', fix: 'Name the target’s region as `cloud.targetRegion` in the playbook.' }];
+  return [
+    {
+      about: key,
+      saw: `the target's nodes are in ${some(regions)}`,
+      want: wanted ?? '',
+      fix: 'Name the target’s region as `cloud.targetRegion` in the playbook.',
+    },
+  ];
 }
 
-function stranded({ object, spec }: Workload, claim: KubeObject, zone: string, nodes: readonly KubeObject[]): Finding[] {
+function stranded(
+  { object, spec }: Workload,
+  claim: KubeObject,
+  zone: string,
+  nodes: readonly KubeObject[],
+): Finding[] {
   if (nodes.some((it) => mayRunOn(spec, it))) return [];
-  return [{ about: about(claim), saw: `${about(object)} may run on no node in ${zone}`, want: 'a node in that zone which its nodeSelector and node affinity admit' }];
+  return [
+    {
+      about: about(claim),
+      saw: `${about(object)} may run on no node in ${zone}`,
+      want: 'a node in that zone which its nodeSelector and node affinity admit',
+    },
+  ];
 }
 
 /** Workloads that mount the claim by name, or whose template made it: `<template>-<set>-<n>`. */

@@ -27,26 +27,63 @@ export const cronJobs: Check = {
     why: '两个集群都未暂停的 CronJob 会把同一件事做两遍；用旧写法指定时区的 schedule 会被拒绝。',
     fix: '切换之前先暂停目标集群的 CronJob；时区改写为 spec.timeZone。',
   },
-  sources: ['https://kubernetes.io/docs/concepts/workloads/controllers/cron-jobs/', 'KEP-3140 (timeZone)', 'kubernetes/kubernetes:pkg/apis/batch/validation/validation.go'],
+  sources: [
+    'https://kubernetes.io/docs/concepts/workloads/controllers/cron-jobs/',
+    'KEP-3140 (timeZone)',
+    'kubernetes/kubernetes:pkg/apis/batch/validation/validation.go',
+  ],
 
-  look: (sight) => sight.source.list('CronJob.batch', sight.namespaces).flatMap((it) => [...twice(it, sight), ...zone(it, sight), ...catchUp(it)]),
+  look: (sight) =>
+    sight.source
+      .list('CronJob.batch', sight.namespaces)
+      .flatMap((it) => [...twice(it, sight), ...zone(it, sight), ...catchUp(it)]),
 };
 
 const isAwake = (it: KubeObject | undefined) => it !== undefined && it['spec']?.suspend !== true;
 
 function twice(it: KubeObject, { target }: Sight): Finding[] {
   const there = target.get('CronJob.batch', it.metadata.namespace, it.metadata.name);
-  return isAwake(it) && isAwake(there) ? [{ about: about(it), severity: 'refuse', saw: 'awake on both sides', want: 'suspend: true on the target', breaks: 'each run happens twice' }] : [];
+  return isAwake(it) && isAwake(there)
+    ? [
+        {
+          about: about(it),
+          severity: 'refuse',
+          saw: 'awake on both sides',
+          want: 'suspend: true on the target',
+          breaks: 'each run happens twice',
+        },
+      ]
+    : [];
 }
 
 /** From 1.29 on. @source kubernetes/kubernetes:pkg/apis/batch/validation/validation.go */
 function zone(it: KubeObject, { target }: Sight): Finding[] {
   const schedule = String(it['spec']?.schedule ?? '');
-  return /(^|\s)(CRON_)?TZ=/.test(schedule) && target.minor() >= 29 ? [{ about: about(it), severity: 'refuse', saw: `schedule "${schedule}"`, want: 'the zone in spec.timeZone', breaks: 'it cannot be created on the target' }] : [];
+  return /(^|\s)(CRON_)?TZ=/.test(schedule) && target.minor() >= 29
+    ? [
+        {
+          about: about(it),
+          severity: 'refuse',
+          saw: `schedule "${schedule}"`,
+          want: 'the zone in spec.timeZone',
+          breaks: 'it cannot be created on the target',
+        },
+      ]
+    : [];
 }
 
 /** The controller there knows nothing of earlier runs. @source kubernetes/kubernetes:pkg/controller/cronjob/utils.go */
 function catchUp(it: KubeObject): Finding[] {
   const deadline: unknown = it['spec']?.startingDeadlineSeconds;
-  return isAwake(it) && typeof deadline === 'number' && deadline > 3600 ? [{ about: about(it), severity: 'warn', saw: `startingDeadlineSeconds ${deadline}`, want: 'an hour or less during the move', breaks: 'the first thing that it does when woken is to make up for what it missed' }] : [];
+  return isAwake(it) && typeof deadline === 'number' && deadline > 3600
+    ? [
+        {
+          about: about(it),
+          severity: 'warn',
+          saw: `startingDeadlineSeconds ${deadline}`,
+          want: 'an hour or less during the move',
+          breaks: 'the first thing that it does when woken is to make up for what it missed',
+        },
+      ]
+    : [];
 }

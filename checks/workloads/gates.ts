@@ -28,9 +28,19 @@ export const gates: Check = {
   look({ playbook }) {
     const { traffic } = playbook;
     if (!traffic) return [];
-    if (traffic.gates.length === 0) return [{ about: 'traffic.gates', saw: 'none', want: 'a probe', breaks: 'nobody notices a step that fails' }];
+    if (traffic.gates.length === 0)
+      return [{ about: 'traffic.gates', saw: 'none', want: 'a probe', breaks: 'nobody notices a step that fails' }];
     const asked = Math.min(...traffic.gates.map((it) => traffic.hold / it.every));
-    return asked >= LEAST ? [] : [{ about: 'traffic.hold', saw: `${Math.floor(asked)} probes in each step`, want: `${LEAST} or more`, breaks: 'a small share of failures can’t be told from none' }];
+    return asked >= LEAST
+      ? []
+      : [
+          {
+            about: 'traffic.hold',
+            saw: `${Math.floor(asked)} probes in each step`,
+            want: `${LEAST} or more`,
+            breaks: 'a small share of failures can’t be told from none',
+          },
+        ];
   },
 };
 

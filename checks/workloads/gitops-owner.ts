@@ -16,7 +16,10 @@ export const gitopsOwner: Check = {
   asks: 'Does anything else keep the moved Services and Deployments as its repository says?',
   before: 'traffic',
   severity: 'warn',
-  reads: { source: ['Service', 'Deployment.apps', 'StatefulSet.apps'], target: ['Service', 'Deployment.apps', 'StatefulSet.apps'] },
+  reads: {
+    source: ['Service', 'Deployment.apps', 'StatefulSet.apps'],
+    target: ['Service', 'Deployment.apps', 'StatefulSet.apps'],
+  },
   takes: { Service: 'named', 'Deployment.apps': 'each', 'StatefulSet.apps': 'each' },
   hint: {
     why: 'It puts weights and replica counts back, in the middle of a step or long after it.',
@@ -27,13 +30,18 @@ export const gitopsOwner: Check = {
     why: 'GitOps 会按仓库内容把权重和副本数改回去，可能在某一步进行中，也可能在很久以后。',
     fix: 'Argo CD：为这些字段配置 ignoreDifferences，或迁移期间关闭 selfHeal；Flux：flux suspend kustomization 名称，或加注解 kustomize.toolkit.fluxcd.io/reconcile: disabled。',
   },
-  sources: ['https://argo-cd.readthedocs.io/en/stable/user-guide/resource_tracking/', 'https://fluxcd.io/flux/components/kustomize/kustomizations/'],
+  sources: [
+    'https://argo-cd.readthedocs.io/en/stable/user-guide/resource_tracking/',
+    'https://fluxcd.io/flux/components/kustomize/kustomizations/',
+  ],
 
   look(sight) {
     const asked = new Set(fronts(sight).map((it) => it.asked.service));
     return (['source', 'target'] as const).flatMap((side) =>
       [
-        ...sight[side].list('Service', sight.namespaces).filter((it) => asked.has(`${it.metadata.namespace}/${it.metadata.name}`)),
+        ...sight[side]
+          .list('Service', sight.namespaces)
+          .filter((it) => asked.has(`${it.metadata.namespace}/${it.metadata.name}`)),
         ...['Deployment.apps', 'StatefulSet.apps'].flatMap((kind) => sight[side].list(kind, sight.namespaces)),
       ].flatMap((it) => owned(it, side)),
     );
@@ -48,7 +56,12 @@ const MARKS: Record<string, string> = {
   'helm.toolkit.fluxcd.io/name': 'Flux',
 };
 
-const MANAGERS: Record<string, string> = { 'argocd-controller': 'Argo CD', 'argocd-application-controller': 'Argo CD', 'kustomize-controller': 'Flux', 'helm-controller': 'Flux' };
+const MANAGERS: Record<string, string> = {
+  'argocd-controller': 'Argo CD',
+  'argocd-application-controller': 'Argo CD',
+  'kustomize-controller': 'Flux',
+  'helm-controller': 'Flux',
+};
 
 const RESTS = 'kustomize.toolkit.fluxcd.io/reconcile';
 
@@ -59,6 +72,15 @@ function owned(object: KubeObject, side: 'source' | 'target'): Finding[] {
   const mark = Object.keys(MARKS).find((it) => it in all);
   const manager = managedFields.map((it) => it.manager ?? '').find((it) => it in MANAGERS);
   if (mark === undefined && manager === undefined) return [];
-  const who = mark !== undefined ? `${MARKS[mark]}: ${mark}=${all[mark]}` : `${MANAGERS[manager ?? '']}: field manager ${manager}`;
-  return [{ about: side === 'source' ? about(object) : `target ${about(object)}`, saw: who, breaks: 'what a step writes there may be put back' }];
+  const who =
+    mark !== undefined
+      ? `${MARKS[mark]}: ${mark}=${all[mark]}`
+      : `${MANAGERS[manager ?? '']}: field manager ${manager}`;
+  return [
+    {
+      about: side === 'source' ? about(object) : `target ${about(object)}`,
+      saw: who,
+      breaks: 'what a step writes there may be put back',
+    },
+  ];
 }

@@ -29,7 +29,10 @@ export const leftBehind: Check = {
     why: '有属主的对象不会单独迁移；属主不迁移，或目标集群没有对应的 operator，这些对象就没有人重新创建。',
     fix: '先在目标集群安装 operator，把属主所在命名空间一并迁移，或移除 ownerReference。',
   },
-  sources: ['https://kubernetes.io/docs/concepts/overview/working-with-objects/owners-dependents/', 'https://github.com/vmware-tanzu/velero/issues/7862'],
+  sources: [
+    'https://kubernetes.io/docs/concepts/overview/working-with-objects/owners-dependents/',
+    'https://github.com/vmware-tanzu/velero/issues/7862',
+  ],
 
   look(sight) {
     return Object.keys(sight.source.inventory.objects)
@@ -42,16 +45,34 @@ export const leftBehind: Check = {
 function orphaned(it: KubeObject, { source, target }: Sight): Finding[] {
   const owners = it.metadata.ownerReferences ?? [];
   if (owners.length === 0) return [];
-  const lost = owners.filter((owner) => !isThere(owner, it, source) || !target.served().some((one) => one.kind === owner.kind && one.group === groupOf(owner.apiVersion ?? '')));
+  const lost = owners.filter(
+    (owner) =>
+      !isThere(owner, it, source) ||
+      !target.served().some((one) => one.kind === owner.kind && one.group === groupOf(owner.apiVersion ?? '')),
+  );
   if (lost.length < owners.length) return [];
-  return [{ about: about(it), saw: `owned by ${some(lost.map((owner) => `${owner.kind.toLowerCase()} ${owner.name}`))}, which ${lost.some((owner) => isThere(owner, it, source)) ? 'the target has no kind for' : 'is not in the move'}`, want: 'an owner that moves', breaks: 'it is not made again on the target' }];
+  return [
+    {
+      about: about(it),
+      saw: `owned by ${some(lost.map((owner) => `${owner.kind.toLowerCase()} ${owner.name}`))}, which ${lost.some((owner) => isThere(owner, it, source)) ? 'the target has no kind for' : 'is not in the move'}`,
+      want: 'an owner that moves',
+      breaks: 'it is not made again on the target',
+    },
+  ];
 }
 
 type Owner = NonNullable<KubeObject['metadata']['ownerReferences']>[number];
 
 /** In its own namespace or in none; by name, for what an owner that is gone has left is collected by the source itself. */
-function isThere({ apiVersion, kind, name }: Owner, { metadata: { namespace } }: KubeObject, source: SideSight): boolean {
+function isThere(
+  { apiVersion, kind, name }: Owner,
+  { metadata: { namespace } }: KubeObject,
+  source: SideSight,
+): boolean {
   const of = kindServed({ kind, group: groupOf(apiVersion) });
-  const found = (source.seen(of) ?? []).length > 0 ? (source.get(of, namespace, name) ?? source.get(of, undefined, name)) : undefined;
+  const found =
+    (source.seen(of) ?? []).length > 0
+      ? (source.get(of, namespace, name) ?? source.get(of, undefined, name))
+      : undefined;
   return found !== undefined;
 }

@@ -36,8 +36,20 @@ function behind(front: Front, { source }: Sight): Finding[] {
   const selector: Record<string, string> | undefined = front.source?.['spec']?.selector;
   if (!front.source || !selector) return []; // endpoints made by hand: there is nothing to ask
   const pods = workloads(source, [front.namespace]).filter((it) => selects(selector, it.labels));
-  if (pods.length === 0) return [{ about: front.about, saw: 'no workload has the labels of its selector', want: Object.entries(selector).map((it) => it.join('=')).join(',') }];
+  if (pods.length === 0)
+    return [
+      {
+        about: front.about,
+        saw: 'no workload has the labels of its selector',
+        want: Object.entries(selector)
+          .map((it) => it.join('='))
+          .join(','),
+      },
+    ];
   return pods
     .filter(({ spec }) => !spec.containers?.some((it) => it.readinessProbe !== undefined))
-    .map(({ object }) => ({ about: about(object), saw: `no container has a readinessProbe; serves ${front.asked.service}` }));
+    .map(({ object }) => ({
+      about: about(object),
+      saw: `no container has a readinessProbe; serves ${front.asked.service}`,
+    }));
 }

@@ -16,7 +16,17 @@ export const quorums: Check = {
   before: 'data',
   severity: 'warn',
   when: ['data'],
-  reads: { source: ['StatefulSet.apps', 'Deployment.apps', 'DaemonSet.apps', 'ReplicaSet.apps', 'Job.batch', 'CronJob.batch', 'Pod'] },
+  reads: {
+    source: [
+      'StatefulSet.apps',
+      'Deployment.apps',
+      'DaemonSet.apps',
+      'ReplicaSet.apps',
+      'Job.batch',
+      'CronJob.batch',
+      'Pod',
+    ],
+  },
   takes: EACH_WORKLOAD,
   hint: {
     why: 'Disks that are copied one after another are of different moments, and each knows its peers by the old cluster’s names: the members may not find a majority, or find the old one.',
@@ -27,15 +37,31 @@ export const quorums: Check = {
     why: '逐块复制的云盘不在同一时刻，且每个成员记着旧集群里的同伴：新集群可能凑不齐多数派，或连回旧集群。',
     fix: '用它自己的方式迁移：跨集群复制或自带的备份恢复；不要把它放进 data.namespaces。',
   },
-  sources: ['https://etcd.io/docs/latest/op-guide/recovery/', 'https://kubernetes.io/docs/concepts/workloads/controllers/statefulset/', 'https://github.com/vmware-tanzu/velero/issues/9433'],
+  sources: [
+    'https://etcd.io/docs/latest/op-guide/recovery/',
+    'https://kubernetes.io/docs/concepts/workloads/controllers/statefulset/',
+    'https://github.com/vmware-tanzu/velero/issues/9433',
+  ],
 
   look: ({ source, namespaces }) =>
     workloads(source, namespaces)
       .filter((it) => it.object.kind === 'StatefulSet' && replicasOf(it) > 1)
       .flatMap((it): Finding[] => {
-        const store = imagesOf(it).map((image) => STORES.exec(image.path)?.[2]).find((name) => name !== undefined);
-        return store === undefined ? [] : [{ about: about(it.object), saw: `${store}, ${replicasOf(it)} replicas`, want: 'its own replication or backup', breaks: 'two stores that do not know of each other' }];
+        const store = imagesOf(it)
+          .map((image) => STORES.exec(image.path)?.[2])
+          .find((name) => name !== undefined);
+        return store === undefined
+          ? []
+          : [
+              {
+                about: about(it.object),
+                saw: `${store}, ${replicasOf(it)} replicas`,
+                want: 'its own replication or backup',
+                breaks: 'two stores that do not know of each other',
+              },
+            ];
       }),
 };
 
-const STORES = /(^|[-/])(etcd|zookeeper|kafka|mysql|mariadb|percona-xtradb-cluster|postgres|postgresql|mongo|mongodb|redis|rabbitmq|consul|elasticsearch|opensearch|cassandra|nacos-server|rocketmq|clickhouse|tikv|pd|vault|nats|pulsar)([-:]|$)/;
+const STORES =
+  /(^|[-/])(etcd|zookeeper|kafka|mysql|mariadb|percona-xtradb-cluster|postgres|postgresql|mongo|mongodb|redis|rabbitmq|consul|elasticsearch|opensearch|cassandra|nacos-server|rocketmq|clickhouse|tikv|pd|vault|nats|pulsar)([-:]|$)/;

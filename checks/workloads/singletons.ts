@@ -29,16 +29,32 @@ export const singletons: Check = {
     why: '从在目标集群启动到源集群下线之间，两份会同时工作：消息被重复消费或被错误的一侧消费；锁和选主只在各自集群内有效。',
     fix: '不纳入本次迁移，单独交接：先在源集群缩到 0，再在目标集群启动；确认同时运行无害的可豁免。',
   },
-  sources: ['https://kubernetes.io/docs/concepts/architecture/leases/', 'https://kubernetes.io/docs/concepts/workloads/controllers/deployment/#strategy'],
+  sources: [
+    'https://kubernetes.io/docs/concepts/architecture/leases/',
+    'https://kubernetes.io/docs/concepts/workloads/controllers/deployment/#strategy',
+  ],
 
   look(sight) {
     const handed = handedOver(sight);
     const served = servedBy(sight);
     return workloads(sight.source, sight.namespaces)
-      .filter((it) => (it.object.kind === 'Deployment' || it.object.kind === 'StatefulSet') && replicasOf(it) > 0 && !handed.has(nameOf(it)))
+      .filter(
+        (it) =>
+          (it.object.kind === 'Deployment' || it.object.kind === 'StatefulSet') &&
+          replicasOf(it) > 0 &&
+          !handed.has(nameOf(it)),
+      )
       .flatMap((it): Finding[] => {
         const saw = why(it, served.has(nameOf(it)));
-        return saw === undefined ? [] : [{ about: about(it.object), saw, breaks: 'it works on both sides, from its start on the target until the source is retired' }];
+        return saw === undefined
+          ? []
+          : [
+              {
+                about: about(it.object),
+                saw,
+                breaks: 'it works on both sides, from its start on the target until the source is retired',
+              },
+            ];
       });
   },
 };
@@ -48,8 +64,16 @@ const nameOf = ({ object }: Workload) => `${object.kind} ${object.metadata.names
 /** Whose disk is copied is stopped on the source for it, and stays so. */
 function handedOver({ playbook, source, target, takenAt, cloud }: Sight): Set<string> {
   try {
-    const disks = movedDisks(playbook, { schemaVersion: 1, takenAt, source: source.inventory, target: target.inventory, cloud: playbook.cloud ? cloud() : null }).disks;
-    return new Set(disks.flatMap((it) => it.workloads).map((it) => `${it.kind.split('.')[0]} ${it.namespace}/${it.name}`));
+    const disks = movedDisks(playbook, {
+      schemaVersion: 1,
+      takenAt,
+      source: source.inventory,
+      target: target.inventory,
+      cloud: playbook.cloud ? cloud() : null,
+    }).disks;
+    return new Set(
+      disks.flatMap((it) => it.workloads).map((it) => `${it.kind.split('.')[0]} ${it.namespace}/${it.name}`),
+    );
   } catch (error) {
     if (error instanceof MigrateError) return new Set(); // the plan says so itself
     throw error;
@@ -60,11 +84,14 @@ function handedOver({ playbook, source, target, takenAt, cloud }: Sight): Set<st
 function servedBy(sight: Sight): Set<string> {
   const services = new Map<string | undefined, KubeObject[]>(sight.namespaces.map((it) => [it, []]));
   for (const it of sight.source.list('Service', sight.namespaces)) services.get(it.metadata.namespace)?.push(it);
-  const found = workloads(sight.source, sight.namespaces).filter((it) => services.get(it.object.metadata.namespace)?.some((one) => selects(one['spec']?.selector, it.labels)));
+  const found = workloads(sight.source, sight.namespaces).filter((it) =>
+    services.get(it.object.metadata.namespace)?.some((one) => selects(one['spec']?.selector, it.labels)),
+  );
   return new Set(found.map(nameOf));
 }
 
-const QUEUES = /^env (?:\w+_)?(KAFKA|RABBIT(?:MQ)?|AMQP|ROCKETMQ|NATS|PULSAR|CELERY|SIDEKIQ|MQTT|ONS|MNS|SQS|ACTIVEMQ|BROKER|QUEUE|TOPIC|CONSUMER)(_|$)/;
+const QUEUES =
+  /^env (?:\w+_)?(KAFKA|RABBIT(?:MQ)?|AMQP|ROCKETMQ|NATS|PULSAR|CELERY|SIDEKIQ|MQTT|ONS|MNS|SQS|ACTIVEMQ|BROKER|QUEUE|TOPIC|CONSUMER)(_|$)/;
 const ALONE = /(^|[-_/])(scheduler|beat|cron|worker|consumer|migrat\w*|sync\w*|poller|crawler|dispatcher)([-_]|$)/;
 
 function why(it: Workload, served: boolean): string | undefined {
@@ -73,7 +100,13 @@ function why(it: Workload, served: boolean): string | undefined {
   if (lock) return 'it elects a leader; each cluster elects its own';
   const queue = textsOf(it).find(({ at }) => QUEUES.test(at));
   if (queue) return `${queue.at}: it takes its work from a queue, which no weight shares out`;
-  if (object.kind === 'Deployment' && Number(object['spec']?.replicas ?? 1) === 1 && object['spec']?.strategy?.type === 'Recreate') return 'one replica, strategy Recreate: made to be alone';
-  if (!served && ALONE.test(object.metadata.name)) return 'no Service chooses its pods, and its name is that of a worker';
+  if (
+    object.kind === 'Deployment' &&
+    Number(object['spec']?.replicas ?? 1) === 1 &&
+    object['spec']?.strategy?.type === 'Recreate'
+  )
+    return 'one replica, strategy Recreate: made to be alone';
+  if (!served && ALONE.test(object.metadata.name))
+    return 'no Service chooses its pods, and its name is that of a worker';
   return undefined;
 }

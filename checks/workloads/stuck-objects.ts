@@ -27,7 +27,11 @@ export const stuckObjects: Check = {
     why: '恢复到正在删除的命名空间，会按资源类型逐个等待十分钟后失败；正在删除的对象可能在目标集群“复活”。',
     fix: '找到持有该 finalizer 的控制器，或移除 finalizer。',
   },
-  sources: ['https://kubernetes.io/docs/concepts/overview/working-with-objects/finalizers/', 'https://github.com/vmware-tanzu/velero/issues/8234', 'https://github.com/vmware-tanzu/velero/issues/7516'],
+  sources: [
+    'https://kubernetes.io/docs/concepts/overview/working-with-objects/finalizers/',
+    'https://github.com/vmware-tanzu/velero/issues/8234',
+    'https://github.com/vmware-tanzu/velero/issues/7516',
+  ],
 
   look: (sight) => [...[sight.source, sight.target].flatMap((side) => dying(side, sight)), ...held(sight)],
 };
@@ -35,13 +39,29 @@ export const stuckObjects: Check = {
 const dying = (side: SideSight, { namespaces }: Sight): Finding[] =>
   side
     .list('Namespace')
-    .filter((it) => namespaces.includes(it.metadata.name) && (it.metadata.deletionTimestamp !== undefined || it['status']?.phase === 'Terminating'))
-    .map((it) => ({ about: `${side.side} ${about(it)}`, severity: 'refuse', saw: 'Terminating', want: 'Active', breaks: 'nothing can be created in it' }));
+    .filter(
+      (it) =>
+        namespaces.includes(it.metadata.name) &&
+        (it.metadata.deletionTimestamp !== undefined || it['status']?.phase === 'Terminating'),
+    )
+    .map((it) => ({
+      about: `${side.side} ${about(it)}`,
+      severity: 'refuse',
+      saw: 'Terminating',
+      want: 'Active',
+      breaks: 'nothing can be created in it',
+    }));
 
 function held({ source, namespaces }: Sight): Finding[] {
   return Object.keys(source.inventory.objects)
     .filter((kind) => !NEVER_TRAVELS.has(kind) && kind !== 'Namespace')
     .flatMap((kind) => source.seen(kind, namespaces) ?? [])
     .filter((it) => it.metadata.deletionTimestamp !== undefined)
-    .map((it): Finding => ({ about: about(it), severity: 'warn', saw: `being deleted since ${it.metadata.deletionTimestamp}${it.metadata.finalizers?.length ? `, held by ${some(it.metadata.finalizers)}` : ''}`, want: 'gone, or not deleted', breaks: 'the backup may bring it back on the target' }));
+    .map((it): Finding => ({
+      about: about(it),
+      severity: 'warn',
+      saw: `being deleted since ${it.metadata.deletionTimestamp}${it.metadata.finalizers?.length ? `, held by ${some(it.metadata.finalizers)}` : ''}`,
+      want: 'gone, or not deleted',
+      breaks: 'the backup may bring it back on the target',
+    }));
 }

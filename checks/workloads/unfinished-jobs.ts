@@ -31,9 +31,19 @@ export const unfinishedJobs: Check = {
   look: ({ source, namespaces }) =>
     source
       .list('Job.batch', namespaces)
-      .filter((it) => !jobIsFinished(it) && it['spec']?.suspend !== true && !it.metadata.ownerReferences?.some((owner) => owner.kind === 'CronJob'))
+      .filter(
+        (it) =>
+          !jobIsFinished(it) &&
+          it['spec']?.suspend !== true &&
+          !it.metadata.ownerReferences?.some((owner) => owner.kind === 'CronJob'),
+      )
       .map((it): Finding => {
         const hook = it.metadata.annotations?.['helm.sh/hook'];
-        return { about: about(it), saw: `it has not finished${hook === undefined ? '' : `; a Helm hook (${hook})`}`, want: 'Complete or Failed', breaks: 'it is not on the target' };
+        return {
+          about: about(it),
+          saw: `it has not finished${hook === undefined ? '' : `; a Helm hook (${hook})`}`,
+          want: 'Complete or Failed',
+          breaks: 'it is not on the target',
+        };
       }),
 };

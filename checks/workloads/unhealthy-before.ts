@@ -27,7 +27,8 @@ export const unhealthyBefore: Check = {
   },
   sources: ['https://kubernetes.io/docs/concepts/workloads/controllers/deployment/#deployment-status'],
 
-  look: ({ source, namespaces }) => ['Deployment.apps', 'StatefulSet.apps'].flatMap((kind) => source.list(kind, namespaces).flatMap(sickness)),
+  look: ({ source, namespaces }) =>
+    ['Deployment.apps', 'StatefulSet.apps'].flatMap((kind) => source.list(kind, namespaces).flatMap(sickness)),
 };
 
 function sickness(object: KubeObject): Finding[] {
@@ -36,5 +37,7 @@ function sickness(object: KubeObject): Finding[] {
   if (ready >= wanted) return [];
   const conditions: { type: string; status: string; reason?: string }[] = object['status']?.conditions ?? [];
   const reason = conditions.find((it) => it.status === 'False' || it.type === 'ReplicaFailure')?.reason;
-  return [{ about: about(object), saw: `${ready} of ${wanted} ready${reason ? `: ${reason}` : ''}`, want: `${wanted} ready` }];
+  return [
+    { about: about(object), saw: `${ready} of ${wanted} ready${reason ? `: ${reason}` : ''}`, want: `${wanted} ready` },
+  ];
 }

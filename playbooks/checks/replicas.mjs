@@ -21,6 +21,10 @@ export default {
     return source
       .list('Deployment.apps', namespaces)
       .filter((it) => it.spec.replicas === 1)
-      .map((it) => ({ about: `deployment ${it.metadata.namespace}/${it.metadata.name}`, saw: '1 replica', want: '2 or more' }));
+      .map((it) => ({
+        about: `deployment ${it.metadata.namespace}/${it.metadata.name}`,
+        saw: '1 replica',
+        want: '2 or more',
+      }));
   },
 };

@@ -1,5 +1,18 @@
 import { isMigrateError } from '../errors.js';
-import type { Backend, Call, Clock, Cloud, Disk, Listener, LoadBalancer, SecurityGroup, SecurityRule, ServerGroup, Snapshot, Tap } from '../ports.js';
+import type {
+  Backend,
+  Call,
+  Clock,
+  Cloud,
+  Disk,
+  Listener,
+  LoadBalancer,
+  SecurityGroup,
+  SecurityRule,
+  ServerGroup,
+  Snapshot,
+  Tap,
+} from '../ports.js';
 import { callCloud } from './errors.js';
 import { loadEcs, loadSlb, type EcsClient } from './sdk.js';
 import type { ListenersBody, SlbClient } from './slb.js';
@@ -27,14 +40,25 @@ export function alibabaCloud(options: CloudOptions): Cloud {
   let slbLoaded: Promise<SlbClient> | undefined;
   const ecsLoaded = new Map<string, Promise<EcsClient>>();
 
-  const slb = async <T>(verb: string, what: string, writes: boolean, send: (client: SlbClient) => Promise<T>): Promise<T> => {
+  const slb = async <T>(
+    verb: string,
+    what: string,
+    writes: boolean,
+    send: (client: SlbClient) => Promise<T>,
+  ): Promise<T> => {
     const client = await (slbLoaded ??= loadSlb(options).catch((error: unknown) => {
       slbLoaded = undefined;
       throw error;
     }));
     return callCloud(to(verb, what, writes), options, () => send(client));
   };
-  const ecs = async <T>(inRegion: string, verb: string, what: string, writes: boolean, send: (client: EcsClient) => Promise<T>): Promise<T> => {
+  const ecs = async <T>(
+    inRegion: string,
+    verb: string,
+    what: string,
+    writes: boolean,
+    send: (client: EcsClient) => Promise<T>,
+  ): Promise<T> => {
     const loading = ecsLoaded.get(inRegion) ?? loadEcs({ ...options, region: inRegion });
     ecsLoaded.set(inRegion, loading);
     loading.catch(() => ecsLoaded.delete(inRegion));
@@ -43,15 +67,19 @@ export function alibabaCloud(options: CloudOptions): Cloud {
   };
 
   const backends = async (group: string): Promise<Backend[]> => {
-    const { body } = await slb('DescribeVServerGroupAttribute', group, false, (it) => it.describeVServerGroupAttribute({ regionId: region, VServerGroupId: group }));
-    return (body?.backendServers?.backendServer ?? []).map(({ serverId = '', serverIp, port = 0, weight = 0, type = 'ecs', description = '' }) => ({
-      server: serverId,
-      port,
-      weight,
-      type,
-      description,
-      ...(serverIp !== undefined && serverIp !== '' && { ip: serverIp }),
-    }));
+    const { body } = await slb('DescribeVServerGroupAttribute', group, false, (it) =>
+      it.describeVServerGroupAttribute({ regionId: region, VServerGroupId: group }),
+    );
+    return (body?.backendServers?.backendServer ?? []).map(
+      ({ serverId = '', serverIp, port = 0, weight = 0, type = 'ecs', description = '' }) => ({
+        server: serverId,
+        port,
+        weight,
+        type,
+        description,
+        ...(serverIp !== undefined && serverIp !== '' && { ip: serverIp }),
+      }),
+    );
   };
 
   const listeners = async (id: string): Promise<Listener[]> => {
@@ -59,7 +87,14 @@ export function alibabaCloud(options: CloudOptions): Cloud {
     let nextToken: string | undefined;
     do {
       const token = nextToken;
-      const { body } = await slb('DescribeLoadBalancerListeners', id, false, (it) => it.describeLoadBalancerListeners({ regionId: region, loadBalancerId: [id], maxResults: 100, ...(token !== undefined && { nextToken: token }) }));
+      const { body } = await slb('DescribeLoadBalancerListeners', id, false, (it) =>
+        it.describeLoadBalancerListeners({
+          regionId: region,
+          loadBalancerId: [id],
+          maxResults: 100,
+          ...(token !== undefined && { nextToken: token }),
+        }),
+      );
       found.push(...(body?.listeners ?? []));
       nextToken = body?.nextToken === '' ? undefined : body?.nextToken;
     } while (nextToken !== undefined);
@@ -71,7 +106,9 @@ export function alibabaCloud(options: CloudOptions): Cloud {
         status: it.status ?? '',
         scheduler: it.scheduler ?? '',
         ...(it.VServerGroupId !== undefined && it.VServerGroupId !== '' && { group: it.VServerGroupId }),
-        ...(it.TCPListenerConfig?.persistenceTimeout !== undefined && { persistenceS: it.TCPListenerConfig.persistenceTimeout }),
+        ...(it.TCPListenerConfig?.persistenceTimeout !== undefined && {
+          persistenceS: it.TCPListenerConfig.persistenceTimeout,
+        }),
         ...(sticky !== undefined && { stickySession: sticky === 'on' }),
       };
     });
@@ -83,7 +120,12 @@ export function alibabaCloud(options: CloudOptions): Cloud {
     do {
       const token = nextToken;
       const { body } = await ecs(inRegion, 'DescribeSecurityGroupAttribute', id, false, (it) =>
-        it.describeSecurityGroupAttribute({ regionId: inRegion, securityGroupId: id, maxResults: RULES_A_CALL, ...(token !== undefined && { nextToken: token }) }),
+        it.describeSecurityGroupAttribute({
+          regionId: inRegion,
+          securityGroupId: id,
+          maxResults: RULES_A_CALL,
+          ...(token !== undefined && { nextToken: token }),
+        }),
       );
       found.push(...(body?.permissions?.permission ?? []));
       nextToken = body?.nextToken === '' ? undefined : body?.nextToken;
@@ -91,7 +133,12 @@ export function alibabaCloud(options: CloudOptions): Cloud {
     return found;
   };
 
-  const inBatches = async (group: string, members: Backend[], verb: string, send: (client: SlbClient, backendServers: string) => Promise<unknown>) => {
+  const inBatches = async (
+    group: string,
+    members: Backend[],
+    verb: string,
+    send: (client: SlbClient, backendServers: string) => Promise<unknown>,
+  ) => {
     for (let start = 0; start < members.length; start += MEMBERS_A_CALL) {
       const backendServers = JSON.stringify(members.slice(start, start + MEMBERS_A_CALL).map(memberOnWire));
       await slb(verb, group, true, (it) => send(it, backendServers));
@@ -101,11 +148,22 @@ export function alibabaCloud(options: CloudOptions): Cloud {
   return {
     async loadBalancer(id) {
       try {
-        const { body } = await slb('DescribeLoadBalancerAttribute', id, false, (it) => it.describeLoadBalancerAttribute({ regionId: region, loadBalancerId: id }));
-        const [found, { body: groups }] = await Promise.all([listeners(id), slb('DescribeVServerGroups', id, false, (it) => it.describeVServerGroups({ regionId: region, loadBalancerId: id }))]);
+        const { body } = await slb('DescribeLoadBalancerAttribute', id, false, (it) =>
+          it.describeLoadBalancerAttribute({ regionId: region, loadBalancerId: id }),
+        );
+        const [found, { body: groups }] = await Promise.all([
+          listeners(id),
+          slb('DescribeVServerGroups', id, false, (it) =>
+            it.describeVServerGroups({ regionId: region, loadBalancerId: id }),
+          ),
+        ]);
         const named = groups?.VServerGroups?.VServerGroup ?? [];
         const filled = await Promise.all(
-          named.map(async ({ VServerGroupId = '', VServerGroupName = '' }): Promise<ServerGroup> => ({ id: VServerGroupId, name: VServerGroupName, backends: await backends(VServerGroupId) })),
+          named.map(async ({ VServerGroupId = '', VServerGroupName = '' }): Promise<ServerGroup> => ({
+            id: VServerGroupId,
+            name: VServerGroupName,
+            backends: await backends(VServerGroupId),
+          })),
         );
         return {
           id,
@@ -120,25 +178,36 @@ export function alibabaCloud(options: CloudOptions): Cloud {
           groups: filled,
         } satisfies LoadBalancer;
       } catch (error) {
-        if (isMigrateError(error, 'CLOUD_REFUSED') && /\(InvalidLoadBalancerId\.NotFound\)/.test(error.what)) return undefined;
+        if (isMigrateError(error, 'CLOUD_REFUSED') && /\(InvalidLoadBalancerId\.NotFound\)/.test(error.what))
+          return undefined;
         throw error;
       }
     },
 
     backends,
 
-    setWeights: (group, members) => inBatches(group, members, 'SetVServerGroupAttribute', (it, backendServers) => it.setVServerGroupAttribute({ regionId: region, VServerGroupId: group, backendServers })),
+    setWeights: (group, members) =>
+      inBatches(group, members, 'SetVServerGroupAttribute', (it, backendServers) =>
+        it.setVServerGroupAttribute({ regionId: region, VServerGroupId: group, backendServers }),
+      ),
 
-    removeBackends: (group, members) => inBatches(group, members, 'RemoveVServerGroupBackendServers', (it, backendServers) => it.removeVServerGroupBackendServers({ regionId: region, VServerGroupId: group, backendServers })),
+    removeBackends: (group, members) =>
+      inBatches(group, members, 'RemoveVServerGroupBackendServers', (it, backendServers) =>
+        it.removeVServerGroupBackendServers({ regionId: region, VServerGroupId: group, backendServers }),
+      ),
 
     async disk(inRegion, id) {
-      const { body } = await ecs(inRegion, 'DescribeDisks', id, false, (it) => it.describeDisks({ regionId: inRegion, diskIds: JSON.stringify([id]) }));
+      const { body } = await ecs(inRegion, 'DescribeDisks', id, false, (it) =>
+        it.describeDisks({ regionId: inRegion, diskIds: JSON.stringify([id]) }),
+      );
       const [found] = body?.disks?.disk ?? [];
       return found && diskFrom(found, inRegion);
     },
 
     async disks(inRegion, tag) {
-      const { body } = await ecs(inRegion, 'DescribeDisks', `${tag.key}=${tag.value}`, false, (it) => it.describeDisks({ regionId: inRegion, tag: [tag], maxResults: 100 }));
+      const { body } = await ecs(inRegion, 'DescribeDisks', `${tag.key}=${tag.value}`, false, (it) =>
+        it.describeDisks({ regionId: inRegion, tag: [tag], maxResults: 100 }),
+      );
       return (body?.disks?.disk ?? []).map((it) => diskFrom(it, inRegion));
     },
 
@@ -146,24 +215,31 @@ export function alibabaCloud(options: CloudOptions): Cloud {
       try {
         return { id, rules: (await permissions(inRegion, id)).map(ruleFrom) } satisfies SecurityGroup;
       } catch (error) {
-        if (isMigrateError(error, 'CLOUD_REFUSED') && /\(InvalidSecurityGroupId\.NotFound\)/.test(error.what)) return undefined;
+        if (isMigrateError(error, 'CLOUD_REFUSED') && /\(InvalidSecurityGroupId\.NotFound\)/.test(error.what))
+          return undefined;
         throw error;
       }
     },
 
     async snapshot(inRegion, id) {
-      const { body } = await ecs(inRegion, 'DescribeSnapshots', id, false, (it) => it.describeSnapshots({ regionId: inRegion, snapshotIds: JSON.stringify([id]) }));
+      const { body } = await ecs(inRegion, 'DescribeSnapshots', id, false, (it) =>
+        it.describeSnapshots({ regionId: inRegion, snapshotIds: JSON.stringify([id]) }),
+      );
       const [found] = body?.snapshots?.snapshot ?? [];
       return found && snapshotFrom(found, inRegion);
     },
 
     async snapshots(inRegion, tag) {
-      const { body } = await ecs(inRegion, 'DescribeSnapshots', `${tag.key}=${tag.value}`, false, (it) => it.describeSnapshots({ regionId: inRegion, tag: [tag], maxResults: 100 }));
+      const { body } = await ecs(inRegion, 'DescribeSnapshots', `${tag.key}=${tag.value}`, false, (it) =>
+        it.describeSnapshots({ regionId: inRegion, tag: [tag], maxResults: 100 }),
+      );
       return (body?.snapshots?.snapshot ?? []).map((it) => snapshotFrom(it, inRegion));
     },
 
     async createSnapshot({ region: inRegion, disk, name, token, tags }) {
-      const { body } = await ecs(inRegion, 'CreateSnapshot', disk, true, (it) => it.createSnapshot({ diskId: disk, snapshotName: name, clientToken: token, tag: tagList(tags) }));
+      const { body } = await ecs(inRegion, 'CreateSnapshot', disk, true, (it) =>
+        it.createSnapshot({ diskId: disk, snapshotName: name, clientToken: token, tag: tagList(tags) }),
+      );
       return body?.snapshotId ?? '';
     },
 
@@ -183,7 +259,19 @@ export function alibabaCloud(options: CloudOptions): Cloud {
       return body?.snapshotId ?? '';
     },
 
-    async createDisk({ region: inRegion, zone, snapshot, category, performanceLevel, sizeGiB, encrypted, kmsKey, name, token, tags }) {
+    async createDisk({
+      region: inRegion,
+      zone,
+      snapshot,
+      category,
+      performanceLevel,
+      sizeGiB,
+      encrypted,
+      kmsKey,
+      name,
+      token,
+      tags,
+    }) {
       const { body } = await ecs(inRegion, 'CreateDisk', `from ${snapshot}`, true, (it) =>
         it.createDisk({
           regionId: inRegion,
@@ -227,7 +315,8 @@ interface EcsTags {
   tag?: { tagKey?: string; tagValue?: string }[];
 }
 
-const tagsFrom = (tags: EcsTags | undefined) => Object.fromEntries((tags?.tag ?? []).map((it) => [it.tagKey ?? '', it.tagValue ?? '']));
+const tagsFrom = (tags: EcsTags | undefined) =>
+  Object.fromEntries((tags?.tag ?? []).map((it) => [it.tagKey ?? '', it.tagValue ?? '']));
 
 export interface EcsDisk {
   diskId?: string;
@@ -276,7 +365,10 @@ export interface EcsPermission {
 /** What does not apply comes as an empty text. */
 function ruleFrom(it: EcsPermission): SecurityRule {
   const direction = it.direction?.toLowerCase() === 'egress' ? 'egress' : 'ingress';
-  const [cidr, group, networks] = direction === 'ingress' ? [it.sourceCidrIp, it.sourceGroupId, it.sourcePrefixListId] : [it.destCidrIp, it.destGroupId, it.destPrefixListId];
+  const [cidr, group, networks] =
+    direction === 'ingress'
+      ? [it.sourceCidrIp, it.sourceGroupId, it.sourcePrefixListId]
+      : [it.destCidrIp, it.destGroupId, it.destPrefixListId];
   const list = networks || it.portRangeListId;
   return {
     direction,
@@ -312,4 +404,3 @@ const snapshotFrom = (it: EcsSnapshot, region: string): Snapshot => ({
   tags: tagsFrom(it.tags),
   ...(it.sourceSnapshotId !== undefined && it.sourceSnapshotId !== '' && { sourceSnapshot: it.sourceSnapshotId }),
 });
-

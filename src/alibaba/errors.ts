@@ -43,7 +43,11 @@ interface Thrown {
 }
 
 /** Every call to the cloud: counted, repeated while it is busy or throttled, and its errors made ours. Each of our writes can be repeated. */
-export async function callCloud<T>(call: Call, options: { tap: Tap; clock: Clock }, send: () => Promise<T>): Promise<T> {
+export async function callCloud<T>(
+  call: Call,
+  options: { tap: Tap; clock: Clock },
+  send: () => Promise<T>,
+): Promise<T> {
   const began = options.clock.now();
   for (let attempt = 0; ; attempt++) {
     try {
@@ -54,7 +58,11 @@ export async function callCloud<T>(call: Call, options: { tap: Tap; clock: Clock
       if (!told) throw error;
       if (!told.retryable || options.clock.now() - began >= PATIENCE_MS) throw told;
       const asked = (error as Thrown).retryAfter;
-      await options.clock.sleep(typeof asked === 'number' && asked > 0 ? Math.min(asked, 30_000) : Math.min(500 * 2 ** Math.min(attempt, 5), 10_000));
+      await options.clock.sleep(
+        typeof asked === 'number' && asked > 0
+          ? Math.min(asked, 30_000)
+          : Math.min(500 * 2 ** Math.min(attempt, 5), 10_000),
+      );
     }
   }
 }
@@ -62,27 +70,71 @@ export async function callCloud<T>(call: Call, options: { tap: Tap; clock: Clock
 /** undefined: not the cloud's but a bug of ours */
 function classify(call: Call, { code = '', name = '', statusCode, message = '' }: Thrown): MigrateError | undefined {
   const what = `${call.verb} ${call.what}`.trim();
-  if (name === 'CredentialsProviderError' || code === 'InvalidCredentials' || /InvalidAccessKeyId|SignatureDoesNotMatch|IncompleteSignature|InvalidSecurityToken|SecurityTokenExpired|MissingAccessKeyId/.test(code)) {
-    return new MigrateError('CLOUD_CREDENTIALS', { what: `${what}: the cloud does not accept the credentials (${code || name}).`, why: 'Access key, secret or token are wrong, expired or not there.', fix: 'Set ALIBABA_CLOUD_ACCESS_KEY_ID and ALIBABA_CLOUD_ACCESS_KEY_SECRET, or log in with the aliyun CLI.' });
+  if (
+    name === 'CredentialsProviderError' ||
+    code === 'InvalidCredentials' ||
+    /InvalidAccessKeyId|SignatureDoesNotMatch|IncompleteSignature|InvalidSecurityToken|SecurityTokenExpired|MissingAccessKeyId/.test(
+      code,
+    )
+  ) {
+    return new MigrateError('CLOUD_CREDENTIALS', {
+      what: `${what}: the cloud does not accept the credentials (${code || name}).`,
+      why: 'Access key, secret or token are wrong, expired or not there.',
+      fix: 'Set ALIBABA_CLOUD_ACCESS_KEY_ID and ALIBABA_CLOUD_ACCESS_KEY_SECRET, or log in with the aliyun CLI.',
+    });
   }
   if (code.startsWith('Throttling')) {
-    return new MigrateError('CLOUD_THROTTLED', { what: `${what}: throttled for ${spell(PATIENCE_MS)} (${code}).`, why: 'Too many calls of this account, ours or others.', fix: 'Run again later; it goes on where it stopped.', retryable: true });
+    return new MigrateError('CLOUD_THROTTLED', {
+      what: `${what}: throttled for ${spell(PATIENCE_MS)} (${code}).`,
+      why: 'Too many calls of this account, ours or others.',
+      fix: 'Run again later; it goes on where it stopped.',
+      retryable: true,
+    });
   }
   if (BUSY.has(code)) {
-    return new MigrateError('CLOUD_BUSY', { what: `${what}: busy for ${spell(PATIENCE_MS)} (${code}).`, why: 'Another change of the same thing is under way, or the service is down.', fix: 'Run again later; it goes on where it stopped.', retryable: true });
+    return new MigrateError('CLOUD_BUSY', {
+      what: `${what}: busy for ${spell(PATIENCE_MS)} (${code}).`,
+      why: 'Another change of the same thing is under way, or the service is down.',
+      fix: 'Run again later; it goes on where it stopped.',
+      retryable: true,
+    });
   }
   if (statusCode === 403 || /^(Forbidden|NoPermission)/.test(code)) {
-    return new MigrateError('CLOUD_FORBIDDEN', { what: `${what}: not allowed (${code}).`, why: 'The RAM identity lacks that action on that resource.', fix: 'Grant it; `migrate explain CLOUD_FORBIDDEN` lists the actions that a move needs.' });
+    return new MigrateError('CLOUD_FORBIDDEN', {
+      what: `${what}: not allowed (${code}).`,
+      why: 'The RAM identity lacks that action on that resource.',
+      fix: 'Grant it; `migrate explain CLOUD_FORBIDDEN` lists the actions that a move needs.',
+    });
   }
   if (code !== '' && statusCode !== undefined && statusCode < 500) {
-    return new MigrateError('CLOUD_REFUSED', { what: `${what}: refused (${code}).`, why: vendorWords(message, code), fix: 'Look the code up in the vendor\'s error pages.' });
+    return new MigrateError('CLOUD_REFUSED', {
+      what: `${what}: refused (${code}).`,
+      why: vendorWords(message, code),
+      fix: "Look the code up in the vendor's error pages.",
+    });
   }
   // A reply that never came, or one that is no JSON: whether it was done is not known, and each of our calls can be sent again.
-  if (name === 'RequestTimeoutError' || name === 'SyntaxError' || /^(ECONN|ETIMEDOUT|ENOTFOUND|EPIPE|EAI_AGAIN|UND_ERR)/.test(code) || (statusCode ?? 0) >= 500 || /timeout|socket hang up|ECONN/i.test(message)) {
-    return new MigrateError('CLOUD_UNREACHABLE', { what: `${what}: the cloud does not answer (${code || name || statusCode}).`, why: 'Network, proxy or firewall are in between, or the service is down.', fix: 'Check the way to the endpoint, then run again.', retryable: true, unsure: call.writes });
+  if (
+    name === 'RequestTimeoutError' ||
+    name === 'SyntaxError' ||
+    /^(ECONN|ETIMEDOUT|ENOTFOUND|EPIPE|EAI_AGAIN|UND_ERR)/.test(code) ||
+    (statusCode ?? 0) >= 500 ||
+    /timeout|socket hang up|ECONN/i.test(message)
+  ) {
+    return new MigrateError('CLOUD_UNREACHABLE', {
+      what: `${what}: the cloud does not answer (${code || name || statusCode}).`,
+      why: 'Network, proxy or firewall are in between, or the service is down.',
+      fix: 'Check the way to the endpoint, then run again.',
+      retryable: true,
+      unsure: call.writes,
+    });
   }
   return undefined;
 }
 
 /** The vendor's message is the part between its own code and request id. */
-const vendorWords = (message: string, code: string) => message.replace(new RegExp(`^${code.replace(/[.*+?^${}()|[\]\\]/g, '\\$&')}: code: \\d+, `), '').replace(/ request id: .*$/s, '').slice(0, 300);
+const vendorWords = (message: string, code: string) =>
+  message
+    .replace(new RegExp(`^${code.replace(/[.*+?^${}()|[\]\\]/g, '\\$&')}: code: \\d+, `), '')
+    .replace(/ request id: .*$/s, '')
+    .slice(0, 300);

@@ -12,10 +12,30 @@ const TIMEOUT_MS = 30_000;
 
 /** Just the calls that we make of the official ECS client; requests are plain objects of its fields. */
 export interface EcsClient {
-  describeDisks(request: { regionId: string; diskIds?: string; tag?: Tag[]; maxResults?: number }): Promise<{ body?: { disks?: { disk?: EcsDisk[] } } }>;
-  describeSnapshots(request: { regionId: string; snapshotIds?: string; tag?: Tag[]; maxResults?: number }): Promise<{ body?: { snapshots?: { snapshot?: EcsSnapshot[] } } }>;
-  describeSecurityGroupAttribute(request: { regionId: string; securityGroupId: string; maxResults: number; nextToken?: string }): Promise<{ body?: { permissions?: { permission?: EcsPermission[] }; nextToken?: string } }>;
-  createSnapshot(request: { diskId: string; snapshotName: string; clientToken: string; tag: Tag[] }): Promise<{ body?: { snapshotId?: string } }>;
+  describeDisks(request: {
+    regionId: string;
+    diskIds?: string;
+    tag?: Tag[];
+    maxResults?: number;
+  }): Promise<{ body?: { disks?: { disk?: EcsDisk[] } } }>;
+  describeSnapshots(request: {
+    regionId: string;
+    snapshotIds?: string;
+    tag?: Tag[];
+    maxResults?: number;
+  }): Promise<{ body?: { snapshots?: { snapshot?: EcsSnapshot[] } } }>;
+  describeSecurityGroupAttribute(request: {
+    regionId: string;
+    securityGroupId: string;
+    maxResults: number;
+    nextToken?: string;
+  }): Promise<{ body?: { permissions?: { permission?: EcsPermission[] }; nextToken?: string } }>;
+  createSnapshot(request: {
+    diskId: string;
+    snapshotName: string;
+    clientToken: string;
+    tag: Tag[];
+  }): Promise<{ body?: { snapshotId?: string } }>;
   copySnapshot(request: {
     regionId: string;
     snapshotId: string;
@@ -54,8 +74,14 @@ interface Model {
 }
 
 interface CoreModule {
-  default: new (config: object) => { callApi(params: object, request: object, runtime: object): Promise<{ body?: unknown }> };
-  $OpenApiUtil: { Config: new (fields: object) => { endpoint?: string; protocol?: string }; Params: Model; OpenApiRequest: Model };
+  default: new (config: object) => {
+    callApi(params: object, request: object, runtime: object): Promise<{ body?: unknown }>;
+  };
+  $OpenApiUtil: {
+    Config: new (fields: object) => { endpoint?: string; protocol?: string };
+    Params: Model;
+    OpenApiRequest: Model;
+  };
 }
 
 type EcsModule = Record<string, Model> & { default: Model };
@@ -68,17 +94,27 @@ interface Place {
 }
 
 /** The packages are CommonJS: what node's import gives holds the module once more as its default. */
-const moduleOf = <T extends object>(loaded: T): T => ('default' in loaded && '__esModule' in (loaded.default as object) ? (loaded.default as T) : loaded);
+const moduleOf = <T extends object>(loaded: T): T =>
+  'default' in loaded && '__esModule' in (loaded.default as object) ? (loaded.default as T) : loaded;
 
 async function settings({ region, endpoint, keys }: Place) {
   const core = moduleOf((await import('@alicloud/openapi-core')) as unknown as CoreModule);
   const { $OpenApiUtil } = core;
-  const config = new $OpenApiUtil.Config({ regionId: region, connectTimeout: TIMEOUT_MS, readTimeout: TIMEOUT_MS, ...(keys ?? (await credentials())) });
+  const config = new $OpenApiUtil.Config({
+    regionId: region,
+    connectTimeout: TIMEOUT_MS,
+    readTimeout: TIMEOUT_MS,
+    ...(keys ?? (await credentials())),
+  });
   if (endpoint !== undefined) {
     const url = new URL(endpoint);
     // Credentials and weights in the clear only ever go to this machine.
     if (url.protocol === 'http:' && !/^(127\.|localhost$|\[::1\]$)/.test(url.hostname)) {
-      throw new MigrateError('CLOUD_ENDPOINT', { what: `The cloud endpoint ${url.origin} is plain http and not on this machine.`, why: 'Requests are signed but not encrypted.', fix: 'Use https, or an emulator on 127.0.0.1.' });
+      throw new MigrateError('CLOUD_ENDPOINT', {
+        what: `The cloud endpoint ${url.origin} is plain http and not on this machine.`,
+        why: 'Requests are signed but not encrypted.',
+        fix: 'Use https, or an emulator on 127.0.0.1.',
+      });
     }
     config.endpoint = url.host;
     config.protocol = url.protocol.slice(0, -1);
@@ -87,11 +123,22 @@ async function settings({ region, endpoint, keys }: Place) {
 }
 
 /** The vendor's usual chain: environment, RRSA, CLI profile, credentials file, instance role. */
-async function credentials(): Promise<{ accessKeyId?: string; accessKeySecret?: string; securityToken?: string; credential?: object }> {
-  const { ALIBABA_CLOUD_ACCESS_KEY_ID: accessKeyId, ALIBABA_CLOUD_ACCESS_KEY_SECRET: accessKeySecret, ALIBABA_CLOUD_SECURITY_TOKEN: securityToken } = process.env;
+async function credentials(): Promise<{
+  accessKeyId?: string;
+  accessKeySecret?: string;
+  securityToken?: string;
+  credential?: object;
+}> {
+  const {
+    ALIBABA_CLOUD_ACCESS_KEY_ID: accessKeyId,
+    ALIBABA_CLOUD_ACCESS_KEY_SECRET: accessKeySecret,
+    ALIBABA_CLOUD_SECURITY_TOKEN: securityToken,
+  } = process.env;
   if (accessKeyId && accessKeySecret) return { accessKeyId, accessKeySecret, ...(securityToken && { securityToken }) };
   try {
-    const { default: Credential } = moduleOf((await import('@alicloud/credentials')) as unknown as { default: new () => never });
+    const { default: Credential } = moduleOf(
+      (await import('@alicloud/credentials')) as unknown as { default: new () => never },
+    );
     return { credential: new Credential() };
   } catch {
     // A broken profile puts the whole file, secrets and all, into the message: none of it is passed on.
@@ -105,12 +152,27 @@ async function credentials(): Promise<{ accessKeyId?: string; accessKeySecret?: 
 
 export async function loadSlb(place: Place): Promise<SlbClient> {
   const { config, core } = await settings(place);
-  config.endpoint ??= /^(cn-hangzhou|cn-beijing|cn-shanghai|cn-shenzhen|cn-qingdao|cn-hongkong|ap-southeast-1|us-east-1|us-west-1)$/.test(place.region) ? 'slb.aliyuncs.com' : `slb.${place.region}.aliyuncs.com`;
+  config.endpoint ??=
+    /^(cn-hangzhou|cn-beijing|cn-shanghai|cn-shenzhen|cn-qingdao|cn-hongkong|ap-southeast-1|us-east-1|us-west-1)$/.test(
+      place.region,
+    )
+      ? 'slb.aliyuncs.com'
+      : `slb.${place.region}.aliyuncs.com`;
   const { Params, OpenApiRequest } = core.$OpenApiUtil;
   const client = new core.default(config);
   return slbClient((action, query) =>
     client.callApi(
-      new Params({ action, version: '2014-05-15', protocol: 'HTTPS', pathname: '/', method: 'POST', authType: 'AK', style: 'RPC', reqBodyType: 'formData', bodyType: 'json' }),
+      new Params({
+        action,
+        version: '2014-05-15',
+        protocol: 'HTTPS',
+        pathname: '/',
+        method: 'POST',
+        authType: 'AK',
+        style: 'RPC',
+        reqBodyType: 'formData',
+        bodyType: 'json',
+      }),
       new OpenApiRequest({ query }),
       {},
     ),

@@ -5,12 +5,33 @@
  * @source aliyun/alibabacloud-typescript-sdk:slb-20140515 (2.0.12); parameters go in the query, the body is empty
  */
 export interface SlbClient {
-  describeLoadBalancerAttribute(request: { regionId: string; loadBalancerId: string }): Promise<{ body?: LoadBalancerBody }>;
-  describeLoadBalancerListeners(request: { regionId: string; loadBalancerId: string[]; maxResults: number; nextToken?: string }): Promise<{ body?: ListenersBody }>;
-  describeVServerGroups(request: { regionId: string; loadBalancerId: string }): Promise<{ body?: { VServerGroups?: { VServerGroup?: { VServerGroupId?: string; VServerGroupName?: string }[] } } }>;
+  describeLoadBalancerAttribute(request: {
+    regionId: string;
+    loadBalancerId: string;
+  }): Promise<{ body?: LoadBalancerBody }>;
+  describeLoadBalancerListeners(request: {
+    regionId: string;
+    loadBalancerId: string[];
+    maxResults: number;
+    nextToken?: string;
+  }): Promise<{ body?: ListenersBody }>;
+  describeVServerGroups(request: {
+    regionId: string;
+    loadBalancerId: string;
+  }): Promise<{
+    body?: { VServerGroups?: { VServerGroup?: { VServerGroupId?: string; VServerGroupName?: string }[] } };
+  }>;
   describeVServerGroupAttribute(request: { regionId: string; VServerGroupId: string }): Promise<{ body?: GroupBody }>;
-  setVServerGroupAttribute(request: { regionId: string; VServerGroupId: string; backendServers: string }): Promise<unknown>;
-  removeVServerGroupBackendServers(request: { regionId: string; VServerGroupId: string; backendServers: string }): Promise<unknown>;
+  setVServerGroupAttribute(request: {
+    regionId: string;
+    VServerGroupId: string;
+    backendServers: string;
+  }): Promise<unknown>;
+  removeVServerGroupBackendServers(request: {
+    regionId: string;
+    VServerGroupId: string;
+    backendServers: string;
+  }): Promise<unknown>;
 }
 
 export interface LoadBalancerBody {
@@ -40,7 +61,16 @@ export interface ListenersBody {
 
 export interface GroupBody {
   VServerGroupName?: string;
-  backendServers?: { backendServer?: { serverId?: string; serverIp?: string; port?: number; weight?: number; type?: string; description?: string }[] };
+  backendServers?: {
+    backendServer?: {
+      serverId?: string;
+      serverIp?: string;
+      port?: number;
+      weight?: number;
+      type?: string;
+      description?: string;
+    }[];
+  };
 }
 
 /** How the SDK spells a wire name: the first letter lowered, but a leading acronym kept. */
@@ -57,7 +87,9 @@ const wireName = (sdk: string) => sdk.charAt(0).toUpperCase() + sdk.slice(1);
 /**
  * @param send  one signed request; credentials, signing and transport are the official core package's
  */
-export function slbClient(send: (action: string, query: Record<string, string>) => Promise<{ body?: unknown }>): SlbClient {
+export function slbClient(
+  send: (action: string, query: Record<string, string>) => Promise<{ body?: unknown }>,
+): SlbClient {
   const call = async (action: string, request: Record<string, unknown>): Promise<{ body?: never }> => {
     const query: Record<string, string> = {};
     for (const [key, value] of Object.entries(request)) {

@@ -47,7 +47,12 @@ export function counting(onCall?: (call: Call) => void, inner: Tap = plainTap): 
   return { tap, counter };
 }
 
-export const open = (options: CommonOptions, tap: Tap, patienceMs: number | Record<'source' | 'target', number> = 60_000, clusters: Partial<Record<Side, Cluster>> = {}) =>
+export const open = (
+  options: CommonOptions,
+  tap: Tap,
+  patienceMs: number | Record<'source' | 'target', number> = 60_000,
+  clusters: Partial<Record<Side, Cluster>> = {},
+) =>
   openWorld(options.playbook, {
     clusters,
     tap,

@@ -40,12 +40,29 @@ export const runAct: Act<RunOptions> = (options, io) =>
     const resumed = session.journal.records().length > 0;
     const plan = resumed ? resumedPlan(session, options.plan) : await freshPlan(options, world, io.emit, counter);
     await mustBePinned(plan, world);
-    const todo = plan.steps.filter((it) => phases.includes(it.phase) && session.journal.record(it.id)?.state !== 'done');
+    const todo = plan.steps.filter(
+      (it) => phases.includes(it.phase) && session.journal.record(it.id)?.state !== 'done',
+    );
     if (todo.length === 0) return { plan, outcome: { outcome: 'done' } };
-    if (!options.yes && !(await io.confirm(`${resumed ? 'Go on with' : 'Start'} ${todo.length} steps from ${plan.pins.source.context} to ${plan.pins.target.context}?`))) return { plan, outcome: { outcome: 'interrupted' } };
+    if (
+      !options.yes &&
+      !(await io.confirm(
+        `${resumed ? 'Go on with' : 'Start'} ${todo.length} steps from ${plan.pins.source.context} to ${plan.pins.target.context}?`,
+      ))
+    )
+      return { plan, outcome: { outcome: 'interrupted' } };
     if (!resumed) session.savePlan(plan);
     openEntry(session.journal, 'run', plan, io.version);
-    io.emit({ type: 'started', command: 'run', name: plan.name, digest: plan.digest, steps: todo.length, source: plan.pins.source.context, target: plan.pins.target.context, resumed });
+    io.emit({
+      type: 'started',
+      command: 'run',
+      name: plan.name,
+      digest: plan.digest,
+      steps: todo.length,
+      source: plan.pins.source.context,
+      target: plan.pins.target.context,
+      resumed,
+    });
     return { plan, outcome: await run(plan, phases, engine) };
   });
 
@@ -66,34 +83,71 @@ export const shiftAct: Act<ShiftOptions> = (options, io) =>
     await dropHalfShifts(options.to, engine);
     const plan = shiftPlan(options, looked.inventory, session.journal);
     if (plan.steps.length === 0) return { plan, outcome: { outcome: 'done' } };
-    if (!options.yes && !(await io.confirm(`Move ${plan.steps.length === 1 ? 'one step' : `${plan.steps.length} steps`} to ${points(options.to)} %?`))) return { plan, outcome: { outcome: 'interrupted' } };
+    if (
+      !options.yes &&
+      !(await io.confirm(
+        `Move ${plan.steps.length === 1 ? 'one step' : `${plan.steps.length} steps`} to ${points(options.to)} %?`,
+      ))
+    )
+      return { plan, outcome: { outcome: 'interrupted' } };
     openEntry(session.journal, 'shift', plan, io.version);
-    io.emit({ type: 'started', command: 'shift', name: plan.name, digest: plan.digest, steps: plan.steps.length, source: plan.pins.source.context, target: plan.pins.target.context, resumed: false });
+    io.emit({
+      type: 'started',
+      command: 'shift',
+      name: plan.name,
+      digest: plan.digest,
+      steps: plan.steps.length,
+      source: plan.pins.source.context,
+      target: plan.pins.target.context,
+      resumed: false,
+    });
     return { plan, outcome: await run(plan, ['traffic'], engine) };
   });
 
 /** A shift to another share that stopped half way goes back to where it began, before a new one is worked out from there. */
 async function dropHalfShifts(to: number, engine: Engine): Promise<void> {
   for (const record of engine.journal.records().reverse()) {
-    if (record.state !== 'done' && record.step.kind === 'shift' && !asksFor(record.step, to)) await undoRecord(record, engine);
+    if (record.state !== 'done' && record.step.kind === 'shift' && !asksFor(record.step, to))
+      await undoRecord(record, engine);
   }
 }
 
 export const completeAct: Act<CommonOptions> = (options, io) =>
   acting(options, io, async ({ world, session, engine }) => {
     const plan = session.plan();
-    const open = plan?.steps.filter((it) => it.phase !== 'complete' && session.journal.record(it.id)?.state !== 'done') ?? [];
+    const open =
+      plan?.steps.filter((it) => it.phase !== 'complete' && session.journal.record(it.id)?.state !== 'done') ?? [];
     if (!plan || open.length > 0) {
       throw new MigrateError('NOT_COMPLETE', {
-        what: plan ? `${open.length} steps are not done: ${open.slice(0, 5).map((it) => it.id).join(', ')}.` : 'No run of this playbook is there to complete.',
+        what: plan
+          ? `${open.length} steps are not done: ${open
+              .slice(0, 5)
+              .map((it) => it.id)
+              .join(', ')}.`
+          : 'No run of this playbook is there to complete.',
         why: 'Completing retires the source, which only makes sense once the target serves everything.',
         fix: plan ? 'Finish with `migrate run`, then soak, then complete.' : 'Start with `migrate run`.',
       });
     }
     await mustBePinned(plan, world);
-    if (!options.yes && !(await io.confirm('This is the point of no return: the source leaves the load balancer and its workloads stop. Complete?'))) return { plan, outcome: { outcome: 'interrupted' } };
+    if (
+      !options.yes &&
+      !(await io.confirm(
+        'This is the point of no return: the source leaves the load balancer and its workloads stop. Complete?',
+      ))
+    )
+      return { plan, outcome: { outcome: 'interrupted' } };
     openEntry(session.journal, 'complete', plan, io.version);
-    io.emit({ type: 'started', command: 'complete', name: plan.name, digest: plan.digest, steps: plan.steps.filter((it) => it.phase === 'complete').length, source: plan.pins.source.context, target: plan.pins.target.context, resumed: false });
+    io.emit({
+      type: 'started',
+      command: 'complete',
+      name: plan.name,
+      digest: plan.digest,
+      steps: plan.steps.filter((it) => it.phase === 'complete').length,
+      source: plan.pins.source.context,
+      target: plan.pins.target.context,
+      resumed: false,
+    });
     const outcome = await run(plan, ['complete'], engine);
     if (outcome.outcome === 'done') session.journal.write({ type: 'completed' });
     return { plan, outcome };
@@ -113,12 +167,28 @@ export const rollbackAct: Act<CommonOptions & { to?: string }> = (options, io) =
         io.emit({ type: 'warning', what: 'There is nothing to undo: the journal has no step that is begun or done.' });
         return { outcome: { outcome: 'done' } };
       }
-      const lost = engine.journal.records().filter((it) => steps.includes(it.step.id) && it.step.kind === 'scale' && it.step.id.startsWith('data/start'));
-      const warning = lost.length > 0 ? ` What ${lost.map((it) => it.step.id).join(', ')} wrote on the target stays there and does not come back.` : '';
-      if (!options.yes && !(await io.confirm(`Undo ${steps.length} steps, newest first?${warning}`))) return { outcome: { outcome: 'interrupted' } };
-      io.emit({ type: 'started', command: 'rollback', name: options.playbook.name, digest: '', steps: steps.length, source: options.playbook.source.context, target: options.playbook.target.context, resumed: false });
+      const lost = engine.journal
+        .records()
+        .filter((it) => steps.includes(it.step.id) && it.step.kind === 'scale' && it.step.id.startsWith('data/start'));
+      const warning =
+        lost.length > 0
+          ? ` What ${lost.map((it) => it.step.id).join(', ')} wrote on the target stays there and does not come back.`
+          : '';
+      if (!options.yes && !(await io.confirm(`Undo ${steps.length} steps, newest first?${warning}`)))
+        return { outcome: { outcome: 'interrupted' } };
+      io.emit({
+        type: 'started',
+        command: 'rollback',
+        name: options.playbook.name,
+        digest: '',
+        steps: steps.length,
+        source: options.playbook.source.context,
+        target: options.playbook.target.context,
+        resumed: false,
+      });
       const outcome = await rollback(options.to, engine);
-      if (outcome.outcome === 'done' && session.journal.records().length === 0 && session.journal.debts().length === 0) session.archive();
+      if (outcome.outcome === 'done' && session.journal.records().length === 0 && session.journal.debts().length === 0)
+        session.archive();
       return { outcome };
     },
     PATIENCE_BACK,
@@ -146,7 +216,14 @@ async function acting(
     // A kubeconfig that can't be read leaves nothing behind, not even a lock.
     world = await open(options, tap, patienceMs);
     session = sessionOf(options);
-    const engine: Engine = { world, journal: session.journal, kinds: stepKinds, emit: io.emit, stopping: io.stopping, limit: SIDE_BY_SIDE };
+    const engine: Engine = {
+      world,
+      journal: session.journal,
+      kinds: stepKinds,
+      emit: io.emit,
+      stopping: io.stopping,
+      limit: SIDE_BY_SIDE,
+    };
     const before = servicesIn(session.journal);
     const { plan, outcome } = await act({ world, session, engine, counter });
     const services = [...new Map([...before, ...servicesIn(session.journal)].map((it) => [it.service, it])).values()];
@@ -154,8 +231,14 @@ async function acting(
     if (outcome.outcome === 'stopped') {
       // A first step that refused before it began has left nothing in the journal, and nothing in the world.
       const touched = session.journal.records().length > 0;
-      const where = touched ? { now: serving || 'see migrate status', next: 'migrate run goes on from there', back: 'migrate rollback' } : { now: serving || NOTHING };
-      return { ...endedBy(outcome.error, io.emit, { touched, ...where }), calls: counter, tookMs: performance.now() - began };
+      const where = touched
+        ? { now: serving || 'see migrate status', next: 'migrate run goes on from there', back: 'migrate rollback' }
+        : { now: serving || NOTHING };
+      return {
+        ...endedBy(outcome.error, io.emit, { touched, ...where }),
+        calls: counter,
+        tookMs: performance.now() - began,
+      };
     }
     const interrupted = outcome.outcome === 'interrupted';
     return {
@@ -171,14 +254,24 @@ async function acting(
   } catch (error) {
     const touched = (session?.journal.records().length ?? 0) > 0;
     const serving = session ? await whatServes(world, servicesIn(session.journal)) : '';
-    return endedBy(error, io.emit, { touched, now: serving || (touched ? 'see migrate status' : NOTHING), ...(touched && { back: 'migrate rollback' }) });
+    return endedBy(error, io.emit, {
+      touched,
+      now: serving || (touched ? 'see migrate status' : NOTHING),
+      ...(touched && { back: 'migrate rollback' }),
+    });
   } finally {
     session?.close();
   }
 }
 
 const openEntry = (journal: Journal, command: string, plan: Plan, version = '') =>
-  journal.write({ type: 'opened', command, digest: plan.digest, version, pins: { source: plan.pins.source.uid, target: plan.pins.target.uid } });
+  journal.write({
+    type: 'opened',
+    command,
+    digest: plan.digest,
+    version,
+    pins: { source: plan.pins.source.uid, target: plan.pins.target.uid },
+  });
 
 function resumedPlan(session: Session, given: Plan | undefined): Plan {
   const plan = session.plan();
@@ -223,8 +316,14 @@ function moved(was: Plan, is: Plan): string {
   const ids = (plan: Plan) => plan.steps.map((it) => it.id);
   const gone = ids(was).filter((it) => !ids(is).includes(it));
   const come = ids(is).filter((it) => !ids(was).includes(it));
-  const changed = is.steps.filter((it) => was.steps.some((old) => old.id === it.id && JSON.stringify(old) !== JSON.stringify(it))).map((it) => it.id);
-  const parts = [gone.length > 0 && `no longer ${gone.join(', ')}`, come.length > 0 && `now also ${come.join(', ')}`, changed.length > 0 && `other arguments for ${changed.join(', ')}`].filter(Boolean);
+  const changed = is.steps
+    .filter((it) => was.steps.some((old) => old.id === it.id && JSON.stringify(old) !== JSON.stringify(it)))
+    .map((it) => it.id);
+  const parts = [
+    gone.length > 0 && `no longer ${gone.join(', ')}`,
+    come.length > 0 && `now also ${come.join(', ')}`,
+    changed.length > 0 && `other arguments for ${changed.join(', ')}`,
+  ].filter(Boolean);
   return parts.join('; ') || 'the playbook or a cluster changed';
 }
 
@@ -253,8 +352,11 @@ function nextAfter(journal: Journal, plan: Plan | undefined, interrupted: boolea
   if (journal.completed()) return { next: 'nothing: the move is complete' };
   const back = journal.records().length > 0 ? { back: 'migrate rollback' } : {};
   if (interrupted) return { next: 'migrate run goes on', ...back };
-  if (journal.records().length === 0) return journal.debts().length > 0 ? { next: 'migrate rollback once more, when the target answers again' } : {};
+  if (journal.records().length === 0)
+    return journal.debts().length > 0 ? { next: 'migrate rollback once more, when the target answers again' } : {};
   const left = plan?.steps.filter((it) => it.phase !== 'complete' && journal.record(it.id)?.state !== 'done') ?? [];
   if (left.length > 0) return { next: 'migrate run', ...back };
-  return plan?.steps.some((it) => it.phase === 'complete') && journal.records().length > 0 ? { next: 'hold as long as you like, then migrate complete', ...back } : back;
+  return plan?.steps.some((it) => it.phase === 'complete') && journal.records().length > 0
+    ? { next: 'hold as long as you like, then migrate complete', ...back }
+    : back;
 }

@@ -19,7 +19,10 @@ export function capturedCluster(side: Side, seen: ClusterInventory): Cluster {
     throw notCaptured(side, unseen?.why ?? `${kind} is not in the file`);
   };
   const list: Cluster['list'] = async (kind, { namespace, labels } = {}) => {
-    const wanted = (labels ?? '').split(',').filter(Boolean).map((it) => it.split('='));
+    const wanted = (labels ?? '')
+      .split(',')
+      .filter(Boolean)
+      .map((it) => it.split('='));
     return held(kind)
       .filter((it) => namespace === undefined || it.metadata.namespace === namespace)
       .filter((it) => wanted.every(([key = '', value]) => it.metadata.labels?.[key] === value));
@@ -35,7 +38,10 @@ export function capturedCluster(side: Side, seen: ClusterInventory): Cluster {
     async each(kind, options, take) {
       for (const it of await list(kind, options)) take(it, JSON.stringify(it).length);
     },
-    get: async ({ kind, namespace, name }: ObjectRef) => held(kind).find((it) => it.metadata.name === name && (namespace === undefined || it.metadata.namespace === namespace)),
+    get: async ({ kind, namespace, name }: ObjectRef) =>
+      held(kind).find(
+        (it) => it.metadata.name === name && (namespace === undefined || it.metadata.namespace === namespace),
+      ),
     create: refuse,
     patch: refuse,
     apply: refuse,
@@ -53,8 +59,12 @@ export function capturedCluster(side: Side, seen: ClusterInventory): Cluster {
 export function capturedCloud(seen: CloudInventory | null): Pick<Cloud, 'loadBalancer' | 'disk' | 'securityGroup'> {
   const missing = (what: string): undefined => {
     const unseen = seen?.unseen.find((it) => it.what === what);
-    if (unseen && 'absent' in unseen &&  unseen.absent) return undefined;
-    throw new MigrateError('CLOUD_NOT_NAMED', { what: `${what} is not in the captured inventory.`, why: unseen?.why ?? 'It was not looked at then.', fix: 'Capture again with the playbook of today: `migrate inventory`.' });
+    if (unseen && 'absent' in unseen && unseen.absent) return undefined;
+    throw new MigrateError('CLOUD_NOT_NAMED', {
+      what: `${what} is not in the captured inventory.`,
+      why: unseen?.why ?? 'It was not looked at then.',
+      fix: 'Capture again with the playbook of today: `migrate inventory`.',
+    });
   };
   return {
     loadBalancer: async (id) => seen?.loadBalancers.find((it) => it.id === id) ?? missing(id),
@@ -64,7 +74,11 @@ export function capturedCloud(seen: CloudInventory | null): Pick<Cloud, 'loadBal
 }
 
 const notCaptured = (side: Side, why: string) =>
-  new MigrateError('NOT_CAPTURED', { what: `The captured ${side} can't answer this: ${why}.`, why: 'It was not asked when the inventory was taken.', fix: `Capture it again, or look at the live ${side}: leave --${side} out.` });
+  new MigrateError('NOT_CAPTURED', {
+    what: `The captured ${side} can't answer this: ${why}.`,
+    why: 'It was not asked when the inventory was taken.',
+    fix: `Capture it again, or look at the live ${side}: leave --${side} out.`,
+  });
 
 /** The sides that come from files, and the cloud where the file has it. */
 export interface Captured {

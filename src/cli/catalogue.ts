@@ -22,7 +22,10 @@ const entry = (exit: Entry['exit'], [means, why, fix]: Three, [zhMeans, zhWhy, z
 });
 
 const EXITS: Record<Entry['exit'], Record<'en' | 'zh', string>> = {
-  1: { en: 'exit 1, nothing was changed; exit 3 when it happens midway, and the journal knows where', zh: '退出码 1：没有任何改动；若发生在执行途中则为 3，进度记录在 journal 中' },
+  1: {
+    en: 'exit 1, nothing was changed; exit 3 when it happens midway, and the journal knows where',
+    zh: '退出码 1：没有任何改动；若发生在执行途中则为 3，进度记录在 journal 中',
+  },
   2: { en: 'exit 2, nothing was changed', zh: '退出码 2：没有任何改动' },
   4: { en: 'exit 4: it waits', zh: '退出码 4：等待中' },
   5: { en: 'exit 5: the world moved, or somebody else holds the lock', zh: '退出码 5：环境已变化，或锁被他人持有' },
@@ -36,143 +39,1091 @@ export const catalogue: Readonly<Record<string, Entry>> = {
 
   USAGE: entry(
     2,
-    ['The command line says something that the command does not have.', 'An unknown command, flag or value is never guessed at: a mistyped --to must not move traffic.', 'Read the suggestion; `migrate COMMAND --help` shows flags, defaults and examples.'],
-    ['命令行中有该命令不支持的内容。', '未知的命令、参数或取值绝不猜测：写错的 --to 不能改动流量。', '参考提示；migrate COMMAND --help 列出参数、默认值和示例。'],
+    [
+      'The command line says something that the command does not have.',
+      'An unknown command, flag or value is never guessed at: a mistyped --to must not move traffic.',
+      'Read the suggestion; `migrate COMMAND --help` shows flags, defaults and examples.',
+    ],
+    [
+      '命令行中有该命令不支持的内容。',
+      '未知的命令、参数或取值绝不猜测：写错的 --to 不能改动流量。',
+      '参考提示；migrate COMMAND --help 列出参数、默认值和示例。',
+    ],
   ),
   NEEDS_YES: entry(
     4,
-    ['The command would ask, and there is nobody to answer.', 'Off a terminal nothing prompts, for a pipeline that hangs on a question is worse than one that ends.', 'Add --yes, or MIGRATE_YES=1, once the plan was reviewed.'],
-    ['该命令需要确认，但没有终端可供应答。', '非终端环境下不会弹出提问，以免流水线卡住。', '审阅计划后加上 --yes，或设置 MIGRATE_YES=1。'],
+    [
+      'The command would ask, and there is nobody to answer.',
+      'Off a terminal nothing prompts, for a pipeline that hangs on a question is worse than one that ends.',
+      'Add --yes, or MIGRATE_YES=1, once the plan was reviewed.',
+    ],
+    [
+      '该命令需要确认，但没有终端可供应答。',
+      '非终端环境下不会弹出提问，以免流水线卡住。',
+      '审阅计划后加上 --yes，或设置 MIGRATE_YES=1。',
+    ],
   ),
   PLAYBOOK_MISSING: entry(
     2,
-    ['The playbook was not found.', 'A path is taken as it is; a name stands for playbooks/NAME.yaml; without either it is migrate.yaml in this directory.', 'Name it with --playbook, or write one with `migrate init`.'],
-    ['找不到 playbook。', '路径按原样使用；名称代表 playbooks/NAME.yaml；都没有则取当前目录的 migrate.yaml。', '用 --playbook 指定，或用 migrate init 生成。'],
+    [
+      'The playbook was not found.',
+      'A path is taken as it is; a name stands for playbooks/NAME.yaml; without either it is migrate.yaml in this directory.',
+      'Name it with --playbook, or write one with `migrate init`.',
+    ],
+    [
+      '找不到 playbook。',
+      '路径按原样使用；名称代表 playbooks/NAME.yaml；都没有则取当前目录的 migrate.yaml。',
+      '用 --playbook 指定，或用 migrate init 生成。',
+    ],
   ),
-  PLAYBOOK_UNREADABLE: entry(2, ['The playbook is there and can not be read.', 'It is a directory, or its permissions forbid it.', 'Check path and permissions.'], ['playbook 存在但无法读取。', '它是目录，或权限不足。', '检查路径和权限。']),
+  PLAYBOOK_UNREADABLE: entry(
+    2,
+    [
+      'The playbook is there and can not be read.',
+      'It is a directory, or its permissions forbid it.',
+      'Check path and permissions.',
+    ],
+    ['playbook 存在但无法读取。', '它是目录，或权限不足。', '检查路径和权限。'],
+  ),
   PLAYBOOK_INVALID: entry(
     2,
-    ['The playbook says something that the format does not have, or contradicts itself.', 'Unknown keys are errors: a misspelt `hold` that was silently ignored would be a step without a hold. All complaints are listed at once, each with line and column.', 'Mend what each line names. playbooks/shop.yaml is a complete example; playbooks/schema.json lets an editor check as you type.'],
-    ['playbook 中有格式不支持的内容，或前后矛盾。', '未知的键一律报错：被悄悄忽略的拼写错误会让某一步失去保护。所有问题一次列出，并标明行列。', '按每行提示修改；playbooks/shop.yaml 是完整示例，playbooks/schema.json 可供编辑器校验。'],
+    [
+      'The playbook says something that the format does not have, or contradicts itself.',
+      'Unknown keys are errors: a misspelt `hold` that was silently ignored would be a step without a hold. All complaints are listed at once, each with line and column.',
+      'Mend what each line names. playbooks/shop.yaml is a complete example; playbooks/schema.json lets an editor check as you type.',
+    ],
+    [
+      'playbook 中有格式不支持的内容，或前后矛盾。',
+      '未知的键一律报错：被悄悄忽略的拼写错误会让某一步失去保护。所有问题一次列出，并标明行列。',
+      '按每行提示修改；playbooks/shop.yaml 是完整示例，playbooks/schema.json 可供编辑器校验。',
+    ],
   ),
   PLAN_INVALID: entry(
     2,
-    ['The file is not a plan, or was changed after it was made.', 'A plan carries a digest over all that it says; one that was edited is not what was reviewed.', 'Change the playbook instead, and make a new plan: `migrate plan -o plan.json`.'],
-    ['该文件不是计划，或生成之后被修改过。', '计划带有全文摘要，被编辑过的计划不再是审阅过的那一份。', '请改 playbook 后重新生成：migrate plan -o plan.json。'],
+    [
+      'The file is not a plan, or was changed after it was made.',
+      'A plan carries a digest over all that it says; one that was edited is not what was reviewed.',
+      'Change the playbook instead, and make a new plan: `migrate plan -o plan.json`.',
+    ],
+    [
+      '该文件不是计划，或生成之后被修改过。',
+      '计划带有全文摘要，被编辑过的计划不再是审阅过的那一份。',
+      '请改 playbook 后重新生成：migrate plan -o plan.json。',
+    ],
   ),
-  INVENTORY_INVALID: entry(2, ['The file is not a captured inventory.', 'It is no JSON, of another version, or lacks a side.', 'Capture one: `migrate inventory -o inventory.json`.'], ['该文件不是采集得到的 inventory。', '不是 JSON、版本不符，或缺少其中一侧。', '重新采集：migrate inventory -o inventory.json。']),
-  NOT_CAPTURED: entry(1, ['A captured inventory was asked for something that it does not hold.', 'A file answers only what was asked when it was made, and it can not be written to.', 'Capture it again with the playbook of today, or look at the live side.'], ['采集的 inventory 中没有所需的内容。', '文件只能回答采集时查询过的内容，也无法写入。', '用当前的 playbook 重新采集，或直接查看在线集群。']),
-  REPORT_INVALID: entry(2, ['The file of --diff holds no report of a preflight.', 'It must be what `preflight -o json` wrote: the event of type preflight in it is compared.', 'Keep one by `migrate preflight -o json > last.json`.'], ['--diff 指定的文件中没有 preflight 报告。', '应为 preflight -o json 的输出，其中的 preflight 事件用于比较。', '先执行 migrate preflight -o json > last.json 保存一份。']),
-  CHECK_INVALID: entry(2, ['A file of --checks is no check.', 'Its default export must have id, group, asks, before, severity, reads, hint and look, and an id that no other check has.', 'CONTRIBUTING.md shows one whole; playbooks/checks/replicas.mjs is an example.'], ['--checks 目录中的文件不是有效的检查。', '默认导出必须包含 id、group、asks、before、severity、reads、hint 和 look，且 id 不得与已有检查重复。', '参考 CONTRIBUTING.md；示例见 playbooks/checks/replicas.mjs。']),
-  MANIFESTS_UNREADABLE: entry(2, ['The folder of --manifests can not be read.', 'There is no such folder or file, or its permissions forbid it.', 'Name a folder with plain YAML or JSON, or with what `kustomize build` or `helm template` wrote.'], ['--manifests 指定的目录无法读取。', '目录或文件不存在，或权限不足。', '指定包含普通 YAML/JSON、或 kustomize build、helm template 输出的目录。']),
-  WORLD_INVALID: entry(2, ['The file does not describe a world that a twin could start from.', 'Both sides need a version and objects, the cloud a region.', 'playbooks/shop.world.yaml is a complete one; a captured inventory serves as well.'], ['该文件无法作为孪生环境的初始状态。', '两侧都需要 version 和 objects，cloud 需要 region。', '参考 playbooks/shop.world.yaml；也可以使用采集到的 inventory。']),
-  WORLD_MISSING: entry(2, ['There is nothing to rehearse in.', 'A rehearsal needs the two clusters as they are: PLAYBOOK.world.yaml beside the playbook, or an inventory.', '`migrate inventory -o inventory.json`, then `migrate rehearse --inventory inventory.json`.'], ['没有可供演练的环境描述。', '演练需要两个集群的现状：playbook 旁的 PLAYBOOK.world.yaml，或采集的 inventory。', '先 migrate inventory -o inventory.json，再 migrate rehearse --inventory inventory.json。']),
-  FILE_EXISTS: entry(2, ['A file would be overwritten.', 'It may hold what somebody wrote by hand.', 'Write to another file, or add --force.'], ['目标文件已存在。', '其中可能有手写内容。', '换一个文件名，或加 --force。']),
-  KUBECONFIG_INVALID: entry(2, ['The kubeconfig can not be read, or its context leads nowhere.', 'The file is missing or broken, or the context names a cluster or user that is not in it. Its text is never quoted, for it holds credentials.', '`kubectl config view` shows what kubectl reads; name another file with --kubeconfig.'], ['kubeconfig 无法读取，或其中的 context 指向不存在的条目。', '文件缺失或损坏，或 context 引用的集群、用户不在其中。因含凭据，错误信息不会引用其内容。', '用 kubectl config view 查看；可用 --kubeconfig 指定其他文件。']),
-  CONTEXT_UNKNOWN: entry(2, ['The kubeconfig has no context of that name.', 'Contexts are always named in the playbook; neither the current context nor a similar name is ever taken instead.', 'Write one of the contexts that it has into the playbook.'], ['kubeconfig 中没有该名称的 context。', 'context 必须在 playbook 中写明，绝不使用当前 context 或相近名称代替。', '把已有的 context 名称写入 playbook。']),
+  INVENTORY_INVALID: entry(
+    2,
+    [
+      'The file is not a captured inventory.',
+      'It is no JSON, of another version, or lacks a side.',
+      'Capture one: `migrate inventory -o inventory.json`.',
+    ],
+    [
+      '该文件不是采集得到的 inventory。',
+      '不是 JSON、版本不符，或缺少其中一侧。',
+      '重新采集：migrate inventory -o inventory.json。',
+    ],
+  ),
+  NOT_CAPTURED: entry(
+    1,
+    [
+      'A captured inventory was asked for something that it does not hold.',
+      'A file answers only what was asked when it was made, and it can not be written to.',
+      'Capture it again with the playbook of today, or look at the live side.',
+    ],
+    [
+      '采集的 inventory 中没有所需的内容。',
+      '文件只能回答采集时查询过的内容，也无法写入。',
+      '用当前的 playbook 重新采集，或直接查看在线集群。',
+    ],
+  ),
+  REPORT_INVALID: entry(
+    2,
+    [
+      'The file of --diff holds no report of a preflight.',
+      'It must be what `preflight -o json` wrote: the event of type preflight in it is compared.',
+      'Keep one by `migrate preflight -o json > last.json`.',
+    ],
+    [
+      '--diff 指定的文件中没有 preflight 报告。',
+      '应为 preflight -o json 的输出，其中的 preflight 事件用于比较。',
+      '先执行 migrate preflight -o json > last.json 保存一份。',
+    ],
+  ),
+  CHECK_INVALID: entry(
+    2,
+    [
+      'A file of --checks is no check.',
+      'Its default export must have id, group, asks, before, severity, reads, hint and look, and an id that no other check has.',
+      'CONTRIBUTING.md shows one whole; playbooks/checks/replicas.mjs is an example.',
+    ],
+    [
+      '--checks 目录中的文件不是有效的检查。',
+      '默认导出必须包含 id、group、asks、before、severity、reads、hint 和 look，且 id 不得与已有检查重复。',
+      '参考 CONTRIBUTING.md；示例见 playbooks/checks/replicas.mjs。',
+    ],
+  ),
+  MANIFESTS_UNREADABLE: entry(
+    2,
+    [
+      'The folder of --manifests can not be read.',
+      'There is no such folder or file, or its permissions forbid it.',
+      'Name a folder with plain YAML or JSON, or with what `kustomize build` or `helm template` wrote.',
+    ],
+    [
+      '--manifests 指定的目录无法读取。',
+      '目录或文件不存在，或权限不足。',
+      '指定包含普通 YAML/JSON、或 kustomize build、helm template 输出的目录。',
+    ],
+  ),
+  WORLD_INVALID: entry(
+    2,
+    [
+      'The file does not describe a world that a twin could start from.',
+      'Both sides need a version and objects, the cloud a region.',
+      'playbooks/shop.world.yaml is a complete one; a captured inventory serves as well.',
+    ],
+    [
+      '该文件无法作为孪生环境的初始状态。',
+      '两侧都需要 version 和 objects，cloud 需要 region。',
+      '参考 playbooks/shop.world.yaml；也可以使用采集到的 inventory。',
+    ],
+  ),
+  WORLD_MISSING: entry(
+    2,
+    [
+      'There is nothing to rehearse in.',
+      'A rehearsal needs the two clusters as they are: PLAYBOOK.world.yaml beside the playbook, or an inventory.',
+      '`migrate inventory -o inventory.json`, then `migrate rehearse --inventory inventory.json`.',
+    ],
+    [
+      '没有可供演练的环境描述。',
+      '演练需要两个集群的现状：playbook 旁的 PLAYBOOK.world.yaml，或采集的 inventory。',
+      '先 migrate inventory -o inventory.json，再 migrate rehearse --inventory inventory.json。',
+    ],
+  ),
+  FILE_EXISTS: entry(
+    2,
+    [
+      'A file would be overwritten.',
+      'It may hold what somebody wrote by hand.',
+      'Write to another file, or add --force.',
+    ],
+    ['目标文件已存在。', '其中可能有手写内容。', '换一个文件名，或加 --force。'],
+  ),
+  KUBECONFIG_INVALID: entry(
+    2,
+    [
+      'The kubeconfig can not be read, or its context leads nowhere.',
+      'The file is missing or broken, or the context names a cluster or user that is not in it. Its text is never quoted, for it holds credentials.',
+      '`kubectl config view` shows what kubectl reads; name another file with --kubeconfig.',
+    ],
+    [
+      'kubeconfig 无法读取，或其中的 context 指向不存在的条目。',
+      '文件缺失或损坏，或 context 引用的集群、用户不在其中。因含凭据，错误信息不会引用其内容。',
+      '用 kubectl config view 查看；可用 --kubeconfig 指定其他文件。',
+    ],
+  ),
+  CONTEXT_UNKNOWN: entry(
+    2,
+    [
+      'The kubeconfig has no context of that name.',
+      'Contexts are always named in the playbook; neither the current context nor a similar name is ever taken instead.',
+      'Write one of the contexts that it has into the playbook.',
+    ],
+    [
+      'kubeconfig 中没有该名称的 context。',
+      'context 必须在 playbook 中写明，绝不使用当前 context 或相近名称代替。',
+      '把已有的 context 名称写入 playbook。',
+    ],
+  ),
 
   // ---- plans
 
-  PLAN_SAME_CLUSTER: entry(1, ['Source and target are one and the same cluster.', 'Both contexts lead to a kube-system namespace with the same uid, which no two clusters share.', 'Check both contexts in the kubeconfig.'], ['源和目标是同一个集群。', '两个 context 的 kube-system 命名空间 uid 相同，而不同集群的 uid 不会相同。', '检查 kubeconfig 中的两个 context。']),
-  PLAN_NOT_SEEN: entry(1, ['The inventory lacks what a plan is made from.', 'It was captured with a playbook without `cloud`, or an object could not be read.', 'Capture it again with this playbook, by an identity that may read it.'], ['inventory 缺少生成计划所需的信息。', '采集时 playbook 没有 cloud，或某些对象无法读取。', '用当前 playbook 和有读取权限的身份重新采集。']),
-  PLAN_SERVICE_UNFIT: entry(1, ['The traffic of this Service can not be moved by weights as it is.', 'Both clusters must be in one server group, user-made, of one load balancer in one region.', 'The message says what does not fit; see `migrate explain shared-group`.'], ['该 Service 目前无法按权重切流。', '两个集群必须在同一地域、同一负载均衡的同一个自建虚拟服务器组中。', '错误信息会指出不符合之处；另见 migrate explain shared-group。']),
-  PLAN_DISK_UNFIT: entry(1, ['A disk can not be brought.', 'It is copied by the cloud from its own id: snapshot, copy, new disk. Volumes of other kinds, or without an id, can not go that way.', 'Bring its data by other means and set `data.disks: none`, or leave it out of the namespaces.'], ['某块云盘无法迁移。', '云盘按自身 ID 由云端复制（快照、跨地域复制、新盘）；其他类型的卷或没有 ID 的卷不能这样处理。', '用其他方式迁移数据并设置 data.disks: none，或不迁移该命名空间。']),
-  PLAN_ZONE_UNCLEAR: entry(1, ['It is not clear in which zone new disks should lie.', "The target's nodes stand in several zones, a disk in one, and its pod can only run there.", 'State it: `data.zone` in the playbook.'], ['无法确定新云盘应放在哪个可用区。', '目标节点分布在多个可用区，而云盘只在一个可用区，Pod 也只能在该区运行。', '在 playbook 中写明 data.zone。']),
-  SHARE_UNREACHABLE: entry(1, ['The share that was asked for can not be reached.', 'Weights are whole numbers from 0 to 100, and each controller divides them among its members with integers; few members make coarse shares.', 'Ask for one of the nearest shares that are named, raise `traffic.tolerance`, or change the number of members.'], ['无法达到要求的流量比例。', '权重是 0 到 100 的整数，控制器还要按整数分给各后端；后端越少，比例越粗。', '改用提示中最接近的比例、放宽 traffic.tolerance，或调整后端数量。']),
-  PLAN_STALE: entry(5, ['The world is not as it was when the plan was made, or another run is under way.', 'What was reviewed is not what would be done: backends, versions, disks or the playbook changed since.', 'Make and review a new plan. With steps already done: go on without a plan (`migrate run`), or undo first.'], ['计划生成之后环境已变化，或另有一次执行尚未结束。', '将要执行的内容与审阅过的不同：后端、版本、云盘或 playbook 有变化。', '重新生成并审阅计划；若已有完成的步骤，用 migrate run 继续，或先回滚。']),
-  CLUSTER_CHANGED: entry(5, ['A context leads to another cluster than it did.', "The plan pins each cluster by the uid of its kube-system namespace; this one's differs. A context was renamed or swapped, or another kubeconfig is read.", 'Check the kubeconfig. Nothing was written to the other cluster.'], ['context 指向的集群与计划中的不同。', '计划用 kube-system 命名空间的 uid 固定每个集群；现在的 uid 不一致，可能是 context 改名、对调或读了别的 kubeconfig。', '检查 kubeconfig；没有对另一个集群做任何写入。']),
-  NOT_READY: entry(1, ['Preflight refuses.', 'Something works in the source and would break in the target, or could not be seen. Unknown is never taken for fine.', '`migrate preflight` shows evidence and remedy; what is acceptable can be waived in the playbook, with owner and date.'], ['preflight 未通过。', '有在源集群正常、到目标会出问题的地方，或无法看到的内容；未知绝不视为正常。', 'migrate preflight 给出证据和处理办法；可接受的项目可在 playbook 中豁免，写明负责人和期限。']),
-  STEP_KIND_UNKNOWN: entry(1, ['The plan or journal has a kind of step that this version does not know.', 'It was written by another version.', 'Use that version, or make a new plan.'], ['计划或 journal 中有当前版本不认识的步骤类型。', '它由其他版本写成。', '使用该版本，或重新生成计划。']),
-  STEPS_BLOCKED: entry(1, ['Steps wait for others that are not done.', 'They belong to a phase that was left out with --phase.', 'Run the earlier phase first, or all of them.'], ['有步骤在等待尚未完成的步骤。', '被等待的步骤属于 --phase 排除的阶段。', '先执行前面的阶段，或不加 --phase。']),
-  STEP_NOT_DONE: entry(2, ['The journal has no such step to go back to.', 'A roll-back can only stop at a step that was done.', '`migrate status` shows where the run stands; the message lists the steps.'], ['journal 中没有这个可回退到的步骤。', '回滚只能停在已完成的步骤上。', 'migrate status 显示当前位置，错误信息列出了各步骤。']),
-  ROLLBACK_UNFINISHED: entry(1, ['A roll-back stopped halfway.', 'Going forward from a half undone step would mix two worlds.', 'Finish it: `migrate rollback`.'], ['上一次回滚没有完成。', '在撤销了一半的步骤上继续前进会把两种状态混在一起。', '先完成回滚：migrate rollback。']),
-  NOT_COMPLETE: entry(1, ['The move is not far enough to be completed.', 'Completing retires the source; that makes sense only once every step is done and the target serves everything.', 'Finish with `migrate run`, let it soak, then complete.'], ['迁移尚未进行到可以收尾的程度。', '收尾会下线源侧，只有全部步骤完成、目标承接全部流量后才有意义。', '先用 migrate run 完成并观察一段时间。']),
-  SOURCE_STILL_SERVES: entry(1, ['The source still gets traffic.', 'Only a side that serves nothing can be retired.', '`migrate shift --to 100`, then complete.'], ['源侧仍有流量。', '只有不再承接流量的一侧才能下线。', '先 migrate shift --to 100。']),
+  PLAN_SAME_CLUSTER: entry(
+    1,
+    [
+      'Source and target are one and the same cluster.',
+      'Both contexts lead to a kube-system namespace with the same uid, which no two clusters share.',
+      'Check both contexts in the kubeconfig.',
+    ],
+    [
+      '源和目标是同一个集群。',
+      '两个 context 的 kube-system 命名空间 uid 相同，而不同集群的 uid 不会相同。',
+      '检查 kubeconfig 中的两个 context。',
+    ],
+  ),
+  PLAN_NOT_SEEN: entry(
+    1,
+    [
+      'The inventory lacks what a plan is made from.',
+      'It was captured with a playbook without `cloud`, or an object could not be read.',
+      'Capture it again with this playbook, by an identity that may read it.',
+    ],
+    [
+      'inventory 缺少生成计划所需的信息。',
+      '采集时 playbook 没有 cloud，或某些对象无法读取。',
+      '用当前 playbook 和有读取权限的身份重新采集。',
+    ],
+  ),
+  PLAN_SERVICE_UNFIT: entry(
+    1,
+    [
+      'The traffic of this Service can not be moved by weights as it is.',
+      'Both clusters must be in one server group, user-made, of one load balancer in one region.',
+      'The message says what does not fit; see `migrate explain shared-group`.',
+    ],
+    [
+      '该 Service 目前无法按权重切流。',
+      '两个集群必须在同一地域、同一负载均衡的同一个自建虚拟服务器组中。',
+      '错误信息会指出不符合之处；另见 migrate explain shared-group。',
+    ],
+  ),
+  PLAN_DISK_UNFIT: entry(
+    1,
+    [
+      'A disk can not be brought.',
+      'It is copied by the cloud from its own id: snapshot, copy, new disk. Volumes of other kinds, or without an id, can not go that way.',
+      'Bring its data by other means and set `data.disks: none`, or leave it out of the namespaces.',
+    ],
+    [
+      '某块云盘无法迁移。',
+      '云盘按自身 ID 由云端复制（快照、跨地域复制、新盘）；其他类型的卷或没有 ID 的卷不能这样处理。',
+      '用其他方式迁移数据并设置 data.disks: none，或不迁移该命名空间。',
+    ],
+  ),
+  PLAN_ZONE_UNCLEAR: entry(
+    1,
+    [
+      'It is not clear in which zone new disks should lie.',
+      "The target's nodes stand in several zones, a disk in one, and its pod can only run there.",
+      'State it: `data.zone` in the playbook.',
+    ],
+    [
+      '无法确定新云盘应放在哪个可用区。',
+      '目标节点分布在多个可用区，而云盘只在一个可用区，Pod 也只能在该区运行。',
+      '在 playbook 中写明 data.zone。',
+    ],
+  ),
+  SHARE_UNREACHABLE: entry(
+    1,
+    [
+      'The share that was asked for can not be reached.',
+      'Weights are whole numbers from 0 to 100, and each controller divides them among its members with integers; few members make coarse shares.',
+      'Ask for one of the nearest shares that are named, raise `traffic.tolerance`, or change the number of members.',
+    ],
+    [
+      '无法达到要求的流量比例。',
+      '权重是 0 到 100 的整数，控制器还要按整数分给各后端；后端越少，比例越粗。',
+      '改用提示中最接近的比例、放宽 traffic.tolerance，或调整后端数量。',
+    ],
+  ),
+  PLAN_STALE: entry(
+    5,
+    [
+      'The world is not as it was when the plan was made, or another run is under way.',
+      'What was reviewed is not what would be done: backends, versions, disks or the playbook changed since.',
+      'Make and review a new plan. With steps already done: go on without a plan (`migrate run`), or undo first.',
+    ],
+    [
+      '计划生成之后环境已变化，或另有一次执行尚未结束。',
+      '将要执行的内容与审阅过的不同：后端、版本、云盘或 playbook 有变化。',
+      '重新生成并审阅计划；若已有完成的步骤，用 migrate run 继续，或先回滚。',
+    ],
+  ),
+  CLUSTER_CHANGED: entry(
+    5,
+    [
+      'A context leads to another cluster than it did.',
+      "The plan pins each cluster by the uid of its kube-system namespace; this one's differs. A context was renamed or swapped, or another kubeconfig is read.",
+      'Check the kubeconfig. Nothing was written to the other cluster.',
+    ],
+    [
+      'context 指向的集群与计划中的不同。',
+      '计划用 kube-system 命名空间的 uid 固定每个集群；现在的 uid 不一致，可能是 context 改名、对调或读了别的 kubeconfig。',
+      '检查 kubeconfig；没有对另一个集群做任何写入。',
+    ],
+  ),
+  NOT_READY: entry(
+    1,
+    [
+      'Preflight refuses.',
+      'Something works in the source and would break in the target, or could not be seen. Unknown is never taken for fine.',
+      '`migrate preflight` shows evidence and remedy; what is acceptable can be waived in the playbook, with owner and date.',
+    ],
+    [
+      'preflight 未通过。',
+      '有在源集群正常、到目标会出问题的地方，或无法看到的内容；未知绝不视为正常。',
+      'migrate preflight 给出证据和处理办法；可接受的项目可在 playbook 中豁免，写明负责人和期限。',
+    ],
+  ),
+  STEP_KIND_UNKNOWN: entry(
+    1,
+    [
+      'The plan or journal has a kind of step that this version does not know.',
+      'It was written by another version.',
+      'Use that version, or make a new plan.',
+    ],
+    ['计划或 journal 中有当前版本不认识的步骤类型。', '它由其他版本写成。', '使用该版本，或重新生成计划。'],
+  ),
+  STEPS_BLOCKED: entry(
+    1,
+    [
+      'Steps wait for others that are not done.',
+      'They belong to a phase that was left out with --phase.',
+      'Run the earlier phase first, or all of them.',
+    ],
+    ['有步骤在等待尚未完成的步骤。', '被等待的步骤属于 --phase 排除的阶段。', '先执行前面的阶段，或不加 --phase。'],
+  ),
+  STEP_NOT_DONE: entry(
+    2,
+    [
+      'The journal has no such step to go back to.',
+      'A roll-back can only stop at a step that was done.',
+      '`migrate status` shows where the run stands; the message lists the steps.',
+    ],
+    [
+      'journal 中没有这个可回退到的步骤。',
+      '回滚只能停在已完成的步骤上。',
+      'migrate status 显示当前位置，错误信息列出了各步骤。',
+    ],
+  ),
+  ROLLBACK_UNFINISHED: entry(
+    1,
+    [
+      'A roll-back stopped halfway.',
+      'Going forward from a half undone step would mix two worlds.',
+      'Finish it: `migrate rollback`.',
+    ],
+    ['上一次回滚没有完成。', '在撤销了一半的步骤上继续前进会把两种状态混在一起。', '先完成回滚：migrate rollback。'],
+  ),
+  NOT_COMPLETE: entry(
+    1,
+    [
+      'The move is not far enough to be completed.',
+      'Completing retires the source; that makes sense only once every step is done and the target serves everything.',
+      'Finish with `migrate run`, let it soak, then complete.',
+    ],
+    [
+      '迁移尚未进行到可以收尾的程度。',
+      '收尾会下线源侧，只有全部步骤完成、目标承接全部流量后才有意义。',
+      '先用 migrate run 完成并观察一段时间。',
+    ],
+  ),
+  SOURCE_STILL_SERVES: entry(
+    1,
+    [
+      'The source still gets traffic.',
+      'Only a side that serves nothing can be retired.',
+      '`migrate shift --to 100`, then complete.',
+    ],
+    ['源侧仍有流量。', '只有不再承接流量的一侧才能下线。', '先 migrate shift --to 100。'],
+  ),
 
   // ---- state on disk
 
-  LOCK_HELD: entry(5, ['Somebody else is working on this playbook.', 'One writer at a time: two would each undo what the other does. The message names owner, process, machine and the last sign of life.', 'Wait, or watch: `migrate status --watch`. If that process is surely gone and silent for a minute: the same command with --take-over OWNER.'], ['有人正在操作这个 playbook。', '同一时间只允许一个写入者，否则会互相撤销。错误信息写明了持有者、进程、机器和最后心跳。', '等待，或用 migrate status --watch 观察；若确认该进程已消失且超过一分钟无心跳，加 --take-over OWNER 重试。']),
-  LOCK_LOST: entry(5, ['Another process took the lock over.', 'This one was taken for dead, e.g. after the machine slept; it has stopped writing.', '`migrate status` shows who works on it now.'], ['锁已被其他进程接管。', '本进程被视为已死（例如机器休眠后），已停止写入。', '用 migrate status 查看当前操作者。']),
-  LOCK_BROKEN: entry(5, ['The lock file can not be read.', 'It was changed by hand or damaged.', 'Make sure that nobody runs this playbook, then delete the file that is named.'], ['锁文件无法读取。', '被手工修改或已损坏。', '确认无人执行后，删除提示中的文件。']),
-  JOURNAL_BROKEN: entry(1, ['The journal can not be read.', 'A line before the last is damaged: something else changed the file, or the disk lost a part of it. A torn last line, as a power cut leaves it, is no damage.', 'Put the file back from a copy. Do not delete it: it holds the way back.'], ['journal 无法读取。', '除最后一行外有损坏的行：文件被改动，或磁盘丢失了一部分。断电造成的残缺末行不算损坏。', '用备份恢复该文件；不要删除，其中记录着回退所需的信息。']),
+  LOCK_HELD: entry(
+    5,
+    [
+      'Somebody else is working on this playbook.',
+      'One writer at a time: two would each undo what the other does. The message names owner, process, machine and the last sign of life.',
+      'Wait, or watch: `migrate status --watch`. If that process is surely gone and silent for a minute: the same command with --take-over OWNER.',
+    ],
+    [
+      '有人正在操作这个 playbook。',
+      '同一时间只允许一个写入者，否则会互相撤销。错误信息写明了持有者、进程、机器和最后心跳。',
+      '等待，或用 migrate status --watch 观察；若确认该进程已消失且超过一分钟无心跳，加 --take-over OWNER 重试。',
+    ],
+  ),
+  LOCK_LOST: entry(
+    5,
+    [
+      'Another process took the lock over.',
+      'This one was taken for dead, e.g. after the machine slept; it has stopped writing.',
+      '`migrate status` shows who works on it now.',
+    ],
+    ['锁已被其他进程接管。', '本进程被视为已死（例如机器休眠后），已停止写入。', '用 migrate status 查看当前操作者。'],
+  ),
+  LOCK_BROKEN: entry(
+    5,
+    [
+      'The lock file can not be read.',
+      'It was changed by hand or damaged.',
+      'Make sure that nobody runs this playbook, then delete the file that is named.',
+    ],
+    ['锁文件无法读取。', '被手工修改或已损坏。', '确认无人执行后，删除提示中的文件。'],
+  ),
+  JOURNAL_BROKEN: entry(
+    1,
+    [
+      'The journal can not be read.',
+      'A line before the last is damaged: something else changed the file, or the disk lost a part of it. A torn last line, as a power cut leaves it, is no damage.',
+      'Put the file back from a copy. Do not delete it: it holds the way back.',
+    ],
+    [
+      'journal 无法读取。',
+      '除最后一行外有损坏的行：文件被改动，或磁盘丢失了一部分。断电造成的残缺末行不算损坏。',
+      '用备份恢复该文件；不要删除，其中记录着回退所需的信息。',
+    ],
+  ),
 
   // ---- clusters
 
-  KUBE_UNREACHABLE: entry(1, ['An API server does not answer, or is overloaded.', 'Requests were repeated for a while. Network, proxy, firewall or the server itself.', 'Check that `kubectl --context … version` answers, then run again: it goes on where it stopped.'], ['API server 无响应或过载。', '已重试一段时间。可能是网络、代理、防火墙或服务器本身的问题。', '确认 kubectl --context … version 能返回后重新执行，会从中断处继续。']),
-  KUBE_UNAUTHORIZED: entry(1, ['The credentials of the context are not accepted.', 'A token or certificate expired, or belongs to another cluster.', 'Log in again as for kubectl, then run again.'], ['context 的凭据不被接受。', 'token 或证书过期，或属于其他集群。', '像使用 kubectl 那样重新登录后再执行。']),
-  KUBE_CREDENTIALS: entry(1, ['The credentials could not be had.', 'A plugin that the kubeconfig names failed, or a file is missing.', 'Run the same plugin by hand, or log in again.'], ['无法取得凭据。', 'kubeconfig 指定的插件失败，或缺少文件。', '手工运行该插件，或重新登录。']),
-  KUBE_FORBIDDEN: entry(1, ['The identity of the context lacks a right.', 'The check `rights` asks for all that a plan needs beforehand; this one was not asked for, or was taken away since.', 'Grant it to a Role or ClusterRole of this identity; `kubectl auth can-i` asks the same.'], ['context 的身份缺少权限。', '检查项 rights 会提前询问计划所需的全部权限；这一项未被询问或事后被收回。', '在 Role 或 ClusterRole 中授予；可用 kubectl auth can-i 验证。']),
-  KUBE_EXPIRED: entry(1, ['A list took so long that the API server has forgotten its beginning.', 'It keeps old states for about five minutes; the list was begun anew and took too long again.', 'Run again, when the API server or the way to it is less busy.'], ['列表读取时间过长，API Server 已不再保留其起始状态。', '旧状态只保留约五分钟；重新读取后仍然超时。', '等 API Server 或网络不那么繁忙时重试。']),
-  KUBE_NOT_FOUND: entry(1, ['An object or path is not there.', 'It was deleted meanwhile, or the server does not serve it.', 'Compare with the plan; make a new one if the world has changed.'], ['对象或路径不存在。', '其间被删除，或服务器不提供。', '与计划比对；环境已变化则重新生成计划。']),
-  KUBE_EXISTS: entry(1, ['An object of that name is there already.', 'An earlier move or somebody else made it; ours are recognised by their marks.', 'Look at it; delete it if nothing needs it, then run again.'], ['同名对象已存在。', '由之前的迁移或他人创建；我们自己的对象有标记可辨认。', '检查该对象，确认无用后删除并重试。']),
-  KUBE_CONFLICT: entry(1, ['Somebody else changed the object at the same moment.', 'Repeated a few times without success: something writes it all the time.', 'Find the other writer (GitOps, an operator), then run again.'], ['对象同时被他人修改。', '重试多次仍失败：有程序在持续写入。', '找出另一个写入者（GitOps、Operator）后重试。']),
-  KUBE_INVALID: entry(1, ['The API server refuses what was sent.', 'An admission webhook or validation of the cluster does not accept the object.', 'Read its message: it names the field or the webhook.'], ['API server 拒绝了请求内容。', '准入 Webhook 或集群校验不接受该对象。', '查看其信息，其中写明了字段或 Webhook。']),
-  KUBE_NOT_SERVED: entry(1, ['The API server has no such kind.', 'A CRD or an aggregated API is missing there.', 'Install what serves it (an operator, a CRD), then run again.'], ['API server 没有该资源类型。', '缺少 CRD 或聚合 API。', '安装提供它的 Operator 或 CRD 后重试。']),
-  KUBE_FAILED: entry(1, ['The API server failed.', 'It answered with an error that is none of the usual ones.', "Look at the API server's log; run again."], ['API server 返回了异常错误。', '不属于常见错误。', '查看 API server 日志后重试。']),
+  KUBE_UNREACHABLE: entry(
+    1,
+    [
+      'An API server does not answer, or is overloaded.',
+      'Requests were repeated for a while. Network, proxy, firewall or the server itself.',
+      'Check that `kubectl --context … version` answers, then run again: it goes on where it stopped.',
+    ],
+    [
+      'API server 无响应或过载。',
+      '已重试一段时间。可能是网络、代理、防火墙或服务器本身的问题。',
+      '确认 kubectl --context … version 能返回后重新执行，会从中断处继续。',
+    ],
+  ),
+  KUBE_UNAUTHORIZED: entry(
+    1,
+    [
+      'The credentials of the context are not accepted.',
+      'A token or certificate expired, or belongs to another cluster.',
+      'Log in again as for kubectl, then run again.',
+    ],
+    ['context 的凭据不被接受。', 'token 或证书过期，或属于其他集群。', '像使用 kubectl 那样重新登录后再执行。'],
+  ),
+  KUBE_CREDENTIALS: entry(
+    1,
+    [
+      'The credentials could not be had.',
+      'A plugin that the kubeconfig names failed, or a file is missing.',
+      'Run the same plugin by hand, or log in again.',
+    ],
+    ['无法取得凭据。', 'kubeconfig 指定的插件失败，或缺少文件。', '手工运行该插件，或重新登录。'],
+  ),
+  KUBE_FORBIDDEN: entry(
+    1,
+    [
+      'The identity of the context lacks a right.',
+      'The check `rights` asks for all that a plan needs beforehand; this one was not asked for, or was taken away since.',
+      'Grant it to a Role or ClusterRole of this identity; `kubectl auth can-i` asks the same.',
+    ],
+    [
+      'context 的身份缺少权限。',
+      '检查项 rights 会提前询问计划所需的全部权限；这一项未被询问或事后被收回。',
+      '在 Role 或 ClusterRole 中授予；可用 kubectl auth can-i 验证。',
+    ],
+  ),
+  KUBE_EXPIRED: entry(
+    1,
+    [
+      'A list took so long that the API server has forgotten its beginning.',
+      'It keeps old states for about five minutes; the list was begun anew and took too long again.',
+      'Run again, when the API server or the way to it is less busy.',
+    ],
+    [
+      '列表读取时间过长，API Server 已不再保留其起始状态。',
+      '旧状态只保留约五分钟；重新读取后仍然超时。',
+      '等 API Server 或网络不那么繁忙时重试。',
+    ],
+  ),
+  KUBE_NOT_FOUND: entry(
+    1,
+    [
+      'An object or path is not there.',
+      'It was deleted meanwhile, or the server does not serve it.',
+      'Compare with the plan; make a new one if the world has changed.',
+    ],
+    ['对象或路径不存在。', '其间被删除，或服务器不提供。', '与计划比对；环境已变化则重新生成计划。'],
+  ),
+  KUBE_EXISTS: entry(
+    1,
+    [
+      'An object of that name is there already.',
+      'An earlier move or somebody else made it; ours are recognised by their marks.',
+      'Look at it; delete it if nothing needs it, then run again.',
+    ],
+    ['同名对象已存在。', '由之前的迁移或他人创建；我们自己的对象有标记可辨认。', '检查该对象，确认无用后删除并重试。'],
+  ),
+  KUBE_CONFLICT: entry(
+    1,
+    [
+      'Somebody else changed the object at the same moment.',
+      'Repeated a few times without success: something writes it all the time.',
+      'Find the other writer (GitOps, an operator), then run again.',
+    ],
+    ['对象同时被他人修改。', '重试多次仍失败：有程序在持续写入。', '找出另一个写入者（GitOps、Operator）后重试。'],
+  ),
+  KUBE_INVALID: entry(
+    1,
+    [
+      'The API server refuses what was sent.',
+      'An admission webhook or validation of the cluster does not accept the object.',
+      'Read its message: it names the field or the webhook.',
+    ],
+    ['API server 拒绝了请求内容。', '准入 Webhook 或集群校验不接受该对象。', '查看其信息，其中写明了字段或 Webhook。'],
+  ),
+  KUBE_NOT_SERVED: entry(
+    1,
+    [
+      'The API server has no such kind.',
+      'A CRD or an aggregated API is missing there.',
+      'Install what serves it (an operator, a CRD), then run again.',
+    ],
+    ['API server 没有该资源类型。', '缺少 CRD 或聚合 API。', '安装提供它的 Operator 或 CRD 后重试。'],
+  ),
+  KUBE_FAILED: entry(
+    1,
+    [
+      'The API server failed.',
+      'It answered with an error that is none of the usual ones.',
+      "Look at the API server's log; run again.",
+    ],
+    ['API server 返回了异常错误。', '不属于常见错误。', '查看 API server 日志后重试。'],
+  ),
 
   // ---- the cloud
 
-  CLOUD_NOT_NAMED: entry(1, ['A step needs the cloud, and the playbook names none.', 'Disks and load balancers are reached through it.', 'Add `cloud: { provider: alibaba, region: … }`.'], ['某步骤需要云 API，但 playbook 没有写 cloud。', '云盘和负载均衡通过它访问。', '添加 cloud: { provider: alibaba, region: … }。']),
-  CLOUD_ENDPOINT: entry(2, ['The cloud endpoint is plain http and not on this machine.', 'Requests are signed, not encrypted: weights and ids would go over the network in the clear.', 'Use https, or an emulator on 127.0.0.1.'], ['云 API 地址是明文 http 且不在本机。', '请求只签名不加密。', '使用 https，或 127.0.0.1 上的模拟器。']),
-  CLOUD_CREDENTIALS: entry(1, ['The cloud does not accept the credentials, or there are none.', 'Looked for as the vendor does: environment, RRSA, profile of the aliyun CLI, credentials file, instance role.', 'Set ALIBABA_CLOUD_ACCESS_KEY_ID and ALIBABA_CLOUD_ACCESS_KEY_SECRET, or log in with the aliyun CLI.'], ['云凭据无效或不存在。', '按官方凭据链查找：环境变量、RRSA、aliyun CLI 配置、凭据文件、实例角色。', '设置 ALIBABA_CLOUD_ACCESS_KEY_ID 和 ALIBABA_CLOUD_ACCESS_KEY_SECRET，或用 aliyun CLI 登录。']),
+  CLOUD_NOT_NAMED: entry(
+    1,
+    [
+      'A step needs the cloud, and the playbook names none.',
+      'Disks and load balancers are reached through it.',
+      'Add `cloud: { provider: alibaba, region: … }`.',
+    ],
+    [
+      '某步骤需要云 API，但 playbook 没有写 cloud。',
+      '云盘和负载均衡通过它访问。',
+      '添加 cloud: { provider: alibaba, region: … }。',
+    ],
+  ),
+  CLOUD_ENDPOINT: entry(
+    2,
+    [
+      'The cloud endpoint is plain http and not on this machine.',
+      'Requests are signed, not encrypted: weights and ids would go over the network in the clear.',
+      'Use https, or an emulator on 127.0.0.1.',
+    ],
+    ['云 API 地址是明文 http 且不在本机。', '请求只签名不加密。', '使用 https，或 127.0.0.1 上的模拟器。'],
+  ),
+  CLOUD_CREDENTIALS: entry(
+    1,
+    [
+      'The cloud does not accept the credentials, or there are none.',
+      'Looked for as the vendor does: environment, RRSA, profile of the aliyun CLI, credentials file, instance role.',
+      'Set ALIBABA_CLOUD_ACCESS_KEY_ID and ALIBABA_CLOUD_ACCESS_KEY_SECRET, or log in with the aliyun CLI.',
+    ],
+    [
+      '云凭据无效或不存在。',
+      '按官方凭据链查找：环境变量、RRSA、aliyun CLI 配置、凭据文件、实例角色。',
+      '设置 ALIBABA_CLOUD_ACCESS_KEY_ID 和 ALIBABA_CLOUD_ACCESS_KEY_SECRET，或用 aliyun CLI 登录。',
+    ],
+  ),
   CLOUD_FORBIDDEN: entry(
     1,
-    ['The RAM identity may not do that.', 'An action is missing in its policy. Traffic needs slb:DescribeLoadBalancerAttribute, slb:DescribeLoadBalancerListeners, slb:DescribeVServerGroups, slb:DescribeVServerGroupAttribute, slb:SetVServerGroupAttribute and slb:RemoveVServerGroupBackendServers, and ecs:DescribeSecurityGroupAttribute for preflight; disks need ecs:DescribeDisks, ecs:DescribeSnapshots, ecs:CreateSnapshot, ecs:CopySnapshot, ecs:CreateDisk, ecs:DeleteSnapshot, ecs:DeleteDisk and ecs:AddTags.', 'Grant the action that the message names, on the load balancer, or on disks and snapshots.'],
-    ['RAM 身份没有该操作的权限。', '策略中缺少动作。切流需要 slb:DescribeLoadBalancerAttribute、slb:DescribeLoadBalancerListeners、slb:DescribeVServerGroups、slb:DescribeVServerGroupAttribute、slb:SetVServerGroupAttribute、slb:RemoveVServerGroupBackendServers，预检还需要 ecs:DescribeSecurityGroupAttribute；云盘需要 ecs:DescribeDisks、ecs:DescribeSnapshots、ecs:CreateSnapshot、ecs:CopySnapshot、ecs:CreateDisk、ecs:DeleteSnapshot、ecs:DeleteDisk、ecs:AddTags。', '在对应的负载均衡、云盘或快照上授予错误信息中的动作。'],
+    [
+      'The RAM identity may not do that.',
+      'An action is missing in its policy. Traffic needs slb:DescribeLoadBalancerAttribute, slb:DescribeLoadBalancerListeners, slb:DescribeVServerGroups, slb:DescribeVServerGroupAttribute, slb:SetVServerGroupAttribute and slb:RemoveVServerGroupBackendServers, and ecs:DescribeSecurityGroupAttribute for preflight; disks need ecs:DescribeDisks, ecs:DescribeSnapshots, ecs:CreateSnapshot, ecs:CopySnapshot, ecs:CreateDisk, ecs:DeleteSnapshot, ecs:DeleteDisk and ecs:AddTags.',
+      'Grant the action that the message names, on the load balancer, or on disks and snapshots.',
+    ],
+    [
+      'RAM 身份没有该操作的权限。',
+      '策略中缺少动作。切流需要 slb:DescribeLoadBalancerAttribute、slb:DescribeLoadBalancerListeners、slb:DescribeVServerGroups、slb:DescribeVServerGroupAttribute、slb:SetVServerGroupAttribute、slb:RemoveVServerGroupBackendServers，预检还需要 ecs:DescribeSecurityGroupAttribute；云盘需要 ecs:DescribeDisks、ecs:DescribeSnapshots、ecs:CreateSnapshot、ecs:CopySnapshot、ecs:CreateDisk、ecs:DeleteSnapshot、ecs:DeleteDisk、ecs:AddTags。',
+      '在对应的负载均衡、云盘或快照上授予错误信息中的动作。',
+    ],
   ),
-  CLOUD_THROTTLED: entry(1, ['The cloud throttles this account.', 'Calls were repeated with growing pauses for five minutes. Others may use the same quota.', 'Run again later: it goes on where it stopped.'], ['云 API 对该账号限流。', '已按递增间隔重试五分钟；配额可能被其他程序占用。', '稍后重新执行，会从中断处继续。']),
-  CLOUD_BUSY: entry(1, ['The cloud is busy with the same thing.', 'Another change of this load balancer, disk or snapshot is under way, and was waited for.', 'Run again later: it goes on where it stopped.'], ['云资源正忙。', '同一负载均衡、云盘或快照正在变更，已等待一段时间。', '稍后重新执行，会从中断处继续。']),
-  CLOUD_REFUSED: entry(1, ['The cloud refuses the call.', "The vendor's code says why; quotas and wrong ids are the usual reasons.", "Look the code up in the vendor's error pages."], ['云 API 拒绝了调用。', '错误码说明了原因，常见的是配额或 ID 错误。', '在官方错误码页面查询该代码。']),
-  CLOUD_UNREACHABLE: entry(1, ['The cloud does not answer.', 'Network, proxy or firewall, or the service is down. A call whose reply was lost is sent again safely.', 'Check the way to the endpoint, then run again.'], ['云 API 无响应。', '网络、代理、防火墙或服务故障；丢失应答的调用可以安全重发。', '检查到 endpoint 的网络后重试。']),
+  CLOUD_THROTTLED: entry(
+    1,
+    [
+      'The cloud throttles this account.',
+      'Calls were repeated with growing pauses for five minutes. Others may use the same quota.',
+      'Run again later: it goes on where it stopped.',
+    ],
+    ['云 API 对该账号限流。', '已按递增间隔重试五分钟；配额可能被其他程序占用。', '稍后重新执行，会从中断处继续。'],
+  ),
+  CLOUD_BUSY: entry(
+    1,
+    [
+      'The cloud is busy with the same thing.',
+      'Another change of this load balancer, disk or snapshot is under way, and was waited for.',
+      'Run again later: it goes on where it stopped.',
+    ],
+    ['云资源正忙。', '同一负载均衡、云盘或快照正在变更，已等待一段时间。', '稍后重新执行，会从中断处继续。'],
+  ),
+  CLOUD_REFUSED: entry(
+    1,
+    [
+      'The cloud refuses the call.',
+      "The vendor's code says why; quotas and wrong ids are the usual reasons.",
+      "Look the code up in the vendor's error pages.",
+    ],
+    ['云 API 拒绝了调用。', '错误码说明了原因，常见的是配额或 ID 错误。', '在官方错误码页面查询该代码。'],
+  ),
+  CLOUD_UNREACHABLE: entry(
+    1,
+    [
+      'The cloud does not answer.',
+      'Network, proxy or firewall, or the service is down. A call whose reply was lost is sent again safely.',
+      'Check the way to the endpoint, then run again.',
+    ],
+    ['云 API 无响应。', '网络、代理、防火墙或服务故障；丢失应答的调用可以安全重发。', '检查到 endpoint 的网络后重试。'],
+  ),
 
   // ---- data
 
-  VELERO_MISSING: entry(1, ['Velero, or its storage location, is not there.', 'The playbook names namespace and location; both sides need the same ones.', 'Install Velero on that side, or name them under `data.velero`.'], ['没有找到 Velero 或其存储位置。', 'playbook 中写明了命名空间和位置，两侧必须一致。', '在该侧安装 Velero，或在 data.velero 中写明。']),
-  STORAGE_UNAVAILABLE: entry(1, ["Velero's storage location is not available.", 'Bucket, credentials or network of the object store.', "Read the location's message, mend it, run again."], ['Velero 的存储位置不可用。', '可能是 bucket、凭据或网络问题。', '查看该位置的 message，修复后重试。']),
-  VELERO_FAILED: entry(1, ['A backup or restore ended with errors.', 'It is judged by its phase and counts. PartiallyFailed is a failure: something is missing.', 'Its results name each object and reason (`velero restore describe`); mend that, then run again.'], ['备份或恢复带错误结束。', '以阶段和计数判断；PartiallyFailed 也是失败，说明有对象缺失。', '用 velero restore describe 查看每个对象的原因，修复后重试。']),
-  VELERO_KEEPS_FAILING: entry(1, ['The same backup or restore failed several times.', 'The reason does not go away by itself.', 'Read its results, mend the reason, roll back the step, run again.'], ['同一备份或恢复多次失败。', '原因不会自行消失。', '查看结果并修复，回滚该步骤后重试。']),
-  VELERO_TOO_SLOW: entry(1, ['A backup or restore takes longer than its deadline.', 'Velero does not run, waits in a queue, or hangs.', 'Look at its pod; raise `data.velero.deadline` if it is only big.'], ['备份或恢复超过期限。', 'Velero 未运行、在排队或卡住。', '查看其 Pod；若只是数据量大，调高 data.velero.deadline。']),
-  BACKUP_NOT_SYNCED: entry(1, ["The target's Velero does not see the backup.", 'It learns of backups by looking into the object store every minute or so; both sides must use the same bucket and prefix.', 'Compare the two BackupStorageLocations.'], ['目标侧 Velero 看不到备份。', '它定期扫描对象存储；两侧必须使用同一 bucket 和前缀。', '比对两侧的 BackupStorageLocation。']),
-  BACKUP_NOT_DELETED: entry(1, ['The backup is still there after its deletion was asked for.', 'Velero works on delete requests one after another, and not while it is busy.', 'Look at the DeleteBackupRequest; go back again.'], ['请求删除后备份仍然存在。', 'Velero 逐个处理删除请求，忙时不处理。', '查看 DeleteBackupRequest 后再次回滚。']),
-  RESTORE_INCOMPLETE: entry(1, ['Objects of the source did not arrive.', 'What came is compared with what was expected, per kind and name; a restore can say Completed and leave things out.', 'Look at the list: excluded kinds, removed API versions, webhooks that refuse.'], ['有源侧对象没有到达目标。', '按类型和名称比对预期与实际；恢复显示 Completed 也可能有遗漏。', '对照清单检查：被排除的类型、已移除的 API 版本、拒绝请求的 Webhook。']),
-  RESTORE_NOT_REMOVED: entry(1, ['What the restore brought is still there.', 'A finalizer holds it back, or its controller does not run.', 'Look at the finalizers of the objects that are named, then go back again.'], ['恢复带来的对象仍未删除。', '被 finalizer 阻止，或其控制器未运行。', '查看相关对象的 finalizer 后再次回滚。']),
-  RULES_NOT_THERE: entry(1, ['The rules by which everything arrives inert are not in place.', 'Something else wrote a ConfigMap of that name. Without the rules the restore would bring things to life.', 'Delete that ConfigMap, then run again.'], ['保证对象静默到达的规则不在位。', '有其他程序写了同名 ConfigMap；没有这些规则，恢复会直接启动服务。', '删除该 ConfigMap 后重试。']),
-  NAMESPACE_ENDING: entry(1, ['A namespace on the target is being deleted.', 'A restore into it would hang.', 'Wait until it is gone, then run again.'], ['目标侧命名空间正在删除。', '此时恢复会卡住。', '等其消失后重试。']),
-  CLAIM_NOT_BOUND: entry(1, ['A claim did not bind to its volume.', 'The volume was not made, names another claim, or has another class.', 'Compare claim and volume with `kubectl describe pvc`.'], ['PVC 没有绑定到卷。', '卷未创建、指向其他 PVC，或 StorageClass 不同。', '用 kubectl describe pvc 比对。']),
-  OBJECT_EXISTS: entry(1, ['The target has an object of that name, not made by us.', 'Writing over it would lose what it says.', 'Look at it; delete it if nothing needs it, then run again.'], ['目标侧已有同名对象，且不是我们创建的。', '覆盖会丢失其内容。', '确认无用后删除并重试。']),
-  OBJECT_GONE: entry(1, ['An object of the plan is no longer in the source.', 'It was there when the plan was made.', 'Make a new plan.'], ['计划中的对象在源侧已不存在。', '生成计划时它还在。', '重新生成计划。']),
-  WORKLOAD_MISSING: entry(1, ['A workload of the plan is not there.', 'It was there when the plan was made, or did not arrive.', 'Make a new plan, or bring it first.'], ['计划中的工作负载不存在。', '生成计划时存在，或尚未到达。', '重新生成计划，或先迁移它。']),
-  WORKLOAD_NOT_SETTLED: entry(1, ['Pods do not become ready, or do not end.', 'Image, quota, volume or node; for an end: a finalizer or a long grace period.', '`kubectl describe pod` on that side, then run again.'], ['Pod 未就绪或未结束。', '镜像、配额、卷或节点问题；结束缓慢则可能是 finalizer 或过长的宽限期。', '在该侧 kubectl describe pod 后重试。']),
-  VOLUME_STILL_ATTACHED: entry(1, ['A volume is still attached to a node.', 'A snapshot of it could miss the last writes, so it is waited for.', 'See which pod or node holds it: `kubectl get volumeattachment`.'], ['卷仍挂载在节点上。', '此时快照可能漏掉最后的写入。', '用 kubectl get volumeattachment 查看占用者。']),
-  VOLUME_WRONG: entry(1, ['A volume on the target names another disk.', 'Something else made or changed it. A disk must never be in use on two sides.', 'Delete the wrong volume if nothing needs it, then run again.'], ['目标侧的卷指向了另一块云盘。', '被其他程序创建或修改；同一云盘绝不能两侧同时使用。', '确认无用后删除错误的卷并重试。']),
-  VOLUME_NOT_DELETED: entry(1, ['A volume that we made is still there.', 'A claim or a finalizer holds it.', 'See what uses it, then go back again.'], ['我们创建的卷仍未删除。', '被 PVC 或 finalizer 占用。', '查看占用者后再次回滚。']),
-  DISK_MISSING: entry(1, ['A disk is not there.', 'It was there when the plan was made, or the identity can not see it.', 'Check region and rights; make a new plan.'], ['云盘不存在。', '生成计划时存在，或当前身份无权查看。', '检查地域和权限，重新生成计划。']),
-  DISK_WRONG: entry(1, ['A new disk is not as it was asked for.', 'Zone, category, size or encryption differ from the plan.', 'Roll the step back, then run again.'], ['新云盘与要求不符。', '可用区、类型、大小或加密与计划不同。', '回滚该步骤后重试。']),
-  DISK_TOO_SLOW: entry(1, ['A new disk is not available in time.', 'The cloud still makes it.', 'Run again: it goes on waiting for the same disk.'], ['新云盘未能按时就绪。', '云端仍在创建。', '重新执行，会继续等待同一块云盘。']),
-  DISK_NOT_DELETED: entry(1, ['A disk that we made could not be deleted.', 'It is attached to an instance.', 'Detach it (delete the pod that uses it), then go back again.'], ['我们创建的云盘无法删除。', '它仍挂载在实例上。', '卸载（删除使用它的 Pod）后再次回滚。']),
-  SNAPSHOT_FAILED: entry(1, ['A snapshot or its copy failed.', 'The cloud gives no reason here; quota and keys are the usual ones.', 'See the console; roll this step back, then run again.'], ['快照或其复制失败。', '云端未给出原因，常见的是配额和密钥。', '查看控制台，回滚该步骤后重试。']),
-  SNAPSHOT_TOO_SLOW: entry(1, ['A snapshot or its copy takes longer than its deadline.', 'Its size and, across regions, the line between them.', 'Run again: it goes on waiting for the same snapshot.'], ['快照或其复制超过期限。', '取决于大小和跨地域链路。', '重新执行，会继续等待同一快照。']),
-  COPY_GONE: entry(1, ['A snapshot or disk that we made is gone.', 'Something deleted it after our step made it.', 'Roll back to before that step, then run again.'], ['我们创建的快照或云盘已消失。', '被其他程序删除。', '回滚到该步骤之前再重试。']),
-  COPY_NOT_UNIQUE: entry(1, ['Two snapshots or disks carry the same mark.', 'There must be exactly one; which of them is right can not be told.', 'Delete the wrong one, or its tag, then run again.'], ['有两个快照或云盘带有相同标记。', '必须唯一，无法判断哪个正确。', '删除错误的一个或其标签后重试。']),
-  CRONJOB_CHANGED: entry(1, ['A CronJob was put back.', 'Something (GitOps, an operator) undoes what was written: a job must not run on both sides.', 'Change it at its source, or pause that, then run again.'], ['CronJob 被改回。', '有程序（GitOps、Operator）在撤销修改；同一任务不能两侧同时运行。', '在源头修改或暂停该程序后重试。']),
+  VELERO_MISSING: entry(
+    1,
+    [
+      'Velero, or its storage location, is not there.',
+      'The playbook names namespace and location; both sides need the same ones.',
+      'Install Velero on that side, or name them under `data.velero`.',
+    ],
+    [
+      '没有找到 Velero 或其存储位置。',
+      'playbook 中写明了命名空间和位置，两侧必须一致。',
+      '在该侧安装 Velero，或在 data.velero 中写明。',
+    ],
+  ),
+  STORAGE_UNAVAILABLE: entry(
+    1,
+    [
+      "Velero's storage location is not available.",
+      'Bucket, credentials or network of the object store.',
+      "Read the location's message, mend it, run again.",
+    ],
+    ['Velero 的存储位置不可用。', '可能是 bucket、凭据或网络问题。', '查看该位置的 message，修复后重试。'],
+  ),
+  VELERO_FAILED: entry(
+    1,
+    [
+      'A backup or restore ended with errors.',
+      'It is judged by its phase and counts. PartiallyFailed is a failure: something is missing.',
+      'Its results name each object and reason (`velero restore describe`); mend that, then run again.',
+    ],
+    [
+      '备份或恢复带错误结束。',
+      '以阶段和计数判断；PartiallyFailed 也是失败，说明有对象缺失。',
+      '用 velero restore describe 查看每个对象的原因，修复后重试。',
+    ],
+  ),
+  VELERO_KEEPS_FAILING: entry(
+    1,
+    [
+      'The same backup or restore failed several times.',
+      'The reason does not go away by itself.',
+      'Read its results, mend the reason, roll back the step, run again.',
+    ],
+    ['同一备份或恢复多次失败。', '原因不会自行消失。', '查看结果并修复，回滚该步骤后重试。'],
+  ),
+  VELERO_TOO_SLOW: entry(
+    1,
+    [
+      'A backup or restore takes longer than its deadline.',
+      'Velero does not run, waits in a queue, or hangs.',
+      'Look at its pod; raise `data.velero.deadline` if it is only big.',
+    ],
+    [
+      '备份或恢复超过期限。',
+      'Velero 未运行、在排队或卡住。',
+      '查看其 Pod；若只是数据量大，调高 data.velero.deadline。',
+    ],
+  ),
+  BACKUP_NOT_SYNCED: entry(
+    1,
+    [
+      "The target's Velero does not see the backup.",
+      'It learns of backups by looking into the object store every minute or so; both sides must use the same bucket and prefix.',
+      'Compare the two BackupStorageLocations.',
+    ],
+    [
+      '目标侧 Velero 看不到备份。',
+      '它定期扫描对象存储；两侧必须使用同一 bucket 和前缀。',
+      '比对两侧的 BackupStorageLocation。',
+    ],
+  ),
+  BACKUP_NOT_DELETED: entry(
+    1,
+    [
+      'The backup is still there after its deletion was asked for.',
+      'Velero works on delete requests one after another, and not while it is busy.',
+      'Look at the DeleteBackupRequest; go back again.',
+    ],
+    ['请求删除后备份仍然存在。', 'Velero 逐个处理删除请求，忙时不处理。', '查看 DeleteBackupRequest 后再次回滚。'],
+  ),
+  RESTORE_INCOMPLETE: entry(
+    1,
+    [
+      'Objects of the source did not arrive.',
+      'What came is compared with what was expected, per kind and name; a restore can say Completed and leave things out.',
+      'Look at the list: excluded kinds, removed API versions, webhooks that refuse.',
+    ],
+    [
+      '有源侧对象没有到达目标。',
+      '按类型和名称比对预期与实际；恢复显示 Completed 也可能有遗漏。',
+      '对照清单检查：被排除的类型、已移除的 API 版本、拒绝请求的 Webhook。',
+    ],
+  ),
+  RESTORE_NOT_REMOVED: entry(
+    1,
+    [
+      'What the restore brought is still there.',
+      'A finalizer holds it back, or its controller does not run.',
+      'Look at the finalizers of the objects that are named, then go back again.',
+    ],
+    ['恢复带来的对象仍未删除。', '被 finalizer 阻止，或其控制器未运行。', '查看相关对象的 finalizer 后再次回滚。'],
+  ),
+  RULES_NOT_THERE: entry(
+    1,
+    [
+      'The rules by which everything arrives inert are not in place.',
+      'Something else wrote a ConfigMap of that name. Without the rules the restore would bring things to life.',
+      'Delete that ConfigMap, then run again.',
+    ],
+    [
+      '保证对象静默到达的规则不在位。',
+      '有其他程序写了同名 ConfigMap；没有这些规则，恢复会直接启动服务。',
+      '删除该 ConfigMap 后重试。',
+    ],
+  ),
+  NAMESPACE_ENDING: entry(
+    1,
+    [
+      'A namespace on the target is being deleted.',
+      'A restore into it would hang.',
+      'Wait until it is gone, then run again.',
+    ],
+    ['目标侧命名空间正在删除。', '此时恢复会卡住。', '等其消失后重试。'],
+  ),
+  CLAIM_NOT_BOUND: entry(
+    1,
+    [
+      'A claim did not bind to its volume.',
+      'The volume was not made, names another claim, or has another class.',
+      'Compare claim and volume with `kubectl describe pvc`.',
+    ],
+    ['PVC 没有绑定到卷。', '卷未创建、指向其他 PVC，或 StorageClass 不同。', '用 kubectl describe pvc 比对。'],
+  ),
+  OBJECT_EXISTS: entry(
+    1,
+    [
+      'The target has an object of that name, not made by us.',
+      'Writing over it would lose what it says.',
+      'Look at it; delete it if nothing needs it, then run again.',
+    ],
+    ['目标侧已有同名对象，且不是我们创建的。', '覆盖会丢失其内容。', '确认无用后删除并重试。'],
+  ),
+  OBJECT_GONE: entry(
+    1,
+    ['An object of the plan is no longer in the source.', 'It was there when the plan was made.', 'Make a new plan.'],
+    ['计划中的对象在源侧已不存在。', '生成计划时它还在。', '重新生成计划。'],
+  ),
+  WORKLOAD_MISSING: entry(
+    1,
+    [
+      'A workload of the plan is not there.',
+      'It was there when the plan was made, or did not arrive.',
+      'Make a new plan, or bring it first.',
+    ],
+    ['计划中的工作负载不存在。', '生成计划时存在，或尚未到达。', '重新生成计划，或先迁移它。'],
+  ),
+  WORKLOAD_NOT_SETTLED: entry(
+    1,
+    [
+      'Pods do not become ready, or do not end.',
+      'Image, quota, volume or node; for an end: a finalizer or a long grace period.',
+      '`kubectl describe pod` on that side, then run again.',
+    ],
+    [
+      'Pod 未就绪或未结束。',
+      '镜像、配额、卷或节点问题；结束缓慢则可能是 finalizer 或过长的宽限期。',
+      '在该侧 kubectl describe pod 后重试。',
+    ],
+  ),
+  VOLUME_STILL_ATTACHED: entry(
+    1,
+    [
+      'A volume is still attached to a node.',
+      'A snapshot of it could miss the last writes, so it is waited for.',
+      'See which pod or node holds it: `kubectl get volumeattachment`.',
+    ],
+    ['卷仍挂载在节点上。', '此时快照可能漏掉最后的写入。', '用 kubectl get volumeattachment 查看占用者。'],
+  ),
+  VOLUME_WRONG: entry(
+    1,
+    [
+      'A volume on the target names another disk.',
+      'Something else made or changed it. A disk must never be in use on two sides.',
+      'Delete the wrong volume if nothing needs it, then run again.',
+    ],
+    [
+      '目标侧的卷指向了另一块云盘。',
+      '被其他程序创建或修改；同一云盘绝不能两侧同时使用。',
+      '确认无用后删除错误的卷并重试。',
+    ],
+  ),
+  VOLUME_NOT_DELETED: entry(
+    1,
+    [
+      'A volume that we made is still there.',
+      'A claim or a finalizer holds it.',
+      'See what uses it, then go back again.',
+    ],
+    ['我们创建的卷仍未删除。', '被 PVC 或 finalizer 占用。', '查看占用者后再次回滚。'],
+  ),
+  DISK_MISSING: entry(
+    1,
+    [
+      'A disk is not there.',
+      'It was there when the plan was made, or the identity can not see it.',
+      'Check region and rights; make a new plan.',
+    ],
+    ['云盘不存在。', '生成计划时存在，或当前身份无权查看。', '检查地域和权限，重新生成计划。'],
+  ),
+  DISK_WRONG: entry(
+    1,
+    [
+      'A new disk is not as it was asked for.',
+      'Zone, category, size or encryption differ from the plan.',
+      'Roll the step back, then run again.',
+    ],
+    ['新云盘与要求不符。', '可用区、类型、大小或加密与计划不同。', '回滚该步骤后重试。'],
+  ),
+  DISK_TOO_SLOW: entry(
+    1,
+    [
+      'A new disk is not available in time.',
+      'The cloud still makes it.',
+      'Run again: it goes on waiting for the same disk.',
+    ],
+    ['新云盘未能按时就绪。', '云端仍在创建。', '重新执行，会继续等待同一块云盘。'],
+  ),
+  DISK_NOT_DELETED: entry(
+    1,
+    [
+      'A disk that we made could not be deleted.',
+      'It is attached to an instance.',
+      'Detach it (delete the pod that uses it), then go back again.',
+    ],
+    ['我们创建的云盘无法删除。', '它仍挂载在实例上。', '卸载（删除使用它的 Pod）后再次回滚。'],
+  ),
+  SNAPSHOT_FAILED: entry(
+    1,
+    [
+      'A snapshot or its copy failed.',
+      'The cloud gives no reason here; quota and keys are the usual ones.',
+      'See the console; roll this step back, then run again.',
+    ],
+    ['快照或其复制失败。', '云端未给出原因，常见的是配额和密钥。', '查看控制台，回滚该步骤后重试。'],
+  ),
+  SNAPSHOT_TOO_SLOW: entry(
+    1,
+    [
+      'A snapshot or its copy takes longer than its deadline.',
+      'Its size and, across regions, the line between them.',
+      'Run again: it goes on waiting for the same snapshot.',
+    ],
+    ['快照或其复制超过期限。', '取决于大小和跨地域链路。', '重新执行，会继续等待同一快照。'],
+  ),
+  COPY_GONE: entry(
+    1,
+    [
+      'A snapshot or disk that we made is gone.',
+      'Something deleted it after our step made it.',
+      'Roll back to before that step, then run again.',
+    ],
+    ['我们创建的快照或云盘已消失。', '被其他程序删除。', '回滚到该步骤之前再重试。'],
+  ),
+  COPY_NOT_UNIQUE: entry(
+    1,
+    [
+      'Two snapshots or disks carry the same mark.',
+      'There must be exactly one; which of them is right can not be told.',
+      'Delete the wrong one, or its tag, then run again.',
+    ],
+    ['有两个快照或云盘带有相同标记。', '必须唯一，无法判断哪个正确。', '删除错误的一个或其标签后重试。'],
+  ),
+  CRONJOB_CHANGED: entry(
+    1,
+    [
+      'A CronJob was put back.',
+      'Something (GitOps, an operator) undoes what was written: a job must not run on both sides.',
+      'Change it at its source, or pause that, then run again.',
+    ],
+    [
+      'CronJob 被改回。',
+      '有程序（GitOps、Operator）在撤销修改；同一任务不能两侧同时运行。',
+      '在源头修改或暂停该程序后重试。',
+    ],
+  ),
 
   // ---- traffic
 
-  SERVICE_MISSING: entry(1, ['A Service is not there.', 'The share can only be moved between two Services of one name.', 'Bring it first (the data phase does), or correct the playbook.'], ['Service 不存在。', '只能在两侧同名的 Service 之间切流。', '先迁移它（data 阶段会做），或修正 playbook。']),
-  SERVICE_HAS_ADDRESS: entry(1, ["The target's Service has an address of its own.", 'The controller refuses to bind it to another load balancer, and that address may be in use.', 'Make it a ClusterIP Service first, if nobody uses that address.'], ['目标侧 Service 已有自己的地址。', '控制器拒绝把它绑定到另一个负载均衡，且该地址可能在用。', '若无人使用该地址，先改为 ClusterIP。']),
-  SERVICE_LIVE_ALREADY: entry(1, ["The target's Service is in the group and takes traffic.", 'Joining at weight 0 would take that away unasked.', 'Shift from where it is: `migrate shift`; or set its weight to "0" yourself.'], ['目标侧 Service 已在服务器组中并承接流量。', '以权重 0 加入会擅自切走流量。', '用 migrate shift 从现状开始，或自行将权重设为 "0"。']),
-  GROUP_NOT_JOINED: entry(1, ['The members did not appear in the server group.', 'No ready pod or node, a group of another load balancer, or a controller that does not run.', "Look at the Service's events: `kubectl describe service`."], ['后端没有出现在服务器组中。', '没有就绪的 Pod 或节点、组属于其他负载均衡，或控制器未运行。', '用 kubectl describe service 查看事件。']),
-  GROUP_NOT_LEFT: entry(1, ['Members are still in the server group.', 'The controller has not acted; at weight 0 they take no traffic.', "Look at the Service's events, then run again."], ['后端仍在服务器组中。', '控制器尚未处理；权重为 0 时不承接流量。', '查看 Service 事件后重试。']),
-  WEIGHT_NOT_TAKEN: entry(1, ['A weight did not reach the load balancer.', 'The controller did not act (stopped, refused, a bad annotation, an invalid member makes it skip the whole group), or something else writes these weights too. Events and status fields prove nothing; the group is read.', "Look at the Service's events and the controller's log; find the other writer. Until then the share stays as it was."], ['权重没有到达负载均衡。', '控制器没有处理（停止、拒绝、注解错误，或有无效后端导致整组跳过），或有其他程序也在写权重。事件和状态不作数，以服务器组为准。', '查看 Service 事件和控制器日志，找出另一个写入者；在此之前比例保持不变。']),
-  SHARE_NOT_TAKEN: entry(1, ['The share at the load balancer is not the one asked for.', 'Members came or went while the weights were written, or something else writes them too.', 'Run again: the weights are worked out anew from the members that are there then.'], ['负载均衡上的实际比例与要求不符。', '写权重期间后端有增减，或有其他程序也在写。', '重新执行，会按当时的后端重新计算权重。']),
-  SHARE_TAKEN_AWAY: entry(1, ['Something else moves the share away.', 'Both annotations are right and the group is not: another writer than the two controllers.', 'Find it (console, script, a third controller), stop it, run again.'], ['比例被其他程序改走。', '两侧注解都正确而服务器组不对：有两个控制器之外的写入者。', '找出并停止它（控制台、脚本、第三个控制器）后重试。']),
-  CAPACITY_SHORT: entry(1, ['The target has too few ready pods for the share.', 'A share must be carried before it is given: as many ready pods as the source has, times the share.', "Scale the target's workload, wait until it is ready, run again."], ['目标侧就绪的 Pod 不足以承接该比例。', '给流量之前必须先有承接能力：源侧就绪数乘以比例。', '扩容目标侧并等待就绪后重试。']),
-  SIDE_CANNOT_SERVE: entry(1, ['The side that would get traffic has nobody to serve it.', 'Going back, too, never sends traffic to a side without ready pods.', 'Bring its pods up, then go back again.'], ['将要承接流量的一侧没有就绪的 Pod。', '回退时同样绝不把流量送到无法服务的一侧。', '先恢复其 Pod，再回退。']),
-  GATE_FAILED: entry(1, ['A gate broke, and the step was taken back.', 'More probes failed than the playbook allows, through the front address, at this share.', 'Find out which side fails before the next try; the share is back where it was.'], ['门禁未通过，该步骤已撤回。', '在该比例下，经前端地址的探测失败数超过 playbook 允许值。', '先查明哪一侧失败；比例已恢复。']),
-  GATE_NO_EVIDENCE: entry(1, ['A gate has seen too little to judge.', 'Silence is never success.', 'Hold longer, or probe more often (`every`).'], ['门禁样本太少，无法判断。', '没有数据不等于成功。', '延长 hold，或提高探测频率（every）。']),
+  SERVICE_MISSING: entry(
+    1,
+    [
+      'A Service is not there.',
+      'The share can only be moved between two Services of one name.',
+      'Bring it first (the data phase does), or correct the playbook.',
+    ],
+    ['Service 不存在。', '只能在两侧同名的 Service 之间切流。', '先迁移它（data 阶段会做），或修正 playbook。'],
+  ),
+  SERVICE_HAS_ADDRESS: entry(
+    1,
+    [
+      "The target's Service has an address of its own.",
+      'The controller refuses to bind it to another load balancer, and that address may be in use.',
+      'Make it a ClusterIP Service first, if nobody uses that address.',
+    ],
+    [
+      '目标侧 Service 已有自己的地址。',
+      '控制器拒绝把它绑定到另一个负载均衡，且该地址可能在用。',
+      '若无人使用该地址，先改为 ClusterIP。',
+    ],
+  ),
+  SERVICE_LIVE_ALREADY: entry(
+    1,
+    [
+      "The target's Service is in the group and takes traffic.",
+      'Joining at weight 0 would take that away unasked.',
+      'Shift from where it is: `migrate shift`; or set its weight to "0" yourself.',
+    ],
+    [
+      '目标侧 Service 已在服务器组中并承接流量。',
+      '以权重 0 加入会擅自切走流量。',
+      '用 migrate shift 从现状开始，或自行将权重设为 "0"。',
+    ],
+  ),
+  GROUP_NOT_JOINED: entry(
+    1,
+    [
+      'The members did not appear in the server group.',
+      'No ready pod or node, a group of another load balancer, or a controller that does not run.',
+      "Look at the Service's events: `kubectl describe service`.",
+    ],
+    [
+      '后端没有出现在服务器组中。',
+      '没有就绪的 Pod 或节点、组属于其他负载均衡，或控制器未运行。',
+      '用 kubectl describe service 查看事件。',
+    ],
+  ),
+  GROUP_NOT_LEFT: entry(
+    1,
+    [
+      'Members are still in the server group.',
+      'The controller has not acted; at weight 0 they take no traffic.',
+      "Look at the Service's events, then run again.",
+    ],
+    ['后端仍在服务器组中。', '控制器尚未处理；权重为 0 时不承接流量。', '查看 Service 事件后重试。'],
+  ),
+  WEIGHT_NOT_TAKEN: entry(
+    1,
+    [
+      'A weight did not reach the load balancer.',
+      'The controller did not act (stopped, refused, a bad annotation, an invalid member makes it skip the whole group), or something else writes these weights too. Events and status fields prove nothing; the group is read.',
+      "Look at the Service's events and the controller's log; find the other writer. Until then the share stays as it was.",
+    ],
+    [
+      '权重没有到达负载均衡。',
+      '控制器没有处理（停止、拒绝、注解错误，或有无效后端导致整组跳过），或有其他程序也在写权重。事件和状态不作数，以服务器组为准。',
+      '查看 Service 事件和控制器日志，找出另一个写入者；在此之前比例保持不变。',
+    ],
+  ),
+  SHARE_NOT_TAKEN: entry(
+    1,
+    [
+      'The share at the load balancer is not the one asked for.',
+      'Members came or went while the weights were written, or something else writes them too.',
+      'Run again: the weights are worked out anew from the members that are there then.',
+    ],
+    [
+      '负载均衡上的实际比例与要求不符。',
+      '写权重期间后端有增减，或有其他程序也在写。',
+      '重新执行，会按当时的后端重新计算权重。',
+    ],
+  ),
+  SHARE_TAKEN_AWAY: entry(
+    1,
+    [
+      'Something else moves the share away.',
+      'Both annotations are right and the group is not: another writer than the two controllers.',
+      'Find it (console, script, a third controller), stop it, run again.',
+    ],
+    [
+      '比例被其他程序改走。',
+      '两侧注解都正确而服务器组不对：有两个控制器之外的写入者。',
+      '找出并停止它（控制台、脚本、第三个控制器）后重试。',
+    ],
+  ),
+  CAPACITY_SHORT: entry(
+    1,
+    [
+      'The target has too few ready pods for the share.',
+      'A share must be carried before it is given: as many ready pods as the source has, times the share.',
+      "Scale the target's workload, wait until it is ready, run again.",
+    ],
+    [
+      '目标侧就绪的 Pod 不足以承接该比例。',
+      '给流量之前必须先有承接能力：源侧就绪数乘以比例。',
+      '扩容目标侧并等待就绪后重试。',
+    ],
+  ),
+  SIDE_CANNOT_SERVE: entry(
+    1,
+    [
+      'The side that would get traffic has nobody to serve it.',
+      'Going back, too, never sends traffic to a side without ready pods.',
+      'Bring its pods up, then go back again.',
+    ],
+    ['将要承接流量的一侧没有就绪的 Pod。', '回退时同样绝不把流量送到无法服务的一侧。', '先恢复其 Pod，再回退。'],
+  ),
+  GATE_FAILED: entry(
+    1,
+    [
+      'A gate broke, and the step was taken back.',
+      'More probes failed than the playbook allows, through the front address, at this share.',
+      'Find out which side fails before the next try; the share is back where it was.',
+    ],
+    [
+      '门禁未通过，该步骤已撤回。',
+      '在该比例下，经前端地址的探测失败数超过 playbook 允许值。',
+      '先查明哪一侧失败；比例已恢复。',
+    ],
+  ),
+  GATE_NO_EVIDENCE: entry(
+    1,
+    [
+      'A gate has seen too little to judge.',
+      'Silence is never success.',
+      'Hold longer, or probe more often (`every`).',
+    ],
+    ['门禁样本太少，无法判断。', '没有数据不等于成功。', '延长 hold，或提高探测频率（every）。'],
+  ),
 
   // ---- us
 
-  WORLD_DIFFERS: entry(70, ['After going all the way back the world is not as it was.', 'A step did not undo all that it did. Only a rehearsal compares the whole world.', 'Report it, with the playbook and its world.'], ['全部回退后环境与开始时不同。', '某个步骤没有完全撤销；只有演练会比较整个环境。', '请附上 playbook 和环境描述报告问题。']),
-  BUG: entry(70, ['A fault of migrate itself.', 'Something that must always hold did not. The journal was written ahead, so the way back is known.', 'Report it with the output of the same command with -v; then `migrate doctor`.'], ['migrate 自身的缺陷。', '某个必须成立的条件不成立。journal 先于改动写入，因此回退路径是已知的。', '附上同一命令加 -v 的输出报告问题，然后执行 migrate doctor。']),
+  WORLD_DIFFERS: entry(
+    70,
+    [
+      'After going all the way back the world is not as it was.',
+      'A step did not undo all that it did. Only a rehearsal compares the whole world.',
+      'Report it, with the playbook and its world.',
+    ],
+    [
+      '全部回退后环境与开始时不同。',
+      '某个步骤没有完全撤销；只有演练会比较整个环境。',
+      '请附上 playbook 和环境描述报告问题。',
+    ],
+  ),
+  BUG: entry(
+    70,
+    [
+      'A fault of migrate itself.',
+      'Something that must always hold did not. The journal was written ahead, so the way back is known.',
+      'Report it with the output of the same command with -v; then `migrate doctor`.',
+    ],
+    [
+      'migrate 自身的缺陷。',
+      '某个必须成立的条件不成立。journal 先于改动写入，因此回退路径是已知的。',
+      '附上同一命令加 -v 的输出报告问题，然后执行 migrate doctor。',
+    ],
+  ),
 };

@@ -16,12 +16,19 @@ const usage = (what: string, why: string, fix: string) => new MigrateError('USAG
  * @param skip  ids or groups, taken from those
  * @throws MigrateError USAGE  a name that is neither
  */
-export function chooseChecks(all: readonly Check[], { only, skip = [] }: { only?: readonly string[]; skip?: readonly string[] }): Check[] {
+export function chooseChecks(
+  all: readonly Check[],
+  { only, skip = [] }: { only?: readonly string[]; skip?: readonly string[] },
+): Check[] {
   const known = [...all.map((it) => it.id), ...new Set(all.map((it) => it.group))];
   for (const name of [...(only ?? []), ...skip]) {
     if (known.includes(name)) continue;
     const meant = nearest(name, known);
-    throw usage(`There is no check or group "${name}".`, meant ? `Did you mean ${meant}?` : 'Names of checks and of groups are taken.', 'See them all: `migrate explain`.');
+    throw usage(
+      `There is no check or group "${name}".`,
+      meant ? `Did you mean ${meant}?` : 'Names of checks and of groups are taken.',
+      'See them all: `migrate explain`.',
+    );
   }
   const named = (check: Check, names: readonly string[]) => names.includes(check.id) || names.includes(check.group);
   return all.filter((it) => (only === undefined || named(it, only)) && !named(it, skip));
@@ -50,13 +57,18 @@ export function compareReports(before: Report, now: Report): ReportDiff {
   const keys = (lines: readonly ReportLine[]) => new Set(lines.map(key));
   const [had, has] = [keys(then), keys(today)];
   const asked = new Set(now.results.map((it) => it.check));
-  return { fresh: today.filter((it) => !had.has(key(it))), gone: then.filter((it) => asked.has(it.check) && !has.has(key(it))) };
+  return {
+    fresh: today.filter((it) => !had.has(key(it))),
+    gone: then.filter((it) => asked.has(it.check) && !has.has(key(it))),
+  };
 }
 
 const linesOf = ({ results }: Report): ReportLine[] =>
   results.flatMap((result: CheckResult) => {
     if (result.outcome === 'unknown') return [{ check: result.check, severity: 'unknown', about: result.why ?? '' }];
-    return result.findings.filter((it) => !it.waivedBy).map(({ about, severity }) => ({ check: result.check, severity, about }));
+    return result.findings
+      .filter((it) => !it.waivedBy)
+      .map(({ about, severity }) => ({ check: result.check, severity, about }));
   });
 
 /**
@@ -72,7 +84,11 @@ export function reportIn(text: string, file: string): Report {
       // Not one of our lines; the next may be.
     }
   }
-  throw new MigrateError('REPORT_INVALID', { what: `${file} holds no report of a preflight.`, why: 'No line of it is an event of type preflight.', fix: 'Keep one by `migrate preflight -o json > last.json`, then compare with --diff last.json.' });
+  throw new MigrateError('REPORT_INVALID', {
+    what: `${file} holds no report of a preflight.`,
+    why: 'No line of it is an event of type preflight.',
+    fix: 'Keep one by `migrate preflight -o json > last.json`, then compare with --diff last.json.',
+  });
 }
 
 const FIELDS = ['id', 'group', 'asks', 'before', 'severity', 'reads', 'hint', 'look'] as const;
@@ -86,18 +102,30 @@ const FIELDS = ['id', 'group', 'asks', 'before', 'severity', 'reads', 'hint', 'l
 export async function loadChecks(dir: string, taken: readonly Check[]): Promise<Check[]> {
   let files: string[];
   try {
-    files = readdirSync(dir).filter((it) => /\.m?js$/.test(it)).sort();
+    files = readdirSync(dir)
+      .filter((it) => /\.m?js$/.test(it))
+      .sort();
   } catch {
-    throw usage(`The folder ${dir} can't be read.`, 'There is none of that name, or it is not yours to read.', 'Name a folder with .mjs files, each with one check as its default export.');
+    throw usage(
+      `The folder ${dir} can't be read.`,
+      'There is none of that name, or it is not yours to read.',
+      'Name a folder with .mjs files, each with one check as its default export.',
+    );
   }
   const found: Check[] = [];
   for (const name of files) {
     const file = path.join(dir, name);
     const check = await checkIn(file);
-    if ([...taken, ...found].some((it) => it.id === check.id)) throw invalid(file, `a check "${check.id}" is there already`);
+    if ([...taken, ...found].some((it) => it.id === check.id))
+      throw invalid(file, `a check "${check.id}" is there already`);
     found.push(check);
   }
-  if (found.length === 0) throw usage(`The folder ${dir} has no checks.`, 'It holds no .js or .mjs file.', 'Name a folder with .mjs files, each with one check as its default export.');
+  if (found.length === 0)
+    throw usage(
+      `The folder ${dir} has no checks.`,
+      'It holds no .js or .mjs file.',
+      'Name a folder with .mjs files, each with one check as its default export.',
+    );
   return found;
 }
 
@@ -116,4 +144,9 @@ async function checkIn(file: string): Promise<Check> {
   return { zh: { asks, ...hint }, sources: [], ...check } as Check;
 }
 
-const invalid = (file: string, why: string) => new MigrateError('CHECK_INVALID', { what: `${file} is no check.`, why: `It can't be used: ${why}.`, fix: 'CONTRIBUTING.md shows one whole; playbooks/checks/replicas.mjs is an example to start from.' });
+const invalid = (file: string, why: string) =>
+  new MigrateError('CHECK_INVALID', {
+    what: `${file} is no check.`,
+    why: `It can't be used: ${why}.`,
+    fix: 'CONTRIBUTING.md shows one whole; playbooks/checks/replicas.mjs is an example to start from.',
+  });

@@ -33,13 +33,22 @@ export interface Looked {
 }
 
 /** One look at everything, a plan if there can be one, and all checks asked. */
-export const look = (playbook: Playbook, world: World, options: LookOptions = {}): Promise<Looked> => tight(() => lookAround(playbook, world, options));
+export const look = (playbook: Playbook, world: World, options: LookOptions = {}): Promise<Looked> =>
+  tight(() => lookAround(playbook, world, options));
 
-async function lookAround(playbook: Playbook, world: World, { manifests, asked = checks, captured = {}, probe }: LookOptions): Promise<Looked> {
+async function lookAround(
+  playbook: Playbook,
+  world: World,
+  { manifests, asked = checks, captured = {}, probe }: LookOptions,
+): Promise<Looked> {
   const probes = probe && (await probeSides(world, probe));
   const { inventory, heard } = await survey(playbook, world, asked);
   const seen = await withAnswers(playbook, { ...inventory, ...captured }, world, { asked, captured });
-  return judge(playbook, withManifests({ ...seen, ...(probes && { probes }) }, manifests), { asked, world, ...(heard && { heard }) });
+  return judge(playbook, withManifests({ ...seen, ...(probes && { probes }) }, manifests), {
+    asked,
+    world,
+    ...(heard && { heard }),
+  });
 }
 
 export interface LookOptions {
@@ -53,20 +62,35 @@ export interface LookOptions {
 }
 
 /** What only matters to objects that move: other witnesses of their versions, and what the target says to them. */
-async function withAnswers(playbook: Playbook, seen: Inventory, world: World, { asked = checks, captured = {} }: Pick<LookOptions, 'asked' | 'captured'> = {}): Promise<Inventory> {
+async function withAnswers(
+  playbook: Playbook,
+  seen: Inventory,
+  world: World,
+  { asked = checks, captured = {} }: Pick<LookOptions, 'asked' | 'captured'> = {},
+): Promise<Inventory> {
   if (!playbook.data) return seen;
   // A file answers only what it was asked when it was captured.
   const [evidence, dryRun] = await Promise.all([
     captured.source ? undefined : gatherEvidence(world.source, playbook.data.namespaces),
-    captured.source || captured.target || !asked.some((it) => it.id === 'dry-run') ? undefined : dryRunOn(world, playbook, seen),
+    captured.source || captured.target || !asked.some((it) => it.id === 'dry-run')
+      ? undefined
+      : dryRunOn(world, playbook, seen),
   ]);
-  return { ...seen, source: { ...seen.source, ...(evidence && { evidence }) }, target: { ...seen.target, ...(dryRun && { dryRun }) } };
+  return {
+    ...seen,
+    source: { ...seen.source, ...(evidence && { evidence }) },
+    target: { ...seen.target, ...(dryRun && { dryRun }) },
+  };
 }
 
 const withManifests = (seen: Inventory, manifests: Manifests | undefined): Inventory =>
   manifests ? { ...seen, source: { ...seen.source, evidence: { ...seen.source.evidence, manifests } } } : seen;
 
-async function judge(playbook: Playbook, seen: Inventory, { asked = checks, world, heard }: { asked?: readonly Check[]; world?: World; heard?: Heard } = {}): Promise<Looked> {
+async function judge(
+  playbook: Playbook,
+  seen: Inventory,
+  { asked = checks, world, heard }: { asked?: readonly Check[]; world?: World; heard?: Heard } = {},
+): Promise<Looked> {
   let plan: Plan | undefined;
   let planError: MigrateError | undefined;
   try {
@@ -78,12 +102,28 @@ async function judge(playbook: Playbook, seen: Inventory, { asked = checks, worl
   const needs = plan ? rightsNeeded(plan, stepKinds, seen) : { source: [], target: [] };
   const inventory = world ? await askRights(seen, world, needs) : seen;
   const today = inventory.takenAt.slice(0, 10);
-  return { inventory, report: askAll(asked, { playbook, inventory, today, needs }, heard), ...(plan && { plan }), ...(planError && { planError }) };
+  return {
+    inventory,
+    report: askAll(asked, { playbook, inventory, today, needs }, heard),
+    ...(plan && { plan }),
+    ...(planError && { planError }),
+  };
 }
 
-const sideLine = ({ context, version, objects }: Inventory['source']): SideLine => ({ context, version, nodes: (objects['Node'] ?? []).length });
+const sideLine = ({ context, version, objects }: Inventory['source']): SideLine => ({
+  context,
+  version,
+  nodes: (objects['Node'] ?? []).length,
+});
 
-export const preflightEvent = ({ report, inventory }: Looked, tookMs: number, calls: number) => ({ type: 'preflight' as const, report, source: sideLine(inventory.source), target: sideLine(inventory.target), tookMs, calls });
+export const preflightEvent = ({ report, inventory }: Looked, tookMs: number, calls: number) => ({
+  type: 'preflight' as const,
+  report,
+  source: sideLine(inventory.source),
+  target: sideLine(inventory.target),
+  tookMs,
+  calls,
+});
 
 export function planRows(plan: Plan, kinds: StepKinds): PlanRow[] {
   return plan.steps.map((step) => {
@@ -121,17 +161,38 @@ export const preflightAct: Act<PreflightOptions> = async (options, io) => {
   const began = performance.now();
   const { tap, counter } = counting(options.onCall);
   try {
-    const { playbook, inventory, manifests, probe, asked, captured = {}, last, leftOut = 0, failOn = 'unknown' } = options;
+    const {
+      playbook,
+      inventory,
+      manifests,
+      probe,
+      asked,
+      captured = {},
+      last,
+      leftOut = 0,
+      failOn = 'unknown',
+    } = options;
     const looked = inventory
       ? await judge(playbook, withManifests(inventory, manifests), { ...(asked && { asked }) })
-      : await look(playbook, await openSides(options, tap, captured), { manifests, captured, ...(asked && { asked }), ...(probe !== undefined && { probe: { image: probe, patienceMs: PROBE_PATIENCE_MS, stopping: io.stopping } }) });
+      : await look(playbook, await openSides(options, tap, captured), {
+          manifests,
+          captured,
+          ...(asked && { asked }),
+          ...(probe !== undefined && { probe: { image: probe, patienceMs: PROBE_PATIENCE_MS, stopping: io.stopping } }),
+        });
     const tookMs = performance.now() - began;
-    const extra = { ...(last && { diff: compareReports(last, looked.report) }), ...(leftOut > 0 && { leftOut }), ...(counter.writes > 0 && { wrote: counter.writes }) };
+    const extra = {
+      ...(last && { diff: compareReports(last, looked.report) }),
+      ...(leftOut > 0 && { leftOut }),
+      ...(counter.writes > 0 && { wrote: counter.writes }),
+    };
     io.emit({ ...preflightEvent(looked, tookMs, counter.reads), ...extra });
     if (looked.planError) return endedBy(looked.planError, io.emit, { touched: false, now: NOTHING });
     const { results } = looked.report;
     const bad = fails(looked.report, failOn);
-    const first = results.find((it) => it.outcome === 'refuse' || it.outcome === 'unknown') ?? results.find((it) => it.outcome === 'warn');
+    const first =
+      results.find((it) => it.outcome === 'refuse' || it.outcome === 'unknown') ??
+      results.find((it) => it.outcome === 'warn');
     return {
       type: 'ended',
       outcome: bad ? 'refused' : 'done',
@@ -141,16 +202,22 @@ export const preflightAct: Act<PreflightOptions> = async (options, io) => {
       next: bad ? `migrate explain ${first?.check ?? ''}`.trim() : 'migrate plan, then migrate rehearse',
     };
   } catch (error) {
-    if (error instanceof ProbeStopped) return { type: 'ended', outcome: 'interrupted', exit: 130, calls: counter, next: 'migrate preflight' };
+    if (error instanceof ProbeStopped)
+      return { type: 'ended', outcome: 'interrupted', exit: 130, calls: counter, next: 'migrate preflight' };
     return endedBy(error, io.emit, { touched: false, now: NOTHING });
   }
 };
 
 /** The world, with a file in place of a side that was captured: then only the other side is looked at. */
 async function openSides(options: CommonOptions, tap: Tap, captured: Captured): Promise<World> {
-  const files = { ...(captured.source && { source: capturedCluster('source', captured.source) }), ...(captured.target && { target: capturedCluster('target', captured.target) }) };
+  const files = {
+    ...(captured.source && { source: capturedCluster('source', captured.source) }),
+    ...(captured.target && { target: capturedCluster('target', captured.target) }),
+  };
   const world = await open(options, tap, PATIENCE_LOOKING, files);
-  return captured.cloud === undefined ? world : { ...world, cloud: { ...world.cloud, ...capturedCloud(captured.cloud) } };
+  return captured.cloud === undefined
+    ? world
+    : { ...world, cloud: { ...world.cloud, ...capturedCloud(captured.cloud) } };
 }
 
 export const inventoryAct: Act<CommonOptions & { output: string }> = async (options, io) => {
@@ -162,9 +229,17 @@ export const inventoryAct: Act<CommonOptions & { output: string }> = async (opti
     const { inventory } = await judge(options.playbook, seen, { world });
     writeWhole(options.output, `${JSON.stringify(inventory, undefined, 1)}\n`);
     for (const side of ['source', 'target'] as const) {
-      for (const { kind, why } of inventory[side].unseen) io.emit({ type: 'warning', what: `${side}: ${kind} could not be read: ${why}` });
+      for (const { kind, why } of inventory[side].unseen)
+        io.emit({ type: 'warning', what: `${side}: ${kind} could not be read: ${why}` });
     }
-    return { type: 'ended', outcome: 'done', exit: 0, calls: counter, output: options.output, next: `migrate preflight --inventory ${options.output}, or migrate rehearse --inventory ${options.output}` };
+    return {
+      type: 'ended',
+      outcome: 'done',
+      exit: 0,
+      calls: counter,
+      output: options.output,
+      next: `migrate preflight --inventory ${options.output}, or migrate rehearse --inventory ${options.output}`,
+    };
   } catch (error) {
     return endedBy(error, io.emit, { touched: false, now: NOTHING });
   }
@@ -173,11 +248,20 @@ export const inventoryAct: Act<CommonOptions & { output: string }> = async (opti
 export const planAct: Act<CommonOptions & { output?: string; inventory?: Inventory }> = async (options, io) => {
   const { tap, counter } = counting(options.onCall);
   try {
-    const inventory = options.inventory ?? (await takeInventory(options.playbook, await open(options, tap, PATIENCE_LOOKING), checks));
+    const inventory =
+      options.inventory ?? (await takeInventory(options.playbook, await open(options, tap, PATIENCE_LOOKING), checks));
     const plan = makePlan(options.playbook, inventory);
     io.emit({ type: 'plan', plan, rows: planRows(plan, stepKinds) });
     if (options.output !== undefined) writeWhole(options.output, `${JSON.stringify(plan, undefined, 2)}\n`);
-    return { type: 'ended', outcome: 'done', exit: 0, calls: counter, digest: plan.digest, next: `migrate rehearse, then migrate run${options.output === undefined ? '' : ` ${options.output}`}`, ...(options.output !== undefined && { output: options.output }) };
+    return {
+      type: 'ended',
+      outcome: 'done',
+      exit: 0,
+      calls: counter,
+      digest: plan.digest,
+      next: `migrate rehearse, then migrate run${options.output === undefined ? '' : ` ${options.output}`}`,
+      ...(options.output !== undefined && { output: options.output }),
+    };
   } catch (error) {
     return endedBy(error, io.emit, { touched: false, now: NOTHING });
   }
@@ -194,4 +278,8 @@ export function mustBeReady(report: Report): void {
   });
 }
 
-export const services = (plan: Plan): SharedService[] => [...new Map(plan.steps.flatMap((it) => (it.args as { service?: SharedService }).service ?? []).map((it) => [it.service, it])).values()];
+export const services = (plan: Plan): SharedService[] => [
+  ...new Map(
+    plan.steps.flatMap((it) => (it.args as { service?: SharedService }).service ?? []).map((it) => [it.service, it]),
+  ).values(),
+];

@@ -50,7 +50,11 @@ export async function rehearse(options: RehearseOptions, io: Io): Promise<EndedE
   const touched = () => journal.records().length > 0;
   const ending = async (error: unknown) => {
     const now = await whatServes(world, plan ? services(plan) : []);
-    return { ...endedBy(error, emit, { touched: touched(), now: now || 'the twin is as it was' }), requests: requestsOf(twin), tookMs: performance.now() - began };
+    return {
+      ...endedBy(error, emit, { touched: touched(), now: now || 'the twin is as it was' }),
+      requests: requestsOf(twin),
+      tookMs: performance.now() - began,
+    };
   };
   try {
     const start = twin.snapshot();
@@ -58,8 +62,16 @@ export async function rehearse(options: RehearseOptions, io: Io): Promise<EndedE
     emit({
       type: 'preflight',
       report: looked.report,
-      source: { context: looked.inventory.source.context, version: looked.inventory.source.version, nodes: looked.inventory.source.objects['Node']?.length ?? 0 },
-      target: { context: looked.inventory.target.context, version: looked.inventory.target.version, nodes: looked.inventory.target.objects['Node']?.length ?? 0 },
+      source: {
+        context: looked.inventory.source.context,
+        version: looked.inventory.source.version,
+        nodes: looked.inventory.source.objects['Node']?.length ?? 0,
+      },
+      target: {
+        context: looked.inventory.target.context,
+        version: looked.inventory.target.version,
+        nodes: looked.inventory.target.objects['Node']?.length ?? 0,
+      },
       tookMs: performance.now() - began,
       calls: counter.reads,
     });
@@ -68,11 +80,21 @@ export async function rehearse(options: RehearseOptions, io: Io): Promise<EndedE
     plan = looked.plan;
     if (!plan) throw new Error('a look without error has a plan');
     emit({ type: 'plan', plan, rows: planRows(plan, stepKinds) });
-    emit({ type: 'started', command: 'rehearse', name: plan.name, digest: plan.digest, steps: plan.steps.length, source: plan.pins.source.context, target: plan.pins.target.context, resumed: false });
+    emit({
+      type: 'started',
+      command: 'rehearse',
+      name: plan.name,
+      digest: plan.digest,
+      steps: plan.steps.length,
+      source: plan.pins.source.context,
+      target: plan.pins.target.context,
+      resumed: false,
+    });
 
     const forward = await run(plan, ['data', 'traffic'], engine);
     if (forward.outcome === 'stopped') return await ending(forward.error);
-    if (forward.outcome === 'interrupted') return { type: 'ended', outcome: 'interrupted', exit: 130, requests: requestsOf(twin) };
+    if (forward.outcome === 'interrupted')
+      return { type: 'ended', outcome: 'interrupted', exit: 130, requests: requestsOf(twin) };
     const share = await shareOf(plan, engine);
     if (back) {
       const backward = await rollback(undefined, engine);
@@ -111,7 +133,9 @@ function requestsOf(twin: Twin): NonNullable<EndedEvent['requests']> {
 async function shareOf(plan: Plan, { journal }: Engine): Promise<EndedEvent['share']> {
   const last = plan.shares.at(-1);
   const before = last && (journal.record(last.step)?.before as { reachable?: number } | undefined);
-  return last && before?.reachable !== undefined ? { asked: last.asked, reachable: last.reachable, measured: before.reachable } : undefined;
+  return last && before?.reachable !== undefined
+    ? { asked: last.asked, reachable: last.reachable, measured: before.reachable }
+    : undefined;
 }
 
 /** Events happen on the twin's clock: a hold of ten minutes takes ten minutes there. */
@@ -149,12 +173,19 @@ function mustBeTheSame(start: unknown, end: unknown): void {
 /** Paths at which two plain values differ, with both sides in short. */
 export function differences(a: unknown, b: unknown, at = ''): string[] {
   if (isDeepStrictEqual(a, b)) return [];
-  if (a !== null && b !== null && typeof a === 'object' && typeof b === 'object' && Array.isArray(a) === Array.isArray(b)) {
+  if (
+    a !== null &&
+    b !== null &&
+    typeof a === 'object' &&
+    typeof b === 'object' &&
+    Array.isArray(a) === Array.isArray(b)
+  ) {
     const keys = [...new Set([...Object.keys(a), ...Object.keys(b)])];
-    return keys.flatMap((key) => differences((a as Record<string, unknown>)[key], (b as Record<string, unknown>)[key], `${at}/${key}`));
+    return keys.flatMap((key) =>
+      differences((a as Record<string, unknown>)[key], (b as Record<string, unknown>)[key], `${at}/${key}`),
+    );
   }
   return [`${at}: ${short(a)} became ${short(b)}`];
 }
 
 const short = (value: unknown) => (JSON.stringify(value) ?? 'nothing').slice(0, 120);
-

@@ -17,16 +17,30 @@ export function seedOf(playbook: Playbook, { source, target, cloud, takenAt }: I
     start: takenAt,
     source: clusterSeed('source', source, playbook, backends),
     target: clusterSeed('target', target, playbook, backends),
-    cloud: { region: cloud?.region ?? playbook.cloud?.region ?? 'cn-hangzhou', loadBalancers, disks: cloud?.disks ?? [], securityGroups: cloud?.securityGroups ?? [] },
+    cloud: {
+      region: cloud?.region ?? playbook.cloud?.region ?? 'cn-hangzhou',
+      loadBalancers,
+      disks: cloud?.disks ?? [],
+      securityGroups: cloud?.securityGroups ?? [],
+    },
     clients: loadBalancers.flatMap(({ id, listeners }) =>
-      listeners.filter((it) => it.group !== undefined && it.status === 'running').map(({ port }) => ({ loadBalancer: id, port, perSecond: CLIENTS_PER_SECOND })),
+      listeners
+        .filter((it) => it.group !== undefined && it.status === 'running')
+        .map(({ port }) => ({ loadBalancer: id, port, perSecond: CLIENTS_PER_SECOND })),
     ),
   };
 }
 
-function clusterSeed(side: Side, inventory: ClusterInventory, playbook: Playbook, backends: readonly Backend[]): ClusterSeed {
+function clusterSeed(
+  side: Side,
+  inventory: ClusterInventory,
+  playbook: Playbook,
+  backends: readonly Backend[],
+): ClusterSeed {
   const { version, uid, context, objects, served } = inventory;
-  const configs = (objects['ConfigMap'] ?? []).filter((it) => it.metadata.namespace === 'kube-system').map((it) => it.metadata.name);
+  const configs = (objects['ConfigMap'] ?? [])
+    .filter((it) => it.metadata.namespace === 'kube-system')
+    .map((it) => it.metadata.name);
   const terway = configs.includes('eni-config');
   return {
     version,
@@ -34,7 +48,11 @@ function clusterSeed(side: Side, inventory: ClusterInventory, playbook: Playbook
     context,
     objects,
     podNetwork: terway ? 'eni' : 'overlay',
-    ccm: { version: CCM_VERSION, clusterId: playbook[side].clusterId ?? signedId(inventory, backends) ?? configuredId(inventory) ?? `twin-${side}`, backendMode: terway ? 'eni' : 'ecs' },
+    ccm: {
+      version: CCM_VERSION,
+      clusterId: playbook[side].clusterId ?? signedId(inventory, backends) ?? configuredId(inventory) ?? `twin-${side}`,
+      backendMode: terway ? 'eni' : 'ecs',
+    },
     velero: served.some((it) => it.group === 'velero.io') ? { version: VELERO_VERSION } : null,
   };
 }
@@ -46,6 +64,8 @@ function signedId({ objects }: ClusterInventory, backends: readonly Backend[]): 
 }
 
 function configuredId({ objects }: ClusterInventory): string | undefined {
-  const config = (objects['ConfigMap'] ?? []).find((it) => it.metadata.namespace === 'kube-system' && it.metadata.name === 'cloud-config');
+  const config = (objects['ConfigMap'] ?? []).find(
+    (it) => it.metadata.namespace === 'kube-system' && it.metadata.name === 'cloud-config',
+  );
   return /"clusterID"\s*:\s*"([^"]+)"/i.exec(String(config?.['data']?.['cloud-config.conf'] ?? ''))?.[1];
 }

@@ -27,7 +27,10 @@ export interface SessionOptions {
 const STATE_DIR = '.migrate';
 
 /** @throws MigrateError LOCK_HELD, LOCK_BROKEN, JOURNAL_BROKEN */
-export function openSession(name: string, { stateDir = process.env['MIGRATE_STATE'] ?? STATE_DIR, takeOver, readOnly = false }: SessionOptions = {}): Session {
+export function openSession(
+  name: string,
+  { stateDir = process.env['MIGRATE_STATE'] ?? STATE_DIR, takeOver, readOnly = false }: SessionOptions = {},
+): Session {
   const dir = path.join(stateDir, name);
   const now = () => Date.now();
   const lock = readOnly ? undefined : lockIn(dir, now, takeOver);

@@ -12,19 +12,34 @@ import { sharedServices } from '../traffic.js';
  * A plan of traffic steps alone, for `shift`: joins the group where the target is not in it yet, then goes to the share asked for.
  * Ids carry a number that grows, so that every shift is undone on its own and in order.
  */
-export function shiftPlan({ playbook, to, service, stepwise = false }: { playbook: Playbook; to: number; service?: string; stepwise?: boolean }, inventory: Inventory, journal: Journal): Plan {
+export function shiftPlan(
+  { playbook, to, service, stepwise = false }: { playbook: Playbook; to: number; service?: string; stepwise?: boolean },
+  inventory: Inventory,
+  journal: Journal,
+): Plan {
   const { traffic } = playbook;
-  if (!traffic) throw new MigrateError('PLAN_SERVICE_UNFIT', { what: 'The playbook has no `traffic`.', why: 'There is no share to move.', fix: 'Add the service, its group and its port.' });
+  if (!traffic)
+    throw new MigrateError('PLAN_SERVICE_UNFIT', {
+      what: 'The playbook has no `traffic`.',
+      why: 'There is no share to move.',
+      fix: 'Add the service, its group and its port.',
+    });
   const all = sharedServices(playbook, inventory);
   const chosen = service === undefined ? all : all.filter((it) => it.service === service);
   if (chosen.length === 0) {
-    throw new MigrateError('USAGE', { what: `The playbook has no service "${service ?? ''}".`, why: `It has: ${all.map((it) => it.service).join(', ')}.`, fix: 'Name one of them with --service NAMESPACE/NAME.' });
+    throw new MigrateError('USAGE', {
+      what: `The playbook has no service "${service ?? ''}".`,
+      why: `It has: ${all.map((it) => it.service).join(', ')}.`,
+      fix: 'Name one of them with --service NAMESPACE/NAME.',
+    });
   }
   const number = 1 + journal.entries().filter((it) => it.type === 'opened' && it.command === 'shift').length;
   const steps: Step[] = [];
   for (const it of chosen) {
     const suffix = all.length === 1 ? '' : `/${it.service}`;
-    const mine = journal.records().filter((record) => (record.step.args as { service?: SharedService }).service?.service === it.service);
+    const mine = journal
+      .records()
+      .filter((record) => (record.step.args as { service?: SharedService }).service?.service === it.service);
     // What an earlier shift to the same share left half done is gone on with, with its own before.
     const half = mine.filter((record) => record.state !== 'done').map((record) => record.step);
     steps.push(...half);
@@ -34,7 +49,8 @@ export function shiftPlan({ playbook, to, service, stepwise = false }: { playboo
       steps.push({ id, kind, phase: 'traffic', args, after: last === undefined ? [] : [last] });
       last = id;
     };
-    if (!isMember(it, inventory) && !half.some((step) => step.kind === 'attach')) add(`shift-${number}/attach${suffix}`, 'attach', { service: it });
+    if (!isMember(it, inventory) && !half.some((step) => step.kind === 'attach'))
+      add(`shift-${number}/attach${suffix}`, 'attach', { service: it });
     const now = shareNow(it, inventory);
     const onTheWay = traffic.steps.filter((step) => step > Math.min(now, to) && step < Math.max(now, to));
     if (to < now) onTheWay.reverse();
@@ -45,14 +61,26 @@ export function shiftPlan({ playbook, to, service, stepwise = false }: { playboo
         asked,
         tolerance: traffic.tolerance,
         // On its own a shift is watched briefly; going down is the way out of trouble and waits for nothing.
-        holdMs: !rises ? 0 : asked === to && !stepwise ? Math.min(traffic.hold, traffic.gates.length > 0 ? BRIEF_MS : 0) : traffic.hold,
+        holdMs: !rises
+          ? 0
+          : asked === to && !stepwise
+            ? Math.min(traffic.hold, traffic.gates.length > 0 ? BRIEF_MS : 0)
+            : traffic.hold,
         gates: rises ? traffic.gates : [],
       });
     }
   }
   const { source, target } = inventory;
   const pin = ({ context, uid, version }: typeof source) => ({ context, uid, version });
-  const plan = { schemaVersion: 1 as const, name: playbook.name, playbook, pins: { source: pin(source), target: pin(target) }, steps, shares: [], notes: [] };
+  const plan = {
+    schemaVersion: 1 as const,
+    name: playbook.name,
+    playbook,
+    pins: { source: pin(source), target: pin(target) },
+    steps,
+    shares: [],
+    notes: [],
+  };
   return { ...plan, digest: digestOf(plan), takenAt: inventory.takenAt };
 }
 
@@ -78,8 +106,11 @@ function isTargets(description: string, service: SharedService): boolean {
 /** The target's Service is bound to the group, and members that its controller signed are in it. */
 function isMember(service: SharedService, { target, cloud }: Inventory): boolean {
   const object = (target.objects['Service'] ?? []).find((it) => pathOf(it.metadata) === service.service);
-  const bound = object && object['spec']?.type === 'LoadBalancer' && lbAnnotation(object, 'id') === service.loadBalancer;
+  const bound =
+    object && object['spec']?.type === 'LoadBalancer' && lbAnnotation(object, 'id') === service.loadBalancer;
   if (!bound) return false;
   const groups = cloud?.loadBalancers.find((it) => it.id === service.loadBalancer)?.groups ?? [];
-  return service.ports.every(({ group }) => groups.find((it) => it.id === group)?.backends.some((it) => isTargets(it.description, service)));
+  return service.ports.every(({ group }) =>
+    groups.find((it) => it.id === group)?.backends.some((it) => isTargets(it.description, service)),
+  );
 }

@@ -22,8 +22,16 @@ export interface StageOptions extends Omit<TwinOptions, 'clock'> {
   tap?: Tap;
 }
 
-export async function openStage(playbook: Playbook, seed: Seed, { tap = plainTap, ...options }: StageOptions = {}): Promise<Stage> {
-  const named = { ...seed, source: { ...seed.source, context: playbook.source.context }, target: { ...seed.target, context: playbook.target.context } };
+export async function openStage(
+  playbook: Playbook,
+  seed: Seed,
+  { tap = plainTap, ...options }: StageOptions = {},
+): Promise<Stage> {
+  const named = {
+    ...seed,
+    source: { ...seed.source, context: playbook.source.context },
+    target: { ...seed.target, context: playbook.target.context },
+  };
   const twin = await startTwin(named, { ...options, clock: 'virtual' });
   const dir = mkdtempSync(path.join(os.tmpdir(), 'migrate-stage-'));
   const kubeconfig = path.join(dir, 'kubeconfig');

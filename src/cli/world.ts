@@ -47,7 +47,15 @@ export async function openWorld(playbook: Playbook, options: WorldOptions = {}):
     );
   const [source, target] = await Promise.all([open('source'), open('target')]);
   const endpoint = options.cloudEndpoint ?? process.env['MIGRATE_ALIBABA_ENDPOINT'];
-  const cloud = playbook.cloud ? alibabaCloud({ region: playbook.cloud.region, clock, tap, ...(endpoint !== undefined && endpoint !== '' && { endpoint }), ...(options.cloudKeys && { keys: options.cloudKeys }) }) : noCloud();
+  const cloud = playbook.cloud
+    ? alibabaCloud({
+        region: playbook.cloud.region,
+        clock,
+        tap,
+        ...(endpoint !== undefined && endpoint !== '' && { endpoint }),
+        ...(options.cloudKeys && { keys: options.cloudKeys }),
+      })
+    : noCloud();
   return { source, target, cloud, clock, prober: options.prober ?? httpProber(timeoutMs) };
 }
 
@@ -55,7 +63,11 @@ export async function openWorld(playbook: Playbook, options: WorldOptions = {}):
 const noCloud = () =>
   new Proxy({} as Cloud, {
     get: () => () => {
-      throw new MigrateError('CLOUD_NOT_NAMED', { what: 'The playbook names no cloud.', why: 'This step needs one.', fix: 'Add `cloud: { provider: alibaba, region: … }`.' });
+      throw new MigrateError('CLOUD_NOT_NAMED', {
+        what: 'The playbook names no cloud.',
+        why: 'This step needs one.',
+        fix: 'Add `cloud: { provider: alibaba, region: … }`.',
+      });
     },
   });
 
@@ -69,11 +81,15 @@ export function httpProber(timeoutMs: number): Prober {
         const ended = (reply: Omit<ProbeReply, 'ms'>) => resolve({ ...reply, ms: performance.now() - began });
         const { get } = url.startsWith('https:') ? https : http;
         // A connection of its own: a kept one would stay with the side that it once reached.
-        const asked = get(url, { agent: false, timeout: signalMs, headers: { 'user-agent': 'migrate-probe' } }, (reply) => {
-          const status = reply.statusCode ?? 0;
-          reply.resume();
-          ended({ ok: status >= 200 && status < 400, status });
-        });
+        const asked = get(
+          url,
+          { agent: false, timeout: signalMs, headers: { 'user-agent': 'migrate-probe' } },
+          (reply) => {
+            const status = reply.statusCode ?? 0;
+            reply.resume();
+            ended({ ok: status >= 200 && status < 400, status });
+          },
+        );
         asked.on('timeout', () => asked.destroy(Object.assign(new Error('no reply in time'), { code: 'ETIMEDOUT' })));
         asked.on('error', (error: NodeJS.ErrnoException) => ended({ ok: false, error: error.code ?? error.name }));
       }),

@@ -12,7 +12,12 @@ export const worldBeside = (playbook: string) => playbook.replace(/(\.ya?ml)?$/,
 
 /** @throws MigrateError INVENTORY_INVALID */
 export function readInventory(file: string): Inventory {
-  const bad = (why: string) => new MigrateError('INVENTORY_INVALID', { what: `${file} is not an inventory.`, why, fix: 'Capture one with `migrate inventory -o inventory.json`.' });
+  const bad = (why: string) =>
+    new MigrateError('INVENTORY_INVALID', {
+      what: `${file} is not an inventory.`,
+      why,
+      fix: 'Capture one with `migrate inventory -o inventory.json`.',
+    });
   let inventory: Partial<Inventory> | null;
   try {
     inventory = JSON.parse(readText(file, 'INVENTORY_INVALID', 'The inventory')) as Partial<Inventory> | null;
@@ -20,16 +25,23 @@ export function readInventory(file: string): Inventory {
     if (error instanceof MigrateError) throw error;
     throw bad('It is not JSON.');
   }
-  if (inventory === null || typeof inventory !== 'object' || inventory.schemaVersion !== 1) throw bad('It has no schemaVersion 1.');
+  if (inventory === null || typeof inventory !== 'object' || inventory.schemaVersion !== 1)
+    throw bad('It has no schemaVersion 1.');
   for (const side of ['source', 'target'] as const) {
-    if (typeof inventory[side]?.uid !== 'string' || typeof inventory[side].objects !== 'object') throw bad(`It says nothing of the ${side}.`);
+    if (typeof inventory[side]?.uid !== 'string' || typeof inventory[side].objects !== 'object')
+      throw bad(`It says nothing of the ${side}.`);
   }
   return inventory as Inventory;
 }
 
 /** @throws MigrateError WORLD_INVALID */
 export function readWorld(file: string): Seed {
-  const bad = (why: string) => new MigrateError('WORLD_INVALID', { what: `${file} is not a world to rehearse in.`, why, fix: 'playbooks/shop.world.yaml is a complete one; a captured inventory serves too: --inventory FILE.' });
+  const bad = (why: string) =>
+    new MigrateError('WORLD_INVALID', {
+      what: `${file} is not a world to rehearse in.`,
+      why,
+      fix: 'playbooks/shop.world.yaml is a complete one; a captured inventory serves too: --inventory FILE.',
+    });
   const text = readText(file, 'WORLD_INVALID', 'The world');
   let seed: Partial<Seed> | null;
   try {

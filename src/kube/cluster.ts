@@ -30,7 +30,10 @@ export function clusterOver(connection: Connection): Cluster {
   /** The served version of a kind that this server prefers, or the one that was asked for. */
   const find = async (kind: Kind, version?: string): Promise<ServedKind> => {
     const { kind: word, group } = splitKind(kind);
-    const matching = async () => (await discovery()).kinds.filter((it) => it.kind === word && it.group === group && (version === undefined || it.version === version));
+    const matching = async () =>
+      (await discovery()).kinds.filter(
+        (it) => it.kind === word && it.group === group && (version === undefined || it.version === version),
+      );
     let found = await matching();
     if (found.length === 0) {
       // A CRD may have come since; asked once more before it counts as not served.
@@ -42,7 +45,9 @@ export function clusterOver(connection: Connection): Cluster {
     const failed = (await discovery()).failed.find((it) => it.groupVersion.startsWith(`${group}/`));
     throw new MigrateError(failed ? 'KUBE_UNREACHABLE' : 'KUBE_NOT_SERVED', {
       what: `The ${side} does not serve ${word}${group && ` of ${group}`}${version === undefined ? '' : ` in ${version}`}.`,
-      why: failed ? `Its discovery of ${failed.groupVersion} fails: ${failed.why}` : 'Its CRD is not installed, or its API was removed in that version.',
+      why: failed
+        ? `Its discovery of ${failed.groupVersion} fails: ${failed.why}`
+        : 'Its CRD is not installed, or its API was removed in that version.',
       fix: failed ? 'Mend the APIService behind it.' : 'Install what brings it, or leave it out of the playbook.',
     });
   };
@@ -66,10 +71,10 @@ export function clusterOver(connection: Connection): Cluster {
     side,
 
     async identify() {
-      const [version, system] = (await Promise.all([connection.request({ method: 'GET', path: '/version' }), connection.request({ method: 'GET', path: '/api/v1/namespaces/kube-system' })])) as [
-        { gitVersion: string },
-        KubeObject,
-      ];
+      const [version, system] = (await Promise.all([
+        connection.request({ method: 'GET', path: '/version' }),
+        connection.request({ method: 'GET', path: '/api/v1/namespaces/kube-system' }),
+      ])) as [{ gitVersion: string }, KubeObject];
       return { uid: system.metadata.uid ?? '', version: version.gitVersion, server: connection.server };
     },
 
@@ -78,7 +83,11 @@ export function clusterOver(connection: Connection): Cluster {
     async list(kind, options) {
       // By path: a list that had to begin anew gives objects again.
       const items = new Map<string, KubeObject>();
-      await cluster.each(kind, options ?? {}, (it) => void items.set(`${it.metadata.namespace ?? ''}/${it.metadata.name}`, it));
+      await cluster.each(
+        kind,
+        options ?? {},
+        (it) => void items.set(`${it.metadata.namespace ?? ''}/${it.metadata.name}`, it),
+      );
       return [...items.values()];
     },
 
@@ -87,7 +96,11 @@ export function clusterOver(connection: Connection): Cluster {
       // Items of a list come without their own apiVersion and kind.
       const apiVersion = served.group === '' ? served.version : `${served.group}/${served.version}`;
       const read = async (more: string | undefined, limit: number) => {
-        const query = new URLSearchParams({ limit: String(limit), ...(labels !== undefined && { labelSelector: labels }), ...(more !== undefined && { continue: more }) });
+        const query = new URLSearchParams({
+          limit: String(limit),
+          ...(labels !== undefined && { labelSelector: labels }),
+          ...(more !== undefined && { continue: more }),
+        });
         let [count, size] = [0, 0];
         const cut = (body: Buffer) =>
           cutItems<KubeObject>(body, (it, bytes) => {
@@ -95,7 +108,12 @@ export function clusterOver(connection: Connection): Cluster {
             size += bytes;
             take({ ...it, apiVersion, kind: served.kind }, bytes);
           });
-        const { metadata } = (await connection.request({ method: 'GET', path: `${urlOf(served, namespace)}?${query.toString()}`, cut, ...(only === 'metadata' && { accept: METADATA }) })) as { metadata?: { continue?: string } };
+        const { metadata } = (await connection.request({
+          method: 'GET',
+          path: `${urlOf(served, namespace)}?${query.toString()}`,
+          cut,
+          ...(only === 'metadata' && { accept: METADATA }),
+        })) as { metadata?: { continue?: string } };
         return { next: metadata?.continue || undefined, limit: count === 0 ? limit : fitting(size / count) };
       };
       for (let attempt = 0; ; attempt++) {
@@ -127,13 +145,24 @@ export function clusterOver(connection: Connection): Cluster {
       } catch (error) {
         // A lost reply: whether it was made is asked, not guessed.
         if (!(error instanceof MigrateError) || !error.unsure) throw error;
-        const made = await cluster.get({ kind: kindIn(object), name: object.metadata.name, ...(object.metadata.namespace !== undefined && { namespace: object.metadata.namespace }) });
-        return made ?? ((await connection.request({ method: 'POST', path, body: object, repeatable: false })) as KubeObject);
+        const made = await cluster.get({
+          kind: kindIn(object),
+          name: object.metadata.name,
+          ...(object.metadata.namespace !== undefined && { namespace: object.metadata.namespace }),
+        });
+        return (
+          made ?? ((await connection.request({ method: 'POST', path, body: object, repeatable: false })) as KubeObject)
+        );
       }
     },
 
     async patch(ref, patch) {
-      return (await connection.request({ method: 'PATCH', path: `${await pathOf(ref)}?fieldManager=migrate`, body: patch, contentType: MERGE })) as KubeObject;
+      return (await connection.request({
+        method: 'PATCH',
+        path: `${await pathOf(ref)}?fieldManager=migrate`,
+        body: patch,
+        contentType: MERGE,
+      })) as KubeObject;
     },
 
     async apply(object) {
@@ -143,7 +172,12 @@ export function clusterOver(connection: Connection): Cluster {
     },
 
     async delete(ref, { uid, propagation } = {}) {
-      const body = { kind: 'DeleteOptions', apiVersion: 'v1', ...(uid !== undefined && { preconditions: { uid } }), ...(propagation && { propagationPolicy: propagation }) };
+      const body = {
+        kind: 'DeleteOptions',
+        apiVersion: 'v1',
+        ...(uid !== undefined && { preconditions: { uid } }),
+        ...(propagation && { propagationPolicy: propagation }),
+      };
       for (let attempt = 0; ; attempt++) {
         try {
           await connection.request({ method: 'DELETE', path: await pathOf(ref), body });
@@ -161,8 +195,17 @@ export function clusterOver(connection: Connection): Cluster {
     can: (rights) =>
       Promise.all(
         rights.map(async (right): Promise<RightAnswer> => {
-          const body = { apiVersion: 'authorization.k8s.io/v1', kind: 'SelfSubjectAccessReview', spec: { resourceAttributes: right } };
-          const reply = (await connection.request({ method: 'POST', path: '/apis/authorization.k8s.io/v1/selfsubjectaccessreviews', body, asks: true })) as KubeObject;
+          const body = {
+            apiVersion: 'authorization.k8s.io/v1',
+            kind: 'SelfSubjectAccessReview',
+            spec: { resourceAttributes: right },
+          };
+          const reply = (await connection.request({
+            method: 'POST',
+            path: '/apis/authorization.k8s.io/v1/selfsubjectaccessreviews',
+            body,
+            asks: true,
+          })) as KubeObject;
           return { ...right, allowed: reply['status']?.allowed === true };
         }),
       ),
@@ -170,7 +213,12 @@ export function clusterOver(connection: Connection): Cluster {
     async dryRun(object, fields) {
       const served = await find(kindIn(object), versionIn(object));
       const query = `dryRun=All&fieldValidation=${fields === 'strict' ? 'Strict' : 'Warn'}`;
-      const { status, body, warnings } = await connection.exchange({ method: 'POST', path: `${urlOf(served, object.metadata.namespace)}?${query}`, body: object, asks: true });
+      const { status, body, warnings } = await connection.exchange({
+        method: 'POST',
+        path: `${urlOf(served, object.metadata.namespace)}?${query}`,
+        body: object,
+        asks: true,
+      });
       return { status, warnings, ...(status < 400 ? { reason: '', message: '' } : statusOf(body)) };
     },
 
@@ -187,5 +235,6 @@ export function clusterOver(connection: Connection): Cluster {
   return cluster;
 }
 
-const kindIn = ({ apiVersion, kind }: KubeObject): Kind => (apiVersion.includes('/') ? `${kind}.${apiVersion.slice(0, apiVersion.indexOf('/'))}` : kind);
+const kindIn = ({ apiVersion, kind }: KubeObject): Kind =>
+  apiVersion.includes('/') ? `${kind}.${apiVersion.slice(0, apiVersion.indexOf('/'))}` : kind;
 const versionIn = ({ apiVersion }: KubeObject) => apiVersion.slice(apiVersion.indexOf('/') + 1);

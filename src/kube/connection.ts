@@ -182,7 +182,8 @@ export async function connect(options: ConnectionOptions): Promise<Connection> {
 }
 
 /** The message of a parser may quote the file, and the file holds credentials. */
-const whyUnread = (cause: unknown) => ((cause as NodeJS.ErrnoException).code === 'ENOENT' ? 'There is no such file.' : 'It is not a valid kubeconfig.');
+const whyUnread = (cause: unknown) =>
+  (cause as NodeJS.ErrnoException).code === 'ENOENT' ? 'There is no such file.' : 'It is not a valid kubeconfig.';
 
 function keepAlive(agent: Agent): Agent {
   const settings = agent as Agent & { keepAlive?: boolean; options?: { keepAlive?: boolean } };
@@ -197,7 +198,10 @@ function send(url: URL, it: KubeRequest, options: RequestOptions, connectMs: num
   const headers = {
     ...options.headers,
     accept: it.accept ?? 'application/json',
-    ...(body !== undefined && { 'content-type': it.contentType ?? 'application/json', 'content-length': Buffer.byteLength(body) }),
+    ...(body !== undefined && {
+      'content-type': it.contentType ?? 'application/json',
+      'content-length': Buffer.byteLength(body),
+    }),
   };
   return new Promise<Reply>((resolve, reject) => {
     const { request } = url.protocol === 'http:' ? http : https;
@@ -209,7 +213,9 @@ function send(url: URL, it: KubeRequest, options: RequestOptions, connectMs: num
     sent.on('socket', (socket) => {
       if (!socket.connecting) return;
       const timer = setTimeout(late, connectMs);
-      socket.once(url.protocol === 'http:' ? 'connect' : 'secureConnect', () => clearTimeout(timer)).once('close', () => clearTimeout(timer));
+      socket
+        .once(url.protocol === 'http:' ? 'connect' : 'secureConnect', () => clearTimeout(timer))
+        .once('close', () => clearTimeout(timer));
     });
     sent.on('error', reject);
     sent.end(body);
@@ -218,7 +224,9 @@ function send(url: URL, it: KubeRequest, options: RequestOptions, connectMs: num
     const unsure = cause.code !== 'ECONNREFUSED' && cause.code !== 'ENOTFOUND' && it.method !== 'GET';
     throw new MigrateError('KUBE_UNREACHABLE', {
       what: `${url.origin} does not answer (${cause.code ?? cause.message}).`,
-      why: unsure ? 'The connection broke before the reply; the request may have been done.' : 'The API server is down, or network, proxy or firewall are in between.',
+      why: unsure
+        ? 'The connection broke before the reply; the request may have been done.'
+        : 'The API server is down, or network, proxy or firewall are in between.',
       fix: 'Check the address in the kubeconfig and the way to it, then run again.',
       retryable: true,
       unsure,
@@ -289,7 +297,9 @@ async function readLines(reply: IncomingMessage, wanted: (line: string) => boole
 
 /** `299 - "policy/v1beta1 PodSecurityPolicy is deprecated"`; Node joins several headers of the name. @source RFC 7234, 5.5 */
 function warningsIn({ headers }: IncomingMessage): string[] {
-  return [...(headers['warning'] ?? '').matchAll(/\b\d{3} \S+ "((?:[^"\\]|\\.)*)"/g)].map(([, text = '']) => text.replace(/\\(.)/g, '$1'));
+  return [...(headers['warning'] ?? '').matchAll(/\b\d{3} \S+ "((?:[^"\\]|\\.)*)"/g)].map(([, text = '']) =>
+    text.replace(/\\(.)/g, '$1'),
+  );
 }
 
 /** By status and reason, never by message. */
@@ -297,13 +307,44 @@ function failure(side: Side, it: KubeRequest, { status, body }: Reply): MigrateE
   const { reason, message } = statusOf(body);
   const subject = `${it.method} ${it.path.split('?')[0]} on the ${side}`;
   const told = { what: `${subject}: ${message || `HTTP ${status}`}.`.replace(/\.\.$/, '.') };
-  if (status === 401) return new MigrateError('KUBE_UNAUTHORIZED', { ...told, why: 'The credentials of this context are not accepted.', fix: 'Log in again as for kubectl, then run again.' });
-  if (status === 403) return new MigrateError('KUBE_FORBIDDEN', { ...told, why: 'The identity of this context lacks that right.', fix: '`migrate explain rights` shows which rights a plan needs; grant it, then run again.' });
+  if (status === 401)
+    return new MigrateError('KUBE_UNAUTHORIZED', {
+      ...told,
+      why: 'The credentials of this context are not accepted.',
+      fix: 'Log in again as for kubectl, then run again.',
+    });
+  if (status === 403)
+    return new MigrateError('KUBE_FORBIDDEN', {
+      ...told,
+      why: 'The identity of this context lacks that right.',
+      fix: '`migrate explain rights` shows which rights a plan needs; grant it, then run again.',
+    });
   if (status === 404) return new MigrateError('KUBE_NOT_FOUND', told);
-  if (status === 410) return new MigrateError('KUBE_EXPIRED', { ...told, why: 'The API server no longer remembers the moment at which this list began.', fix: 'Run again, when the API server is less busy.' });
-  if (status === 409 && reason === 'AlreadyExists') return new MigrateError('KUBE_EXISTS', { ...told, why: 'An object of that name is there.', fix: 'Look at it; delete it if nothing needs it.' });
-  if (status === 409) return new MigrateError('KUBE_CONFLICT', { ...told, why: 'Somebody else changed it at the same moment.', fix: 'Run again.', retryable: it.method === 'PATCH' });
-  if (status === 422 || status === 400 || status === 415) return new MigrateError('KUBE_INVALID', { ...told, why: 'The API server refuses what was sent.', fix: 'Read its message; if the object is yours, mend it.' });
+  if (status === 410)
+    return new MigrateError('KUBE_EXPIRED', {
+      ...told,
+      why: 'The API server no longer remembers the moment at which this list began.',
+      fix: 'Run again, when the API server is less busy.',
+    });
+  if (status === 409 && reason === 'AlreadyExists')
+    return new MigrateError('KUBE_EXISTS', {
+      ...told,
+      why: 'An object of that name is there.',
+      fix: 'Look at it; delete it if nothing needs it.',
+    });
+  if (status === 409)
+    return new MigrateError('KUBE_CONFLICT', {
+      ...told,
+      why: 'Somebody else changed it at the same moment.',
+      fix: 'Run again.',
+      retryable: it.method === 'PATCH',
+    });
+  if (status === 422 || status === 400 || status === 415)
+    return new MigrateError('KUBE_INVALID', {
+      ...told,
+      why: 'The API server refuses what was sent.',
+      fix: 'Read its message; if the object is yours, mend it.',
+    });
   const overloaded = status === 429 || status === 503 || status === 500 || status === 502 || status === 504;
   return new MigrateError(overloaded ? 'KUBE_UNREACHABLE' : 'KUBE_FAILED', {
     ...told,
@@ -322,4 +363,3 @@ export function statusOf(body: string): { reason: string; message: string } {
     return { reason: '', message: '' };
   }
 }
-

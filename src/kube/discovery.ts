@@ -9,11 +9,17 @@ export interface Discovery {
 }
 
 /** All at once where the server can (1.26 and newer, by default 1.27), else the groups alone. */
-const AT_ONCE = ['v2', 'v2beta1'].map((version) => `application/json;g=apidiscovery.k8s.io;v=${version};as=APIGroupDiscoveryList`).join(',');
+const AT_ONCE = ['v2', 'v2beta1']
+  .map((version) => `application/json;g=apidiscovery.k8s.io;v=${version};as=APIGroupDiscoveryList`)
+  .join(',');
 
 interface GroupList {
   kind?: string;
-  groups: { name: string; versions: { groupVersion: string; version: string }[]; preferredVersion: { version: string } }[];
+  groups: {
+    name: string;
+    versions: { groupVersion: string; version: string }[];
+    preferredVersion: { version: string };
+  }[];
 }
 
 interface ResourceList {
@@ -34,7 +40,8 @@ interface GroupDiscoveryList {
   }[];
 }
 
-const isAtOnce = (it: unknown): it is GroupDiscoveryList => (it as { kind?: unknown } | undefined)?.kind === 'APIGroupDiscoveryList';
+const isAtOnce = (it: unknown): it is GroupDiscoveryList =>
+  (it as { kind?: unknown } | undefined)?.kind === 'APIGroupDiscoveryList';
 
 /** What a server serves. A group version that could not be asked is named, not dropped. */
 export async function discover(connection: Connection): Promise<Discovery> {
@@ -44,16 +51,39 @@ export async function discover(connection: Connection): Promise<Discovery> {
 }
 
 function atOnce(lists: readonly GroupDiscoveryList[]): Discovery {
-  const versions = lists.flatMap((list) => list.items ?? []).flatMap(({ metadata, versions: all = [] }) => all.map((it, index) => ({ ...it, group: metadata?.name ?? '', preferred: index === 0 })));
+  const versions = lists
+    .flatMap((list) => list.items ?? [])
+    .flatMap(({ metadata, versions: all = [] }) =>
+      all.map((it, index) => ({ ...it, group: metadata?.name ?? '', preferred: index === 0 })),
+    );
   const isStale = (it: { freshness?: string }) => it.freshness === 'Stale';
   return {
     kinds: versions
       .filter((it) => !isStale(it))
       .flatMap(({ group, version, preferred, resources = [] }) =>
         // Without a kind of its own a resource is there for its subresources alone.
-        resources.flatMap(({ resource, responseKind, scope, verbs = [] }) => (responseKind?.kind ? [{ group, version, kind: responseKind.kind, resource, namespaced: scope === 'Namespaced', verbs, preferred }] : [])),
+        resources.flatMap(({ resource, responseKind, scope, verbs = [] }) =>
+          responseKind?.kind
+            ? [
+                {
+                  group,
+                  version,
+                  kind: responseKind.kind,
+                  resource,
+                  namespaced: scope === 'Namespaced',
+                  verbs,
+                  preferred,
+                },
+              ]
+            : [],
+        ),
       ),
-    failed: versions.filter(isStale).map(({ group, version }) => ({ groupVersion: `${group}/${version}`, why: 'The server behind it does not answer.' })),
+    failed: versions
+      .filter(isStale)
+      .map(({ group, version }) => ({
+        groupVersion: `${group}/${version}`,
+        why: 'The server behind it does not answer.',
+      })),
   };
 }
 
@@ -62,7 +92,12 @@ async function oneByOne(connection: Connection, { groups }: GroupList): Promise<
   const wanted = [
     { group: '', version: 'v1', path: '/api/v1', preferred: true },
     ...groups.flatMap((group) =>
-      group.versions.map((it) => ({ group: group.name, version: it.version, path: `/apis/${it.groupVersion}`, preferred: group.preferredVersion.version === it.version })),
+      group.versions.map((it) => ({
+        group: group.name,
+        version: it.version,
+        path: `/apis/${it.groupVersion}`,
+        preferred: group.preferredVersion.version === it.version,
+      })),
     ),
   ];
   const failed: Discovery['failed'] = [];
@@ -72,7 +107,15 @@ async function oneByOne(connection: Connection, { groups }: GroupList): Promise<
         const { resources } = (await connection.request({ method: 'GET', path })) as ResourceList;
         return resources
           .filter((it) => !it.name.includes('/'))
-          .map(({ name, kind, namespaced, verbs }) => ({ group, version, kind, resource: name, namespaced, verbs, preferred }));
+          .map(({ name, kind, namespaced, verbs }) => ({
+            group,
+            version,
+            kind,
+            resource: name,
+            namespaced,
+            verbs,
+            preferred,
+          }));
       } catch (error) {
         if (!(error instanceof MigrateError) || group === '') throw error;
         failed.push({ groupVersion: `${group}/${version}`, why: error.what });

@@ -1,4 +1,6 @@
-const [QUOTE, BACKSLASH, COLON, OPEN_LIST, CLOSE_LIST, OPEN_MAP, CLOSE_MAP, BLANK] = [0x22, 0x5c, 0x3a, 0x5b, 0x5d, 0x7b, 0x7d, 0x20];
+const [QUOTE, BACKSLASH, COLON, OPEN_LIST, CLOSE_LIST, OPEN_MAP, CLOSE_MAP, BLANK] = [
+  0x22, 0x5c, 0x3a, 0x5b, 0x5d, 0x7b, 0x7d, 0x20,
+];
 
 /**
  * Cuts a list as an API server sends it into its items, so that each is parsed by itself and can be let go of before the next: a page

@@ -46,7 +46,8 @@ function sideOf(member: Backend, service: SharedService): Side | 'others' {
 }
 
 /** Percent of new connections for the target, by the weights; NaN when nobody has one. */
-export const measured = ({ source, target, others }: GroupSplit): number => (100 * target.weight) / (source.weight + target.weight + others.weight);
+export const measured = ({ source, target, others }: GroupSplit): number =>
+  (100 * target.weight) / (source.weight + target.weight + others.weight);
 
 export async function serviceOn(cluster: Cluster, service: SharedService): Promise<KubeObject> {
   const found = await cluster.get({ kind: 'Service', ...splitPath(service.service) });
@@ -54,7 +55,10 @@ export async function serviceOn(cluster: Cluster, service: SharedService): Promi
   throw new MigrateError('SERVICE_MISSING', {
     what: `The ${cluster.side} has no Service ${service.service}.`,
     why: 'Its share can only be moved between two Services of that name.',
-    fix: cluster.side === 'target' ? 'Bring it first: `migrate run --phase data`, or apply it yourself.' : 'Check the namespace and name in the playbook.',
+    fix:
+      cluster.side === 'target'
+        ? 'Bring it first: `migrate run --phase data`, or apply it yourself.'
+        : 'Check the namespace and name in the playbook.',
   });
 }
 
@@ -64,7 +68,12 @@ export const slicesOf = (cluster: Cluster, service: SharedService) => {
 };
 
 /** How the side's controller will split a weight now: by the members that it has in the group. */
-export async function backendsOn(cluster: Cluster, object: KubeObject, members: Backend[], service: SharedService): Promise<Backends> {
+export async function backendsOn(
+  cluster: Cluster,
+  object: KubeObject,
+  members: Backend[],
+  service: SharedService,
+): Promise<Backends> {
   if (object['spec']?.externalTrafficPolicy === 'Local' && !isEni(object, members)) {
     const { byNode } = readyEndpoints(await slicesOf(cluster, service));
     return { mode: 'local', podsPerNode: [...byNode.values()] };
@@ -79,7 +88,10 @@ const isEni = (object: KubeObject, members: Backend[]) =>
 
 /** Writes the annotation as it must be: a number, or as it was found (undefined removes our key). */
 export async function writeWeight(cluster: Cluster, service: SharedService, value: string | undefined): Promise<void> {
-  await cluster.patch({ kind: 'Service', ...splitPath(service.service) }, { metadata: { annotations: { [lbKey('weight')]: value ?? null } } });
+  await cluster.patch(
+    { kind: 'Service', ...splitPath(service.service) },
+    { metadata: { annotations: { [lbKey('weight')]: value ?? null } } },
+  );
 }
 
 /** The value under the key that we write; the older prefix is left as it is and comes back into force when ours goes. */
@@ -94,7 +106,12 @@ export const TAKES_EFFECT_MS = 120_000;
  * Waits until every group shows the weight that the side's annotation asks for.
  * @throws MigrateError WEIGHT_NOT_TAKEN
  */
-export async function untilTaken(sideName: Side, cluster: Cluster, service: SharedService, world: World): Promise<void> {
+export async function untilTaken(
+  sideName: Side,
+  cluster: Cluster,
+  service: SharedService,
+  world: World,
+): Promise<void> {
   const { clock } = world;
   const deadline = clock.now() + TAKES_EFFECT_MS;
   for (let pause = 250; ; pause = Math.min(pause * 2, 4000)) {
@@ -105,7 +122,8 @@ export async function untilTaken(sideName: Side, cluster: Cluster, service: Shar
     for (const it of groups) {
       const { members, weight: shown } = it[sideName];
       const wanted = sumOf(await backendsOn(cluster, object, members, service), weight);
-      if (shown !== wanted || (members.length === 0 && weight !== 0)) late.push(`${it.group} shows ${shown}, not ${wanted}`);
+      if (shown !== wanted || (members.length === 0 && weight !== 0))
+        late.push(`${it.group} shows ${shown}, not ${wanted}`);
     }
     if (late.length === 0) return;
     if (clock.now() >= deadline) {

@@ -37,7 +37,11 @@ export const attach: StepKind<AttachArgs, AttachBefore> = {
         fix: 'Make it a ClusterIP Service first, if nobody uses that address.',
       });
     }
-    if (type === 'LoadBalancer' && lbAnnotation(object, 'vgroup-port') === wanted[lbKey('vgroup-port')] && weightOf(object) !== 0) {
+    if (
+      type === 'LoadBalancer' &&
+      lbAnnotation(object, 'vgroup-port') === wanted[lbKey('vgroup-port')] &&
+      weightOf(object) !== 0
+    ) {
       throw new MigrateError('SERVICE_LIVE_ALREADY', {
         what: `Service ${service.service} on the target is in the group already, with weight ${textOf(weightOf(object)) ?? 'unset'}.`,
         why: 'It takes traffic now; joining at 0 would take that away unasked.',
@@ -45,10 +49,13 @@ export const attach: StepKind<AttachArgs, AttachBefore> = {
       });
     }
     const taken = splitPath(service.service);
-    if (source.metadata.namespace !== taken.namespace) throw new Error('the source Service was read from another namespace');
+    if (source.metadata.namespace !== taken.namespace)
+      throw new Error('the source Service was read from another namespace');
     return {
       type,
-      annotations: Object.fromEntries(KEYS.flatMap((key) => (annotations[key] === undefined ? [] : [[key, annotations[key]]]))),
+      annotations: Object.fromEntries(
+        KEYS.flatMap((key) => (annotations[key] === undefined ? [] : [[key, annotations[key]]])),
+      ),
       joined: type === 'LoadBalancer' && KEYS.every((key) => annotations[key] === wanted[key]),
     };
   },
@@ -57,10 +64,14 @@ export const attach: StepKind<AttachArgs, AttachBefore> = {
     if (joined) return;
     const object = await serviceOn(world.target, service);
     const wanted = joinAnnotations(service);
-    const differs = object['spec']?.type !== 'LoadBalancer' || KEYS.some((key) => object.metadata.annotations?.[key] !== wanted[key]);
+    const differs =
+      object['spec']?.type !== 'LoadBalancer' || KEYS.some((key) => object.metadata.annotations?.[key] !== wanted[key]);
     if (!differs) return;
     const annotations = Object.fromEntries(KEYS.map((key) => [key, wanted[key] ?? null]));
-    await world.target.patch({ kind: 'Service', ...splitPath(service.service) }, { metadata: { annotations }, spec: { type: 'LoadBalancer' } });
+    await world.target.patch(
+      { kind: 'Service', ...splitPath(service.service) },
+      { metadata: { annotations }, spec: { type: 'LoadBalancer' } },
+    );
   },
 
   async verify({ service }, _before, { world, progress }) {
@@ -99,7 +110,12 @@ export const attach: StepKind<AttachArgs, AttachBefore> = {
       return [];
     } catch (error) {
       if (!(error instanceof MigrateError) || error.code !== 'KUBE_UNREACHABLE') throw error;
-      return [{ side: 'target', what: `The target's API server does not answer: Service ${service.service} stays in the group, at weight 0.` }];
+      return [
+        {
+          side: 'target',
+          what: `The target's API server does not answer: Service ${service.service} stays in the group, at weight 0.`,
+        },
+      ];
     }
   },
 };
@@ -117,7 +133,11 @@ async function untilGone(service: SharedService, world: World): Promise<void> {
   for (let pause = 250; ; pause = Math.min(pause * 2, 4000)) {
     const groups = await readGroups(service, world);
     const object = await world.target.get({ kind: 'Service', ...splitPath(service.service) });
-    if (groups.every((it) => it.target.members.length === 0) && !object?.metadata.finalizers?.includes('service.k8s.alibaba/resources')) return;
+    if (
+      groups.every((it) => it.target.members.length === 0) &&
+      !object?.metadata.finalizers?.includes('service.k8s.alibaba/resources')
+    )
+      return;
     if (world.clock.now() >= deadline) {
       throw new MigrateError('GROUP_NOT_LEFT', {
         what: `Backends of ${service.service} on the target are still in ${groups.map((it) => it.group).join(', ')}.`,
@@ -128,4 +148,3 @@ async function untilGone(service: SharedService, world: World): Promise<void> {
     await world.clock.sleep(pause);
   }
 }
-

@@ -16,11 +16,15 @@ const MARK = 'migrate/plan';
 
 export const convert: StepKind<ConvertArgs, Record<string, never>> = {
   kind: 'convert',
-  title: ({ objects }) => `${count(objects.length, 'object')} converted: ${[...new Set(objects.map((it) => `${it.kind.split('.')[0]} to ${it.to}`))].join(', ')}`,
+  title: ({ objects }) =>
+    `${count(objects.length, 'object')} converted: ${[...new Set(objects.map((it) => `${it.kind.split('.')[0]} to ${it.to}`))].join(', ')}`,
   wayBack: () => 'deletes the converted copies',
   rights: ({ objects }) => {
     const kinds = [...new Set(objects.map((it) => it.kind))];
-    return { source: kinds.map((it) => rightOn('get', it)), target: kinds.flatMap((it) => ['get', 'patch', 'create', 'delete'].map((verb) => rightOn(verb, targetKind(it)))) };
+    return {
+      source: kinds.map((it) => rightOn('get', it)),
+      target: kinds.flatMap((it) => ['get', 'patch', 'create', 'delete'].map((verb) => rightOn(verb, targetKind(it)))),
+    };
   },
 
   async check({ objects }, { world, step }) {
@@ -42,7 +46,11 @@ export const convert: StepKind<ConvertArgs, Record<string, never>> = {
       const conversion = CONVERSIONS.find((one) => one.kind === it.kind && one.to === it.to);
       const original = await world.source.get(it);
       if (!conversion || !original) {
-        throw new MigrateError('OBJECT_GONE', { what: `The source has no ${about(it.kind, it)} any more.`, why: 'It was there when the plan was made.', fix: 'Make a new plan.' });
+        throw new MigrateError('OBJECT_GONE', {
+          what: `The source has no ${about(it.kind, it)} any more.`,
+          why: 'It was there when the plan was made.',
+          fix: 'Make a new plan.',
+        });
       }
       await world.target.apply(inert(conversion.convert(original), mark));
     }
@@ -51,7 +59,11 @@ export const convert: StepKind<ConvertArgs, Record<string, never>> = {
   async verify({ objects }, _before, { world }) {
     for (const it of objects) {
       if (await world.target.get({ ...it, kind: targetKind(it.kind) })) continue;
-      throw new MigrateError('RESTORE_INCOMPLETE', { what: `${about(it.kind, it)} is not on the target.`, why: 'It was applied and is gone again: something deletes it.', fix: 'Find out what does, then run again.' });
+      throw new MigrateError('RESTORE_INCOMPLETE', {
+        what: `${about(it.kind, it)} is not on the target.`,
+        why: 'It was applied and is gone again: something deletes it.',
+        fix: 'Find out what does, then run again.',
+      });
     }
   },
 
@@ -82,12 +94,24 @@ async function remove(objects: ConvertArgs['objects'], context: StepContext): Pr
   const { world, mark } = context;
   const ours = async () => {
     const found = await Promise.all(objects.map((it) => world.target.get({ ...it, kind: targetKind(it.kind) })));
-    return found.flatMap((it, index) => (it?.metadata.labels?.[MARK] === mark ? [{ object: it, kind: targetKind(objects[index]?.kind ?? '') }] : []));
+    return found.flatMap((it, index) =>
+      it?.metadata.labels?.[MARK] === mark ? [{ object: it, kind: targetKind(objects[index]?.kind ?? '') }] : [],
+    );
   };
-  for (const { object, kind } of await ours()) await world.target.delete({ kind, namespace: object.metadata.namespace ?? '', name: object.metadata.name }, { propagation: 'Background' });
+  for (const { object, kind } of await ours())
+    await world.target.delete(
+      { kind, namespace: object.metadata.namespace ?? '', name: object.metadata.name },
+      { propagation: 'Background' },
+    );
   await until(
     context,
-    { code: 'RESTORE_NOT_REMOVED', deadlineMs: 300_000, subject: 'Converted copies', why: 'A finalizer waits for its controller.', fix: 'See which, then go back again.' },
+    {
+      code: 'RESTORE_NOT_REMOVED',
+      deadlineMs: 300_000,
+      subject: 'Converted copies',
+      why: 'A finalizer waits for its controller.',
+      fix: 'See which, then go back again.',
+    },
     async () => {
       const [left] = await ours();
       return left && `${pathOf(left.object.metadata)} is still there`;

@@ -20,9 +20,13 @@ const KIND = 'CronJob.batch';
 export const cronJobs: StepKind<CronJobsArgs, CronJobsBefore> = {
   kind: 'switch-cronjobs',
   besideTraffic: true,
-  title: ({ jobs }) => `${jobs.length > 3 ? count(jobs.length, 'CronJob') : jobs.map(pathOf).join(', ')} ${jobs.length === 1 ? 'runs' : 'run'} on the target, no longer on the source`,
+  title: ({ jobs }) =>
+    `${jobs.length > 3 ? count(jobs.length, 'CronJob') : jobs.map(pathOf).join(', ')} ${jobs.length === 1 ? 'runs' : 'run'} on the target, no longer on the source`,
   wayBack: () => 'the source runs them again',
-  rights: () => ({ source: ['get', 'patch'].map((verb) => rightOn(verb, KIND)), target: ['get', 'patch'].map((verb) => rightOn(verb, KIND)) }),
+  rights: () => ({
+    source: ['get', 'patch'].map((verb) => rightOn(verb, KIND)),
+    target: ['get', 'patch'].map((verb) => rightOn(verb, KIND)),
+  }),
 
   async check({ jobs }, { world }) {
     await Promise.all(jobs.map((it) => suspendOf(world.target, it)));
@@ -43,7 +47,8 @@ export const cronJobs: StepKind<CronJobsArgs, CronJobsBefore> = {
 
   async undo({ jobs }, { suspended }, { world }) {
     const owed = await owing(`CronJobs ${jobs.map(pathOf).join(', ')} may still run there.`, async () => {
-      for (const it of jobs) if (await world.target.get({ kind: KIND, ...it })) await setSuspend(world.target, it, true);
+      for (const it of jobs)
+        if (await world.target.get({ kind: KIND, ...it })) await setSuspend(world.target, it, true);
     });
     for (const [index, it] of jobs.entries()) await setSuspend(world.source, it, suspended[index] ?? true);
     return owed;
@@ -55,7 +60,11 @@ type Job = CronJobsArgs['jobs'][number];
 async function suspendOf(cluster: Cluster, job: Job): Promise<boolean> {
   const found = await cluster.get({ kind: KIND, ...job });
   if (found) return found['spec']?.suspend === true;
-  throw new MigrateError('WORKLOAD_MISSING', { what: `The ${cluster.side} has no CronJob ${pathOf(job)}.`, why: 'It was there when the plan was made.', fix: 'Make a new plan.' });
+  throw new MigrateError('WORKLOAD_MISSING', {
+    what: `The ${cluster.side} has no CronJob ${pathOf(job)}.`,
+    why: 'It was there when the plan was made.',
+    fix: 'Make a new plan.',
+  });
 }
 
 async function setSuspend(cluster: Cluster, job: Job, suspend: boolean): Promise<void> {

@@ -23,7 +23,8 @@ export interface Drawn {
 }
 
 const draw = ({ world, step }: StepContext): Drawn => ({ nonce: `${step.id} ${world.clock.now()}` });
-const tokenOf = (id: string, { nonce }: Drawn) => createHash('sha256').update(`${id} ${nonce}`).digest('hex').slice(0, 64);
+const tokenOf = (id: string, { nonce }: Drawn) =>
+  createHash('sha256').update(`${id} ${nonce}`).digest('hex').slice(0, 64);
 const named = (id: string) => `migrate-${id.replaceAll('/', '-')}`;
 
 /** The one snapshot or disk with our tag. Two would mean that a token did not hold: then we touch neither. */
@@ -36,8 +37,10 @@ function only<T extends { id: string }>(found: T[], id: string): T | undefined {
   });
 }
 
-const findSnapshot = async (cloud: Cloud, region: string, id: string) => only(await cloud.snapshots(region, { key: TAG, value: id }), id);
-const findDisk = async (cloud: Cloud, region: string, id: string) => only(await cloud.disks(region, { key: TAG, value: id }), id);
+const findSnapshot = async (cloud: Cloud, region: string, id: string) =>
+  only(await cloud.snapshots(region, { key: TAG, value: id }), id);
+const findDisk = async (cloud: Cloud, region: string, id: string) =>
+  only(await cloud.disks(region, { key: TAG, value: id }), id);
 
 export const snapshot: StepKind<SnapshotArgs, Drawn> = {
   kind: 'snapshot',
@@ -53,7 +56,13 @@ export const snapshot: StepKind<SnapshotArgs, Drawn> = {
   async apply({ disk, region }, before, context) {
     const id = idOf(context, disk, 'snapshot');
     if (await findSnapshot(context.world.cloud, region, id)) return;
-    await context.world.cloud.createSnapshot({ region, disk, name: named(id), token: tokenOf(id, before), tags: { [TAG]: id } });
+    await context.world.cloud.createSnapshot({
+      region,
+      disk,
+      name: named(id),
+      token: tokenOf(id, before),
+      tags: { [TAG]: id },
+    });
   },
 
   async verify({ disk, region }, _before, context) {
@@ -82,7 +91,15 @@ export const copySnapshot: StepKind<CopyArgs, Drawn> = {
     if (await findSnapshot(cloud, toRegion, id)) return;
     const from = await findSnapshot(cloud, region, idOf(context, disk, 'snapshot'));
     if (!from) throw gone(`The snapshot of ${disk}`, region);
-    await cloud.copySnapshot({ region, snapshot: from.id, toRegion, name: named(id), token: tokenOf(id, before), tags: { [TAG]: id }, ...(kmsKey && { kmsKey }) });
+    await cloud.copySnapshot({
+      region,
+      snapshot: from.id,
+      toRegion,
+      name: named(id),
+      token: tokenOf(id, before),
+      tags: { [TAG]: id },
+      ...(kmsKey && { kmsKey }),
+    });
   },
 
   async verify({ disk, toRegion }, _before, context) {
@@ -133,14 +150,30 @@ export const createDisk: StepKind<DiskArgs, Drawn> = {
     let made: Disk | undefined;
     await until(
       context,
-      { code: 'DISK_TOO_SLOW', deadlineMs: DEADLINE_MS, subject: `New disk for ${args.claim}`, why: 'The cloud has not finished it.', fix: 'Look at the disk in the console, then run again.' },
+      {
+        code: 'DISK_TOO_SLOW',
+        deadlineMs: DEADLINE_MS,
+        subject: `New disk for ${args.claim}`,
+        why: 'The cloud has not finished it.',
+        fix: 'Look at the disk in the console, then run again.',
+      },
       async () => {
         made = await findDisk(context.world.cloud, args.region, id);
         // One that a pod uses already was seen Available by an earlier try.
-        return made?.status === 'Available' || made?.status === 'In_use' ? undefined : `it is ${made?.status ?? 'absent'}`;
+        return made?.status === 'Available' || made?.status === 'In_use'
+          ? undefined
+          : `it is ${made?.status ?? 'absent'}`;
       },
     );
-    const wrong = made && (made.zone !== args.zone ? `zone ${made.zone}` : made.sizeGiB < args.sizeGiB ? `${made.sizeGiB} GiB` : made.sourceSnapshot !== from?.id ? `made from ${made.sourceSnapshot ?? 'nothing'}` : undefined);
+    const wrong =
+      made &&
+      (made.zone !== args.zone
+        ? `zone ${made.zone}`
+        : made.sizeGiB < args.sizeGiB
+          ? `${made.sizeGiB} GiB`
+          : made.sourceSnapshot !== from?.id
+            ? `made from ${made.sourceSnapshot ?? 'nothing'}`
+            : undefined);
     if (wrong === undefined) return;
     throw new MigrateError('DISK_WRONG', {
       what: `Disk ${made?.id ?? '?'} for ${args.claim} is not as asked: ${wrong}.`,
@@ -155,7 +188,13 @@ export const createDisk: StepKind<DiskArgs, Drawn> = {
     return owing(`the new disk for ${args.claim} is still attached to a node there.`, () =>
       until(
         context,
-        { code: 'DISK_NOT_DELETED', deadlineMs: 600_000, subject: `New disk for ${args.claim}`, why: 'A pod or node still holds it.', fix: 'Detach it, then go back again.' },
+        {
+          code: 'DISK_NOT_DELETED',
+          deadlineMs: 600_000,
+          subject: `New disk for ${args.claim}`,
+          why: 'A pod or node still holds it.',
+          fix: 'Detach it, then go back again.',
+        },
         async () => {
           const found = await findDisk(cloud, args.region, id);
           if (!found) return undefined;
@@ -176,7 +215,9 @@ export const createVolume: StepKind<VolumeArgs, Record<string, never>> = {
   kind: 'create-volume',
   title: ({ claim, volume }) => `${claim}: volume ${volume.metadata.name} with the new disk`,
   wayBack: () => 'deletes the volume object; the disk has its own step',
-  rights: () => ({ target: ['get', 'create', 'delete'].map((verb) => ({ verb, group: '', resource: 'persistentvolumes' })) }),
+  rights: () => ({
+    target: ['get', 'create', 'delete'].map((verb) => ({ verb, group: '', resource: 'persistentvolumes' })),
+  }),
 
   async check({ volume }, { world }) {
     const found = await world.target.get({ kind: 'PersistentVolume', name: volume.metadata.name });
@@ -223,7 +264,13 @@ export const createVolume: StepKind<VolumeArgs, Record<string, never>> = {
       await target.delete(ref, { ...(found.metadata.uid && { uid: found.metadata.uid }) });
       await until(
         context,
-        { code: 'VOLUME_NOT_DELETED', deadlineMs: 300_000, subject: `Volume ${volume.metadata.name}`, why: 'A claim or a node still holds it.', fix: 'See its finalizers, then go back again.' },
+        {
+          code: 'VOLUME_NOT_DELETED',
+          deadlineMs: 300_000,
+          subject: `Volume ${volume.metadata.name}`,
+          why: 'A claim or a node still holds it.',
+          fix: 'See its finalizers, then go back again.',
+        },
         async () => ((await target.get(ref)) ? 'it is still there' : undefined),
       );
     }),
@@ -231,10 +278,19 @@ export const createVolume: StepKind<VolumeArgs, Record<string, never>> = {
 
 async function mustExist(disk: Disk | undefined, claim: string, id: string, region: string): Promise<void> {
   if (disk) return;
-  throw new MigrateError('DISK_MISSING', { what: `Disk ${id} of claim ${claim} is not in ${region}.`, why: 'It was there when the plan was made, or the identity can not see it.', fix: 'Check region and rights; make a new plan.' });
+  throw new MigrateError('DISK_MISSING', {
+    what: `Disk ${id} of claim ${claim} is not in ${region}.`,
+    why: 'It was there when the plan was made, or the identity can not see it.',
+    fix: 'Check region and rights; make a new plan.',
+  });
 }
 
-const gone = (what: string, region: string) => new MigrateError('COPY_GONE', { what: `${what} is not in ${region} any more.`, why: 'Something deleted it after our step made it.', fix: 'Roll back to before that step, then run again.' });
+const gone = (what: string, region: string) =>
+  new MigrateError('COPY_GONE', {
+    what: `${what} is not in ${region} any more.`,
+    why: 'Something deleted it after our step made it.',
+    fix: 'Roll back to before that step, then run again.',
+  });
 
 /** @throws MigrateError SNAPSHOT_FAILED, SNAPSHOT_TOO_SLOW */
 async function untilReady(context: StepContext, region: string, id: string, subject: string): Promise<Snapshot> {
@@ -242,11 +298,21 @@ async function untilReady(context: StepContext, region: string, id: string, subj
   let found: Snapshot | undefined;
   await until(
     context,
-    { code: 'SNAPSHOT_TOO_SLOW', deadlineMs: DEADLINE_MS, subject, why: 'The cloud has not finished it.', fix: 'Look at it in the console, then run again: the copy goes on meanwhile.' },
+    {
+      code: 'SNAPSHOT_TOO_SLOW',
+      deadlineMs: DEADLINE_MS,
+      subject,
+      why: 'The cloud has not finished it.',
+      fix: 'Look at it in the console, then run again: the copy goes on meanwhile.',
+    },
     async () => {
       found = await findSnapshot(world.cloud, region, id);
       if (found?.status === 'failed') {
-        throw new MigrateError('SNAPSHOT_FAILED', { what: `${subject} (${found.id}) failed.`, why: 'The cloud gives no reason here; quota and keys are the usual ones.', fix: 'See the console; roll this step back, then run again.' });
+        throw new MigrateError('SNAPSHOT_FAILED', {
+          what: `${subject} (${found.id}) failed.`,
+          why: 'The cloud gives no reason here; quota and keys are the usual ones.',
+          fix: 'See the console; roll this step back, then run again.',
+        });
       }
       return found?.status === 'accomplished' ? undefined : `${found?.progress ?? 0} %`;
     },

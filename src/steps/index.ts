@@ -8,7 +8,21 @@ import { scale } from './scale.js';
 import { shift } from './shift.js';
 import { backup, restore, rules } from './velero.js';
 
-const ALL: readonly AnyStepKind[] = [backup, rules, restore, convert, scale, snapshot, copySnapshot, createDisk, createVolume, attach, shift, cronJobs, retire];
+const ALL: readonly AnyStepKind[] = [
+  backup,
+  rules,
+  restore,
+  convert,
+  scale,
+  snapshot,
+  copySnapshot,
+  createDisk,
+  createVolume,
+  attach,
+  shift,
+  cronJobs,
+  retire,
+];
 
 /** Every kind of step, by its name in plans and journals. */
 export const stepKinds: StepKinds = new Map(ALL.map((it) => [it.kind, it]));

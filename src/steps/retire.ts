@@ -33,14 +33,21 @@ export const retire: StepKind<RetireArgs, { type: string }> = {
 
   async apply({ service }, _before, { world }) {
     const object = await serviceOn(world.source, service);
-    if (object['spec']?.type === 'LoadBalancer') await world.source.patch({ kind: 'Service', ...splitPath(service.service) }, { spec: { type: 'ClusterIP' } });
+    if (object['spec']?.type === 'LoadBalancer')
+      await world.source.patch({ kind: 'Service', ...splitPath(service.service) }, { spec: { type: 'ClusterIP' } });
   },
 
   async verify({ service }, _before, context) {
     const { world } = context;
     await until(
       context,
-      { code: 'GROUP_NOT_LEFT', deadlineMs: 120_000, subject: `${service.service} of the source`, why: "The source's controller has not acted.", fix: "Look at the Service's events on the source, then run again." },
+      {
+        code: 'GROUP_NOT_LEFT',
+        deadlineMs: 120_000,
+        subject: `${service.service} of the source`,
+        why: "The source's controller has not acted.",
+        fix: "Look at the Service's events on the source, then run again.",
+      },
       async () => {
         const left = (await readGroups(service, world)).find((it) => it.source.members.length > 0);
         return left && `${left.source.members.length} backends are still in ${left.group}`;
@@ -51,10 +58,17 @@ export const retire: StepKind<RetireArgs, { type: string }> = {
   async undo({ service }, { type }, context) {
     const { world } = context;
     const object = await serviceOn(world.source, service);
-    if (object['spec']?.type !== type) await world.source.patch({ kind: 'Service', ...splitPath(service.service) }, { spec: { type } });
+    if (object['spec']?.type !== type)
+      await world.source.patch({ kind: 'Service', ...splitPath(service.service) }, { spec: { type } });
     await until(
       context,
-      { code: 'GROUP_NOT_JOINED', deadlineMs: 120_000, subject: `${service.service} of the source`, why: "The source's controller has not acted.", fix: "Look at the Service's events on the source, then go back again." },
+      {
+        code: 'GROUP_NOT_JOINED',
+        deadlineMs: 120_000,
+        subject: `${service.service} of the source`,
+        why: "The source's controller has not acted.",
+        fix: "Look at the Service's events on the source, then go back again.",
+      },
       async () => {
         const out = (await readGroups(service, world)).find((it) => it.source.members.length === 0);
         return out && `it is not in ${out.group} yet`;

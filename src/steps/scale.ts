@@ -21,11 +21,16 @@ const DEADLINE_MS = 15 * 60_000;
 export const scale: StepKind<ScaleArgs, ScaleBefore> = {
   kind: 'scale',
   title: ({ side, to, workloads }) =>
-    to === 'zero' ? `${names(workloads)} to 0 on the ${side}` : `${names(workloads)} ${workloads.length === 1 ? 'starts' : 'start'} on the ${side}`,
-  wayBack: ({ side, to }) => (to === 'zero' ? `up again on the ${side}` : `to 0 again on the ${side}; what was written there stays there`),
+    to === 'zero'
+      ? `${names(workloads)} to 0 on the ${side}`
+      : `${names(workloads)} ${workloads.length === 1 ? 'starts' : 'start'} on the ${side}`,
+  wayBack: ({ side, to }) =>
+    to === 'zero' ? `up again on the ${side}` : `to 0 again on the ${side}; what was written there stays there`,
   rights: ({ side, workloads, detached }) => ({
     [side]: [
-      ...[...new Set(workloads.map((it) => it.kind))].flatMap((kind) => ['get', 'patch'].map((verb) => rightOn(verb, kind))),
+      ...[...new Set(workloads.map((it) => it.kind))].flatMap((kind) =>
+        ['get', 'patch'].map((verb) => rightOn(verb, kind)),
+      ),
       { verb: 'list', group: '', resource: 'pods' },
       ...(detached ? [{ verb: 'list', group: 'storage.k8s.io', resource: 'volumeattachments' }] : []),
     ],
@@ -37,11 +42,20 @@ export const scale: StepKind<ScaleArgs, ScaleBefore> = {
   },
 
   async apply({ side, to, workloads }, _before, { world }) {
-    await setAll(world[side], workloads, workloads.map((it) => (to === 'zero' ? 0 : it.replicas)));
+    await setAll(
+      world[side],
+      workloads,
+      workloads.map((it) => (to === 'zero' ? 0 : it.replicas)),
+    );
   },
 
   async verify({ side, to, workloads, detached }, _before, context) {
-    await settled(context, side, workloads, workloads.map((it) => (to === 'zero' ? 0 : it.replicas)));
+    await settled(
+      context,
+      side,
+      workloads,
+      workloads.map((it) => (to === 'zero' ? 0 : it.replicas)),
+    );
     if (detached) await untilDetached(context, side, detached);
   },
 
@@ -64,7 +78,8 @@ export const scale: StepKind<ScaleArgs, ScaleBefore> = {
   },
 };
 
-const names = (workloads: readonly Workload[]) => (workloads.length > 3 ? count(workloads.length, 'workload') : workloads.map(pathOf).join(', '));
+const names = (workloads: readonly Workload[]) =>
+  workloads.length > 3 ? count(workloads.length, 'workload') : workloads.map(pathOf).join(', ');
 
 async function mustGet(cluster: Cluster, workload: Workload): Promise<KubeObject> {
   const found = await cluster.get(workload);
@@ -85,7 +100,12 @@ async function setAll(cluster: Cluster, workloads: readonly Workload[], replicas
 }
 
 /** Ready as many as wanted, and for 0 until the pods themselves are gone: a terminating pod still writes. */
-async function settled(context: StepContext, side: ScaleArgs['side'], workloads: readonly Workload[], replicas: readonly number[]): Promise<void> {
+async function settled(
+  context: StepContext,
+  side: ScaleArgs['side'],
+  workloads: readonly Workload[],
+  replicas: readonly number[],
+): Promise<void> {
   const { world } = context;
   const cluster = world[side];
   await until(
@@ -102,8 +122,10 @@ async function settled(context: StepContext, side: ScaleArgs['side'], workloads:
         const wanted = replicas[index] ?? 0;
         const object = await mustGet(cluster, workload);
         const { observedGeneration = 0, readyReplicas = 0, replicas: present = 0 } = object['status'] ?? {};
-        if (observedGeneration < (object.metadata.generation ?? 0)) return `${pathOf(workload)} is not seen by its controller yet`;
-        if (readyReplicas !== wanted || present !== wanted) return `${pathOf(workload)} has ${readyReplicas} of ${wanted} ready`;
+        if (observedGeneration < (object.metadata.generation ?? 0))
+          return `${pathOf(workload)} is not seen by its controller yet`;
+        if (readyReplicas !== wanted || present !== wanted)
+          return `${pathOf(workload)} has ${readyReplicas} of ${wanted} ready`;
         if (wanted === 0) {
           const left = await podsOf(cluster, object);
           if (left > 0) return `${count(left, 'pod')} of ${pathOf(workload)} still ending`;
@@ -115,7 +137,9 @@ async function settled(context: StepContext, side: ScaleArgs['side'], workloads:
 }
 
 async function podsOf(cluster: Cluster, workload: KubeObject): Promise<number> {
-  const labels = Object.entries((workload['spec']?.selector?.matchLabels ?? {}) as Record<string, string>).map(([key, value]) => `${key}=${value}`);
+  const labels = Object.entries((workload['spec']?.selector?.matchLabels ?? {}) as Record<string, string>).map(
+    ([key, value]) => `${key}=${value}`,
+  );
   const pods = await cluster.list('Pod', { namespace: workload.metadata.namespace ?? '', labels: labels.join(',') });
   return pods.length;
 }
@@ -134,7 +158,10 @@ async function untilDetached(context: StepContext, side: ScaleArgs['side'], volu
     async () => {
       const attachments = await world[side].list('VolumeAttachment.storage.k8s.io');
       const held = attachments.find((it) => volumes.includes(it['spec']?.source?.persistentVolumeName as string));
-      return held && `${String(held['spec']?.source?.persistentVolumeName)} is still attached to ${String(held['spec']?.nodeName)}`;
+      return (
+        held &&
+        `${String(held['spec']?.source?.persistentVolumeName)} is still attached to ${String(held['spec']?.nodeName)}`
+      );
     },
   );
 }

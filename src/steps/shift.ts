@@ -5,7 +5,18 @@ import { watchGates } from '../gates.js';
 import { lbKey, readyEndpoints } from '../objects.js';
 import type { KubeObject, Side, World } from '../ports.js';
 import { otherSide } from '../ports.js';
-import { backendsOn, measured, ownWeight, readGroups, serviceOn, slicesOf, textOf, untilTaken, writeWeight, type GroupSplit } from '../routers/clb.js';
+import {
+  backendsOn,
+  measured,
+  ownWeight,
+  readGroups,
+  serviceOn,
+  slicesOf,
+  textOf,
+  untilTaken,
+  writeWeight,
+  type GroupSplit,
+} from '../routers/clb.js';
 import { solve, sumOf, weightsOf, type Pair, type Split } from '../split.js';
 import type { Debt, StepContext, StepKind } from '../step.js';
 import { unreachable, weightOf } from '../traffic.js';
@@ -28,11 +39,19 @@ export const shift: StepKind<ShiftArgs, ShiftBefore> = {
   async check({ service, asked, tolerance }, { world, emit, step }) {
     const state = await look(service, world);
     const split = splitFor(asked, tolerance, service, state);
-    await mustCarry(asked, service, world, (why) => emit({ type: 'gate', step: step.id, gate: 'capacity', state: 'pass', why }));
+    await mustCarry(asked, service, world, (why) =>
+      emit({ type: 'gate', step: step.id, gate: 'capacity', state: 'pass', why }),
+    );
     const was = { source: ownWeight(state.services.source), target: ownWeight(state.services.target) };
     return {
-      was: { ...(was.source !== undefined && { source: was.source }), ...(was.target !== undefined && { target: was.target }) },
-      pair: { ...(split.pair.source !== undefined && { source: split.pair.source }), ...(split.pair.target !== undefined && { target: split.pair.target }) },
+      was: {
+        ...(was.source !== undefined && { source: was.source }),
+        ...(was.target !== undefined && { target: was.target }),
+      },
+      pair: {
+        ...(split.pair.source !== undefined && { source: split.pair.source }),
+        ...(split.pair.target !== undefined && { target: split.pair.target }),
+      },
       order: split.order,
       reachable: split.reachable,
     };
@@ -93,8 +112,15 @@ interface Seen {
   groups: GroupSplit[];
 }
 
-async function look(service: SharedService, world: World): Promise<Seen & { question: Omit<Parameters<typeof solve>[0], 'asked'> }> {
-  const [source, target, groups] = await Promise.all([serviceOn(world.source, service), serviceOn(world.target, service), readGroups(service, world)]);
+async function look(
+  service: SharedService,
+  world: World,
+): Promise<Seen & { question: Omit<Parameters<typeof solve>[0], 'asked'> }> {
+  const [source, target, groups] = await Promise.all([
+    serviceOn(world.source, service),
+    serviceOn(world.target, service),
+    readGroups(service, world),
+  ]);
   const first = groups[0];
   if (!first) throw new Error(`no port of ${service.service}`);
   const question = {
@@ -106,7 +132,12 @@ async function look(service: SharedService, world: World): Promise<Seen & { ques
   return { services: { source, target }, groups, question };
 }
 
-function splitFor(asked: number, tolerance: number, service: SharedService, { question }: Awaited<ReturnType<typeof look>>): Split {
+function splitFor(
+  asked: number,
+  tolerance: number,
+  service: SharedService,
+  { question }: Awaited<ReturnType<typeof look>>,
+): Split {
   const full = { asked, ...question };
   const split = solve(full);
   if (!split || Math.abs(split.reachable - asked) > tolerance) throw unreachable(service, full, tolerance);
@@ -115,7 +146,10 @@ function splitFor(asked: number, tolerance: number, service: SharedService, { qu
 
 /** Backends came or went while the share was held: the weights are worked out anew from those that are there now. */
 async function follow(args: ShiftArgs, drifted: GroupSplit, { world, emit }: StepContext): Promise<void> {
-  emit({ type: 'warning', what: `Group ${drifted.group} drifted to ${points(measured(drifted))} %; setting ${points(args.asked)} % anew.` });
+  emit({
+    type: 'warning',
+    what: `Group ${drifted.group} drifted to ${points(measured(drifted))} %; setting ${points(args.asked)} % anew.`,
+  });
   const state = await look(args.service, world);
   const { pair, order } = splitFor(args.asked, args.tolerance, args.service, state);
   if (order.length === 0) {
@@ -135,10 +169,17 @@ async function follow(args: ShiftArgs, drifted: GroupSplit, { world, emit }: Ste
  * The target must have the pods for the share before it gets it: as many ready ones as the source has, times the share.
  * @throws MigrateError CAPACITY_SHORT
  */
-async function mustCarry(asked: number, service: SharedService, world: World, pass: (why: string) => void): Promise<void> {
+async function mustCarry(
+  asked: number,
+  service: SharedService,
+  world: World,
+  pass: (why: string) => void,
+): Promise<void> {
   if (asked === 0) return;
   const [source, target] = await Promise.all(
-    (['source', 'target'] as const).map(async (side) => readyEndpoints(await slicesOf(world[side], service)).addresses.length),
+    (['source', 'target'] as const).map(
+      async (side) => readyEndpoints(await slicesOf(world[side], service)).addresses.length,
+    ),
   );
   const needed = Math.max(1, Math.ceil(((source ?? 0) * asked) / 100));
   if ((target ?? 0) >= needed) return pass(`${target} ready on the target, ${points(asked)} % needs ${needed}`);
@@ -149,18 +190,39 @@ async function mustCarry(asked: number, service: SharedService, world: World, pa
   });
 }
 
-export function shareEvent(step: string, { service, asked }: ShiftArgs, reachable: number, groups: GroupSplit[]): ShareEvent {
+export function shareEvent(
+  step: string,
+  { service, asked }: ShiftArgs,
+  reachable: number,
+  groups: GroupSplit[],
+): ShareEvent {
   const [first] = groups;
-  const worst = groups.reduce((far, it) => (Math.abs(measured(it) - asked) > Math.abs(measured(far) - asked) ? it : far), first as GroupSplit);
+  const worst = groups.reduce(
+    (far, it) => (Math.abs(measured(it) - asked) > Math.abs(measured(far) - asked) ? it : far),
+    first as GroupSplit,
+  );
   const size = ({ members, weight }: GroupSplit['source']) => ({ members: members.length, weight });
-  return { type: 'share', step, service: service.service, asked, reachable, measured: measured(worst), source: size(worst.source), target: size(worst.target) };
+  return {
+    type: 'share',
+    step,
+    service: service.service,
+    asked,
+    reachable,
+    measured: measured(worst),
+    source: size(worst.source),
+    target: size(worst.target),
+  };
 }
 
 /**
  * Puts both annotations back exactly, the side that grows first. It looks before it moves: a side that grows must have somebody ready to
  * serve. A target whose API server is dead is set at the load balancer, and what its Service must say is owed.
  */
-async function restore(service: SharedService, was: ShiftBefore['was'], { world, progress }: StepContext): Promise<Debt[]> {
+async function restore(
+  service: SharedService,
+  was: ShiftBefore['was'],
+  { world, progress }: StepContext,
+): Promise<Debt[]> {
   const groups = await readGroups(service, world);
   const owed: Debt[] = [];
   // Asked of the source alone: the way back must not wait for a target that is dead.
@@ -183,11 +245,20 @@ async function restore(service: SharedService, was: ShiftBefore['was'], { world,
   return owed;
 }
 
-async function grows(side: Side, service: SharedService, was: string | undefined, groups: GroupSplit[], world: World): Promise<boolean> {
+async function grows(
+  side: Side,
+  service: SharedService,
+  was: string | undefined,
+  groups: GroupSplit[],
+  world: World,
+): Promise<boolean> {
   const object = await serviceOn(world[side], service);
   const [first] = groups;
   if (!first || ownWeight(object) === was) return true;
-  return sumOf(await backendsOn(world[side], object, first[side].members, service), weightThen(object, was)) >= first[side].weight;
+  return (
+    sumOf(await backendsOn(world[side], object, first[side].members, service), weightThen(object, was)) >=
+    first[side].weight
+  );
 }
 
 /** The weight that the controller will see once our key says `was`. */
@@ -198,7 +269,13 @@ function weightThen(object: KubeObject, was: string | undefined) {
 }
 
 /** @throws MigrateError SIDE_CANNOT_SERVE */
-async function mustServe(side: Side, object: KubeObject, was: string | undefined, service: SharedService, world: World): Promise<void> {
+async function mustServe(
+  side: Side,
+  object: KubeObject,
+  was: string | undefined,
+  service: SharedService,
+  world: World,
+): Promise<void> {
   if (weightThen(object, was) === 0) return;
   const ready = readyEndpoints(await slicesOf(world[side], service)).addresses.length;
   if (ready > 0) return;
@@ -214,11 +291,18 @@ async function setAtLoadBalancer(service: SharedService, was: string | undefined
   const weight = was !== undefined && /^\d+$/.test(was) ? Number(was) : undefined;
   for (const { group, target } of await readGroups(service, world)) {
     const each = weightsOf({ mode: 'eni', members: target.members.length }, weight);
-    const changed = target.members.flatMap((it, index) => (it.weight === each[index] ? [] : [{ ...it, weight: each[index] ?? 0 }]));
+    const changed = target.members.flatMap((it, index) =>
+      it.weight === each[index] ? [] : [{ ...it, weight: each[index] ?? 0 }],
+    );
     if (changed.length > 0) await world.cloud.setWeights(group, changed);
   }
   const wrong = (await readGroups(service, world)).find((it) => weight === 0 && it.target.weight !== 0);
-  if (wrong) throw new MigrateError('WEIGHT_NOT_TAKEN', { what: `Group ${wrong.group} still gives the target ${wrong.target.weight}.`, why: 'The load balancer took the call and shows another weight.', fix: 'Go back again: `migrate rollback`.' });
+  if (wrong)
+    throw new MigrateError('WEIGHT_NOT_TAKEN', {
+      what: `Group ${wrong.group} still gives the target ${wrong.target.weight}.`,
+      why: 'The load balancer took the call and shows another weight.',
+      fix: 'Go back again: `migrate rollback`.',
+    });
   return {
     side: 'target',
     what: `The target's API server does not answer: its weights were set at the load balancer; Service ${service.service} there still says otherwise, and its controller would write that when it returns.`,

@@ -21,17 +21,27 @@ const MARK = 'migrate/plan';
 /** More than this many failed tries under new names is no bad luck. */
 const TRIES = 3;
 
-const markOf = ({ mark, step }: StepContext, name: string) => ({ [MARK]: `${name}-${mark}`, 'migrate/step': step.id.replaceAll('/', '.') });
+const markOf = ({ mark, step }: StepContext, name: string) => ({
+  [MARK]: `${name}-${mark}`,
+  'migrate/step': step.id.replaceAll('/', '.'),
+});
 const baseName = ({ mark }: StepContext, name: string) => `migrate-${name}-${mark}`;
 const tryName = (base: string, index: number) => (index === 0 ? base : `${base}-${index + 1}`);
 
-const veleroRights = (resource: string) => ['get', 'list', 'create', 'delete'].map((verb) => ({ verb, group: 'velero.io', resource }));
+const veleroRights = (resource: string) =>
+  ['get', 'list', 'create', 'delete'].map((verb) => ({ verb, group: 'velero.io', resource }));
 
 export const backup: StepKind<BackupArgs, Record<string, never>> = {
   kind: 'velero-backup',
   title: ({ namespaces }) => `Velero backup of ${namespaces.join(', ')}`,
   wayBack: () => 'deletes the backup',
-  rights: () => ({ source: [...veleroRights('backups'), ...veleroRights('deletebackuprequests'), { verb: 'get', group: 'velero.io', resource: 'backupstoragelocations' }] }),
+  rights: () => ({
+    source: [
+      ...veleroRights('backups'),
+      ...veleroRights('deletebackuprequests'),
+      { verb: 'get', group: 'velero.io', resource: 'backupstoragelocations' },
+    ],
+  }),
 
   async check({ namespace, location }, { world }) {
     for (const side of ['source', 'target'] as const) await mustBeAvailable(world[side], namespace, location);
@@ -71,7 +81,9 @@ export const backup: StepKind<BackupArgs, Record<string, never>> = {
       },
       async () => {
         const [name] = await namesOf(world.source, BACKUP, args.namespace, baseName(context, args.name));
-        return name === undefined ? undefined : askToDelete(world.source, args.namespace, name, markOf(context, args.name));
+        return name === undefined
+          ? undefined
+          : askToDelete(world.source, args.namespace, name, markOf(context, args.name));
       },
     );
     // The target's copy of it goes when the two servers next compare notes with the store.
@@ -83,7 +95,8 @@ export const backup: StepKind<BackupArgs, Record<string, never>> = {
           deadlineMs: args.deadlineMs,
           subject: `Backup ${baseName(context, args.name)} on the target`,
           why: 'Velero on the target does not run.',
-          fix: 'Look at Velero on the target, then go back again.' },
+          fix: 'Look at Velero on the target, then go back again.',
+        },
         async () => {
           const left = await namesOf(world.target, BACKUP, args.namespace, baseName(context, args.name));
           return left.length === 0 ? undefined : `${left.join(', ')} is still listed`;
@@ -98,7 +111,12 @@ export const backup: StepKind<BackupArgs, Record<string, never>> = {
  * @returns what it waits for, in words
  * @source vmware-tanzu/velero:pkg/controller/backup_deletion_controller.go
  */
-async function askToDelete(cluster: Cluster, namespace: string, name: string, labels: Record<string, string>): Promise<string> {
+async function askToDelete(
+  cluster: Cluster,
+  namespace: string,
+  name: string,
+  labels: Record<string, string>,
+): Promise<string> {
   const found = await cluster.get({ kind: BACKUP, namespace, name });
   const phase = found ? phaseOf(found) : 'gone';
   if (found && !ENDED.has(phase)) return `${name} is still ${phase}`;
@@ -120,10 +138,12 @@ async function askToDelete(cluster: Cluster, namespace: string, name: string, la
 
 /** @throws MigrateError VELERO_MISSING, STORAGE_UNAVAILABLE */
 async function mustBeAvailable(cluster: Cluster, namespace: string, location: string): Promise<void> {
-  const found = await cluster.get({ kind: 'BackupStorageLocation.velero.io', namespace, name: location }).catch((error: unknown) => {
-    if (error instanceof MigrateError && error.code === 'KUBE_NOT_SERVED') return undefined;
-    throw error;
-  });
+  const found = await cluster
+    .get({ kind: 'BackupStorageLocation.velero.io', namespace, name: location })
+    .catch((error: unknown) => {
+      if (error instanceof MigrateError && error.code === 'KUBE_NOT_SERVED') return undefined;
+      throw error;
+    });
   if (!found) {
     throw new MigrateError('VELERO_MISSING', {
       what: `The ${cluster.side} has no BackupStorageLocation ${namespace}/${location}.`,
@@ -142,7 +162,13 @@ async function mustBeAvailable(cluster: Cluster, namespace: string, location: st
 }
 
 /** Finds the object of the first try that has not failed, or makes the next one: a failed one's name is taken for good. */
-async function ensure(cluster: Cluster, kind: Kind, namespace: string, base: string, make: (name: string) => KubeObject): Promise<void> {
+async function ensure(
+  cluster: Cluster,
+  kind: Kind,
+  namespace: string,
+  base: string,
+  make: (name: string) => KubeObject,
+): Promise<void> {
   for (let index = 0; index < TRIES; index++) {
     const name = tryName(base, index);
     const found = await cluster.get({ kind, namespace, name });
@@ -159,7 +185,14 @@ async function ensure(cluster: Cluster, kind: Kind, namespace: string, base: str
 
 const phaseOf = (object: KubeObject): string => String(object['status']?.phase ?? 'New');
 
-const ENDED_BADLY = new Set(['Failed', 'FailedValidation', 'PartiallyFailed', 'FinalizingPartiallyFailed', 'WaitingForPluginOperationsPartiallyFailed', 'Deleting']);
+const ENDED_BADLY = new Set([
+  'Failed',
+  'FailedValidation',
+  'PartiallyFailed',
+  'FinalizingPartiallyFailed',
+  'WaitingForPluginOperationsPartiallyFailed',
+  'Deleting',
+]);
 
 const ENDED = new Set(['Completed', 'Failed', 'FailedValidation', 'PartiallyFailed', 'Deleting']);
 
@@ -168,7 +201,9 @@ const isBad = (object: KubeObject) => ENDED_BADLY.has(phaseOf(object));
 
 async function namesOf(cluster: Cluster, kind: Kind, namespace: string, base: string): Promise<string[]> {
   const found = await cluster.list(kind, { namespace });
-  return found.map((it) => it.metadata.name).filter((name) => Array.from({ length: TRIES }, (_, index) => tryName(base, index)).includes(name));
+  return found
+    .map((it) => it.metadata.name)
+    .filter((name) => Array.from({ length: TRIES }, (_, index) => tryName(base, index)).includes(name));
 }
 
 /** The youngest try: the one that counts. */
@@ -181,7 +216,13 @@ async function latest(cluster: Cluster, kind: Kind, namespace: string, base: str
 }
 
 /** @throws MigrateError VELERO_FAILED, VELERO_TOO_SLOW */
-async function untilEnded(cluster: Cluster, kind: Kind, args: { namespace: string; name: string; deadlineMs: number }, context: StepContext, counter: string): Promise<KubeObject> {
+async function untilEnded(
+  cluster: Cluster,
+  kind: Kind,
+  args: { namespace: string; name: string; deadlineMs: number },
+  context: StepContext,
+  counter: string,
+): Promise<KubeObject> {
   const word = splitKind(kind).kind;
   const base = baseName(context, args.name);
   let ended: KubeObject | undefined;
@@ -208,7 +249,11 @@ async function untilEnded(cluster: Cluster, kind: Kind, args: { namespace: strin
   if (phase !== 'Completed' || errors > 0) {
     throw new MigrateError('VELERO_FAILED', {
       what: `${word} ${args.namespace}/${ended.metadata.name} on the ${cluster.side} ended ${phase} with ${count(Number(errors), 'error')} and ${count(Number(warnings), 'warning')}.`,
-      why: String(failureReason ?? (validationErrors as string[] | undefined)?.join('; ') ?? 'Its results name each object and reason.'),
+      why: String(
+        failureReason ??
+          (validationErrors as string[] | undefined)?.join('; ') ??
+          'Its results name each object and reason.',
+      ),
       fix: `See \`velero ${word.toLowerCase()} describe ${ended.metadata.name} --details\` on the ${cluster.side}, mend the cause, then run again: it is tried under a new name.`,
     });
   }
@@ -265,7 +310,8 @@ export interface RestoreBefore {
 
 export const restore: StepKind<RestoreArgs, RestoreBefore> = {
   kind: 'velero-restore',
-  title: ({ namespaces, expects }) => `Velero restore of ${namespaces.join(', ')} (${count(Object.values(expects).flat().length, 'object')}), inert`,
+  title: ({ namespaces, expects }) =>
+    `Velero restore of ${namespaces.join(', ')} (${count(Object.values(expects).flat().length, 'object')}), inert`,
   wayBack: () => 'deletes what it brought',
   rights: ({ expects }) => ({
     source: [],
@@ -283,7 +329,11 @@ export const restore: StepKind<RestoreArgs, RestoreBefore> = {
     for (const name of args.namespaces) {
       const found = await world.target.get({ kind: 'Namespace', name });
       if (found?.metadata.deletionTimestamp) {
-        throw new MigrateError('NAMESPACE_ENDING', { what: `Namespace ${name} on the target is being deleted.`, why: 'A restore into it would hang for minutes on each object.', fix: 'Wait until it is gone, then run again.' });
+        throw new MigrateError('NAMESPACE_ENDING', {
+          what: `Namespace ${name} on the target is being deleted.`,
+          why: 'A restore into it would hang for minutes on each object.',
+          fix: 'Wait until it is gone, then run again.',
+        });
       }
       if (found) there.push(name);
     }
@@ -301,8 +351,12 @@ export const restore: StepKind<RestoreArgs, RestoreBefore> = {
         deadlineMs: args.deadlineMs,
         subject: `Backup ${backupName} on the target`,
         why: 'Velero on the target does not run, or reads another bucket or prefix.',
-        fix: 'Compare the BackupStorageLocations of both sides, then run again.' },
-      async () => ((await context.world.target.get({ kind: BACKUP, namespace: args.namespace, name: backupName })) ? undefined : 'it has not been synced from the store yet'),
+        fix: 'Compare the BackupStorageLocations of both sides, then run again.',
+      },
+      async () =>
+        (await context.world.target.get({ kind: BACKUP, namespace: args.namespace, name: backupName }))
+          ? undefined
+          : 'it has not been synced from the store yet',
     );
     await ensure(context.world.target, RESTORE, args.namespace, base, (name) => ({
       apiVersion: 'velero.io/v1',
@@ -311,7 +365,16 @@ export const restore: StepKind<RestoreArgs, RestoreBefore> = {
       spec: {
         backupName,
         includedNamespaces: args.namespaces,
-        excludedResources: [...args.excluded, 'nodes', 'backups.velero.io', 'restores.velero.io', 'resticrepositories.velero.io', 'backuprepositories.velero.io', 'csinodes.storage.k8s.io', 'volumeattachments.storage.k8s.io'],
+        excludedResources: [
+          ...args.excluded,
+          'nodes',
+          'backups.velero.io',
+          'restores.velero.io',
+          'resticrepositories.velero.io',
+          'backuprepositories.velero.io',
+          'csinodes.storage.k8s.io',
+          'volumeattachments.storage.k8s.io',
+        ],
         includeClusterResources: false,
         restorePVs: false,
         resourceModifier: { kind: 'ConfigMap', name: base },
@@ -329,7 +392,8 @@ export const restore: StepKind<RestoreArgs, RestoreBefore> = {
         deadlineMs: args.deadlineMs,
         subject: 'Claims on the target',
         why: 'The volume was not made, names another claim, or has another class.',
-        fix: 'Compare claim and volume (kubectl describe pvc), then run again.' },
+        fix: 'Compare claim and volume (kubectl describe pvc), then run again.',
+      },
       async () => {
         for (const path of args.claims) {
           const claim = await context.world.target.get({ kind: 'PersistentVolumeClaim', ...splitPath(path) });
@@ -341,14 +405,19 @@ export const restore: StepKind<RestoreArgs, RestoreBefore> = {
     );
   },
 
-  undo: (args, before, context) => owing('what the restore brought is still there.', () => removeRestored(args, before, context)),
+  undo: (args, before, context) =>
+    owing('what the restore brought is still there.', () => removeRestored(args, before, context)),
 };
 
 /** Completed is no proof: what was expected is looked for, per kind and name. */
 async function allThere(args: RestoreArgs, { world }: StepContext): Promise<void> {
   const missing: string[] = [];
   for (const [kind, wanted] of Object.entries(args.expects)) {
-    const present = new Set((await Promise.all(args.namespaces.map((namespace) => world.target.list(kind, { namespace })))).flat().map((it) => pathOf(it.metadata)));
+    const present = new Set(
+      (await Promise.all(args.namespaces.map((namespace) => world.target.list(kind, { namespace }))))
+        .flat()
+        .map((it) => pathOf(it.metadata)),
+    );
     missing.push(...wanted.filter((it) => !present.has(it)).map((it) => `${splitKind(kind).kind.toLowerCase()} ${it}`));
   }
   if (missing.length === 0) return;
@@ -377,9 +446,13 @@ async function removeRestored(args: RestoreArgs, before: RestoreBefore, context:
   };
   for (const { kind, object } of await ours()) {
     if (object.metadata.deletionTimestamp) continue;
-    await world.target.delete({ kind, namespace: object.metadata.namespace ?? '', name: object.metadata.name }, { ...(object.metadata.uid && { uid: object.metadata.uid }), propagation: 'Background' });
+    await world.target.delete(
+      { kind, namespace: object.metadata.namespace ?? '', name: object.metadata.name },
+      { ...(object.metadata.uid && { uid: object.metadata.uid }), propagation: 'Background' },
+    );
   }
-  for (const name of args.namespaces.filter((it) => !before.namespaces.includes(it))) await world.target.delete({ kind: 'Namespace', name });
+  for (const name of args.namespaces.filter((it) => !before.namespaces.includes(it)))
+    await world.target.delete({ kind: 'Namespace', name });
   for (const name of restores) await world.target.delete({ kind: RESTORE, namespace: args.namespace, name });
   await until(
     context,

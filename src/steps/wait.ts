@@ -12,7 +12,13 @@ import { spell } from '../words.js';
  */
 export async function until(
   { world, progress, stopping }: StepContext,
-  { code, deadlineMs, subject, why, fix }: { code: string; deadlineMs: number; subject: string; why: string; fix: string },
+  {
+    code,
+    deadlineMs,
+    subject,
+    why,
+    fix,
+  }: { code: string; deadlineMs: number; subject: string; why: string; fix: string },
   missing: () => Promise<string | undefined>,
 ): Promise<void> {
   const deadline = world.clock.now() + deadlineMs;

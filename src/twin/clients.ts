@@ -122,7 +122,15 @@ export interface ClientOptions {
  * its health checks. Connections that last, stickiness and source addresses are not played.
  */
 export function openClients({ clock, cloud, reach, crowds: seeds }: ClientOptions): Clients {
-  const crowds: Crowd[] = seeds.map(({ loadBalancer, port, perSecond }) => ({ loadBalancer, port, perSecond, owed: 0, failingSince: undefined, longestPauseMs: 0, log: [] }));
+  const crowds: Crowd[] = seeds.map(({ loadBalancer, port, perSecond }) => ({
+    loadBalancer,
+    port,
+    perSecond,
+    owed: 0,
+    failingSince: undefined,
+    longestPauseMs: 0,
+    log: [],
+  }));
   const choosers = new Map<string, ReturnType<typeof chooser>>();
   const marks = new Map<string, number>();
   const checks = new Map<string, { serves: boolean; since: number; healthy: boolean }>();
@@ -180,7 +188,10 @@ export function openClients({ clock, cloud, reach, crowds: seeds }: ClientOption
   };
 
   const of = (listener?: Partial<ListenerRef>): Crowd[] =>
-    crowds.filter((it) => (listener?.loadBalancer ?? it.loadBalancer) === it.loadBalancer && (listener?.port ?? it.port) === it.port);
+    crowds.filter(
+      (it) =>
+        (listener?.loadBalancer ?? it.loadBalancer) === it.loadBalancer && (listener?.port ?? it.port) === it.port,
+    );
 
   const timeOf = (point: number | string | undefined, fallback: number): number => {
     if (typeof point !== 'string') return point ?? fallback;
@@ -217,8 +228,12 @@ export function openClients({ clock, cloud, reach, crowds: seeds }: ClientOption
     share({ since, until, ...listener } = {}) {
       const total = { ...ZERO };
       for (const { log } of of(listener)) {
-        const [before, after] = [sumsAt(log, timeOf(since, Number.NEGATIVE_INFINITY)), sumsAt(log, timeOf(until, clock.now()))];
-        for (const key of ['sent', 'failed', 'source', 'target', 'other'] as const) total[key] += after[key] - before[key];
+        const [before, after] = [
+          sumsAt(log, timeOf(since, Number.NEGATIVE_INFINITY)),
+          sumsAt(log, timeOf(until, clock.now())),
+        ];
+        for (const key of ['sent', 'failed', 'source', 'target', 'other'] as const)
+          total[key] += after[key] - before[key];
       }
       const served = total.sent - total.failed;
       return { ...total, targetPercent: served > 0 ? (total.target / served) * 100 : undefined };

@@ -29,7 +29,12 @@ interface Entry {
 }
 
 /** Binary heap by time, then by order of asking. */
-function timerQueue(): { push(entry: Entry): void; peek(): Entry | undefined; pop(): Entry | undefined; clear(): void } {
+function timerQueue(): {
+  push(entry: Entry): void;
+  peek(): Entry | undefined;
+  pop(): Entry | undefined;
+  clear(): void;
+} {
   const heap: Entry[] = [];
   const before = (a: Entry, b: Entry): boolean => a.at < b.at || (a.at === b.at && a.order < b.order);
 

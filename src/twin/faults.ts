@@ -31,22 +31,41 @@ const IN_A_ROW = 3;
 type Refusal = Omit<Extract<Fault, { kind: 'refuse' }>, 'kind'>;
 
 const KUBE_READS: Refusal[] = [
-  { status: 429, code: 'TooManyRequests', message: 'the server has received too many requests and has asked us to try again later', retryAfterMs: 1_000 },
+  {
+    status: 429,
+    code: 'TooManyRequests',
+    message: 'the server has received too many requests and has asked us to try again later',
+    retryAfterMs: 1_000,
+  },
   { status: 503, code: 'ServiceUnavailable', message: 'the server is currently unable to handle the request' },
   { status: 504, code: 'Timeout', message: 'the server was unable to return a response in the time allotted' },
-  { status: 500, code: 'InternalError', message: 'an error on the server has prevented the request from succeeding: etcdserver: leader changed' },
+  {
+    status: 500,
+    code: 'InternalError',
+    message: 'an error on the server has prevented the request from succeeding: etcdserver: leader changed',
+  },
 ];
 const KUBE_CONFLICT: Refusal = {
   status: 409,
   code: 'Conflict',
-  message: 'Operation cannot be fulfilled: the object has been modified; please apply your changes to the latest version and try again',
+  message:
+    'Operation cannot be fulfilled: the object has been modified; please apply your changes to the latest version and try again',
 };
 
 const THROTTLED: Refusal[] = [
-  { status: 400, code: 'Throttling.User', message: 'Request was denied due to user flow control.', retryAfterMs: 1_000 },
+  {
+    status: 400,
+    code: 'Throttling.User',
+    message: 'Request was denied due to user flow control.',
+    retryAfterMs: 1_000,
+  },
   { status: 400, code: 'Throttling', message: 'Request was denied due to request throttling.' },
   { status: 500, code: 'InternalError', message: 'The request processing has failed due to some unknown error.' },
-  { status: 503, code: 'ServiceUnavailable', message: 'The request has failed due to a temporary failure of the server.' },
+  {
+    status: 503,
+    code: 'ServiceUnavailable',
+    message: 'The request has failed due to a temporary failure of the server.',
+  },
 ];
 const SLB_BUSY: Refusal[] = [
   { status: 400, code: 'ServiceIsConfiguring', message: 'The specified service is configuring.' },
@@ -56,12 +75,21 @@ const SLB_BUSY: Refusal[] = [
   { status: 449, code: 'SystemBusy', message: 'The system is busy.' },
 ];
 const ECS_BUSY: Refusal[] = [
-  { status: 403, code: 'OperationConflict', message: 'The operation is not permitted due to conflict with another request.' },
-  { status: 409, code: 'InvalidOperation.Conflict', message: 'The operation is not permitted due to conflict with another request.' },
+  {
+    status: 403,
+    code: 'OperationConflict',
+    message: 'The operation is not permitted due to conflict with another request.',
+  },
+  {
+    status: 409,
+    code: 'InvalidOperation.Conflict',
+    message: 'The operation is not permitted due to conflict with another request.',
+  },
 ];
 
 /** Actions of the load balancer; the others are ECS's. */
-const isSlb = (action: string): boolean => /LoadBalancer|VServerGroup|Listener|TagResources|AddTags|RemoveTags/.test(action);
+const isSlb = (action: string): boolean =>
+  /LoadBalancer|VServerGroup|Listener|TagResources|AddTags|RemoveTags/.test(action);
 
 function refusalsFor({ to, verb, writes }: Parameters<Faults['decide']>[0]): Refusal[] {
   if (to === 'cloud') return writes ? [...THROTTLED, ...(isSlb(verb) ? SLB_BUSY : ECS_BUSY)] : THROTTLED;
@@ -78,7 +106,10 @@ function refusalsFor({ to, verb, writes }: Parameters<Faults['decide']>[0]): Ref
 export function seededFaults(seed: number | string, options: FaultOptions = {}): Faults {
   const { rate = 0.05, slowMs = SLOW_MS, outages = [], now, inARow = IN_A_ROW } = options;
   const draw = seededRandom(seed);
-  const kinds = Object.entries({ ...KINDS, ...options.kinds }).filter(([, often]) => often > 0) as [FaultKind, number][];
+  const kinds = Object.entries({ ...KINDS, ...options.kinds }).filter(([, often]) => often > 0) as [
+    FaultKind,
+    number,
+  ][];
   const total = kinds.reduce((sum, [, often]) => sum + often, 0);
   const met = new Map<string, number>();
   let first: number | undefined;

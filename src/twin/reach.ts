@@ -54,7 +54,11 @@ function indexOf(nodes: Followed, services: Followed, slices: Followed, pods: Fo
     const list = endpoints.get(key) ?? [];
     endpoints.set(key, list);
     for (const it of (slice['endpoints'] ?? []) as Json[])
-      if (it.conditions?.ready) list.push({ node: it.nodeName ?? it.topology?.['kubernetes.io/hostname'] ?? '', name: it.targetRef?.name ?? it.addresses[0] });
+      if (it.conditions?.ready)
+        list.push({
+          node: it.nodeName ?? it.topology?.['kubernetes.io/hostname'] ?? '',
+          name: it.targetRef?.name ?? it.addresses[0],
+        });
   }
   const nodePorts = new Map<number, NodePort>();
   for (const service of services.all())
@@ -65,7 +69,9 @@ function indexOf(nodes: Followed, services: Followed, slices: Followed, pods: Fo
           endpoints: endpoints.get(`${service.metadata.namespace}/${service.metadata.name}`) ?? [],
         });
   const byIp = new Map<string, TwinObject>();
-  for (const pod of pods.all()) if (pod['status']?.podIP && pod['status'].phase === 'Running' && !pod['spec'].hostNetwork) byIp.set(pod['status'].podIP, pod);
+  for (const pod of pods.all())
+    if (pod['status']?.podIP && pod['status'].phase === 'Running' && !pod['spec'].hostNetwork)
+      byIp.set(pod['status'].podIP, pod);
   return { nodes: byInstance, nodePorts, pods: byIp };
 }
 
@@ -96,7 +102,9 @@ export async function followReach(apis: Record<Side, ClusterApi>): Promise<Reach
     if (!isTrue(node, 'Ready')) return { failed: `node ${node.metadata.name} is not ready` };
     const nodePort = clusters[side].index().nodePorts.get(port);
     if (!nodePort) return { failed: `nothing listens on node port ${port} of ${side}` };
-    const near = nodePort.local ? nodePort.endpoints.filter((it) => it.node === node.metadata.name) : nodePort.endpoints;
+    const near = nodePort.local
+      ? nodePort.endpoints.filter((it) => it.node === node.metadata.name)
+      : nodePort.endpoints;
     const chosen = near[turn % Math.max(1, near.length)];
     return chosen ? { side, backend: chosen.name } : { failed: `node port ${port} of ${side} has no ready endpoint` };
   };
@@ -114,7 +122,9 @@ export async function followReach(apis: Record<Side, ClusterApi>): Promise<Reach
         const pod = clusters[side].index().pods.get(ip);
         if (!pod) continue;
         const serves = isTrue(pod, 'ContainersReady') && listens(pod, port);
-        return serves ? { side, backend: pod.metadata.name } : { failed: `pod ${pod.metadata.name} of ${side} does not serve ${port}` };
+        return serves
+          ? { side, backend: pod.metadata.name }
+          : { failed: `pod ${pod.metadata.name} of ${side} does not serve ${port}` };
       }
       return { failed: `nobody has address ${ip}` };
     },

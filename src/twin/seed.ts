@@ -3,19 +3,41 @@ import type { ClusterSeed, Json, TwinObject } from './types.js';
 /** Brings a captured inventory into the form of a fresh start: what controllers make again is left out. */
 
 /** Kinds that the twin's controllers make, or that only say what happened. */
-const MADE_BY_CONTROLLERS = new Set(['ReplicaSet', 'ControllerRevision', 'EndpointSlice', 'Event', 'Lease', 'VolumeAttachment', 'PodMetrics', 'NodeMetrics', 'ComponentStatus']);
+const MADE_BY_CONTROLLERS = new Set([
+  'ReplicaSet',
+  'ControllerRevision',
+  'EndpointSlice',
+  'Event',
+  'Lease',
+  'VolumeAttachment',
+  'PodMetrics',
+  'NodeMetrics',
+  'ComponentStatus',
+]);
 
-const SET_BY_SERVER = ['uid', 'resourceVersion', 'creationTimestamp', 'generation', 'selfLink', 'deletionTimestamp', 'deletionGracePeriodSeconds'];
+const SET_BY_SERVER = [
+  'uid',
+  'resourceVersion',
+  'creationTimestamp',
+  'generation',
+  'selfLink',
+  'deletionTimestamp',
+  'deletionGracePeriodSeconds',
+];
 
-const isOwned = (object: TwinObject): boolean => (object.metadata.ownerReferences ?? []).some((it: Json) => it.controller);
+const isOwned = (object: TwinObject): boolean =>
+  (object.metadata.ownerReferences ?? []).some((it: Json) => it.controller);
 
 const isHandMadeSlice = (object: TwinObject): boolean =>
-  object.kind === 'EndpointSlice' && object.metadata.labels?.['endpointslice.kubernetes.io/managed-by'] !== 'endpointslice-controller.k8s.io';
+  object.kind === 'EndpointSlice' &&
+  object.metadata.labels?.['endpointslice.kubernetes.io/managed-by'] !== 'endpointslice-controller.k8s.io';
 
 /** @returns all objects of a seed as one list, without those that controllers make */
 export function seedObjects({ objects }: ClusterSeed): TwinObject[] {
   const all = Array.isArray(objects) ? objects : Object.values(objects).flat();
-  const services = new Map(all.filter((it) => it.kind === 'Service').map((it) => [`${it.metadata.namespace}/${it.metadata.name}`, it]));
+  const services = new Map(
+    all.filter((it) => it.kind === 'Service').map((it) => [`${it.metadata.namespace}/${it.metadata.name}`, it]),
+  );
   const isRemade = (object: TwinObject): boolean => {
     if (object.kind === 'Endpoints') {
       const service = services.get(`${object.metadata.namespace}/${object.metadata.name}`);
@@ -42,7 +64,13 @@ function fresh(object: TwinObject): TwinObject {
     case 'Job':
       if (!copy['spec'].manualSelector) {
         delete copy['spec'].selector;
-        for (const key of ['controller-uid', 'job-name', 'batch.kubernetes.io/controller-uid', 'batch.kubernetes.io/job-name']) delete copy['spec'].template.metadata?.labels?.[key];
+        for (const key of [
+          'controller-uid',
+          'job-name',
+          'batch.kubernetes.io/controller-uid',
+          'batch.kubernetes.io/job-name',
+        ])
+          delete copy['spec'].template.metadata?.labels?.[key];
       }
       break;
   }
@@ -65,7 +93,9 @@ export function regionOf(objects: readonly TwinObject[]): string | undefined {
 
 /** VPC as the controller manager's configuration in the cluster names it. */
 export function vpcOf(objects: readonly TwinObject[]): string | undefined {
-  const config = objects.find((it) => it.kind === 'ConfigMap' && it.metadata.namespace === 'kube-system' && it.metadata.name === 'cloud-config');
+  const config = objects.find(
+    (it) => it.kind === 'ConfigMap' && it.metadata.namespace === 'kube-system' && it.metadata.name === 'cloud-config',
+  );
   for (const text of Object.values(config?.['data'] ?? {})) {
     const found = /"?vpcid"?\s*:\s*"?([\w-]+)/i.exec(String(text));
     if (found) return found[1];

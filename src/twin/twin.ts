@@ -81,11 +81,15 @@ interface Plan {
 function planOf(seed: Seed, side: Side): Plan {
   const objects = seedObjects(seed[side]);
   const region = regionOf(objects) ?? seed.cloud.region;
-  const vpc = vpcOf(objects) ?? seed.cloud.loadBalancers.find((it) => it.vpc && (it.region ?? seed.cloud.region) === region)?.vpc ?? `vpc-${region}`;
+  const vpc =
+    vpcOf(objects) ??
+    seed.cloud.loadBalancers.find((it) => it.vpc && (it.region ?? seed.cloud.region) === region)?.vpc ??
+    `vpc-${region}`;
   return { seed: seed[side], objects, region, vpc };
 }
 
-const addressOf = (node: TwinObject): string => (node['status']?.addresses ?? []).find((it: Json) => it.type === 'InternalIP')?.address ?? '';
+const addressOf = (node: TwinObject): string =>
+  (node['status']?.addresses ?? []).find((it: Json) => it.type === 'InternalIP')?.address ?? '';
 
 /** The /16 networks that the nodes of a VPC live in. */
 function cidrsOf(plans: Plan[], vpc: string): string[] {
@@ -103,7 +107,8 @@ function vpcsOf(plans: Plan[]): Json[] {
 }
 
 /** The same account, from another region. */
-const seenFrom = (cloud: TwinCloud, region: string): TwinCloud => (region === cloud.region ? cloud : Object.assign(Object.create(cloud) as TwinCloud, { region }));
+const seenFrom = (cloud: TwinCloud, region: string): TwinCloud =>
+  region === cloud.region ? cloud : Object.assign(Object.create(cloud) as TwinCloud, { region });
 
 /** Disks that a node holds are attached anew by the pods that use them. */
 function cloudSeed(seed: Seed, plans: Plan[]): Seed['cloud'] {
@@ -120,25 +125,46 @@ function cloudSeed(seed: Seed, plans: Plan[]): Seed['cloud'] {
 async function putIn(server: TwinApiServer, objects: TwinObject[]): Promise<string[]> {
   const definitions = objects.filter((it) => it.kind === 'CustomResourceDefinition');
   server.seed(definitions);
-  const served = new Set((await server.api.resources!()).map((it) => `${it.group === '' ? it.version : `${it.group}/${it.version}`} ${it.kind}`));
+  const served = new Set(
+    (await server.api.resources!()).map(
+      (it) => `${it.group === '' ? it.version : `${it.group}/${it.version}`} ${it.kind}`,
+    ),
+  );
   const fits = (it: TwinObject): boolean => served.has(`${it.apiVersion} ${it.kind}`);
   const rest = objects.filter((it) => it.kind !== 'CustomResourceDefinition');
   // Nodes and namespaces before what lives on and in them, volumes before their claims.
-  const rank = (it: TwinObject): number => ['Node', 'Namespace', 'StorageClass', 'PersistentVolume', 'PersistentVolumeClaim'].indexOf(it.kind);
+  const rank = (it: TwinObject): number =>
+    ['Node', 'Namespace', 'StorageClass', 'PersistentVolume', 'PersistentVolumeClaim'].indexOf(it.kind);
   const order = (it: TwinObject): number => (rank(it) < 0 ? 99 : rank(it));
   server.seed(rest.filter(fits).toSorted((a, b) => order(a) - order(b)));
-  return rest.filter((it) => !fits(it)).map((it) => `${it.kind} ${it.metadata.namespace ? `${it.metadata.namespace}/` : ''}${it.metadata.name} of ${it.apiVersion}`);
+  return rest
+    .filter((it) => !fits(it))
+    .map(
+      (it) =>
+        `${it.kind} ${it.metadata.namespace ? `${it.metadata.namespace}/` : ''}${it.metadata.name} of ${it.apiVersion}`,
+    );
 }
 
 const yamlText = (text: string): string => JSON.stringify(text);
 
 function kubeconfigOf(clusters: Record<Side, TwinCluster>): string {
   const lines = ['apiVersion: v1', 'kind: Config', `current-context: ""`, 'preferences: {}'];
-  const each = (title: string, entry: (side: Side) => string): void => void lines.push(`${title}:`, ...SIDES.map(entry));
+  const each = (title: string, entry: (side: Side) => string): void =>
+    void lines.push(`${title}:`, ...SIDES.map(entry));
   // Without a certificate of its own a server is plain HTTP on loopback, which clients take only when told not to look for one.
-  const trust = ({ ca }: TwinCluster): string => (ca === undefined ? 'insecure-skip-tls-verify: true' : `certificate-authority-data: ${Buffer.from(ca).toString('base64')}`);
-  each('clusters', (it) => `- name: ${yamlText(clusters[it].context)}\n  cluster: { server: ${yamlText(clusters[it].url)}, ${trust(clusters[it])} }`);
-  each('users', (it) => `- name: ${yamlText(clusters[it].context)}\n  user: { token: ${yamlText(clusters[it].token)} }`);
+  const trust = ({ ca }: TwinCluster): string =>
+    ca === undefined
+      ? 'insecure-skip-tls-verify: true'
+      : `certificate-authority-data: ${Buffer.from(ca).toString('base64')}`;
+  each(
+    'clusters',
+    (it) =>
+      `- name: ${yamlText(clusters[it].context)}\n  cluster: { server: ${yamlText(clusters[it].url)}, ${trust(clusters[it])} }`,
+  );
+  each(
+    'users',
+    (it) => `- name: ${yamlText(clusters[it].context)}\n  user: { token: ${yamlText(clusters[it].token)} }`,
+  );
   each('contexts', (it) => {
     const name = yamlText(clusters[it].context);
     return `- name: ${name}\n  context: { cluster: ${name}, user: ${name} }`;
@@ -154,7 +180,8 @@ export async function startTwin(seed: Seed, options: TwinOptions): Promise<Twin>
   const isVirtual = options.clock === 'virtual';
   const clock = isVirtual ? virtualClock(seed.start ?? DEFAULT_START) : realClock(options.speed);
   const seedNumber = options.seedNumber ?? 1;
-  const secret = (name: string): string => (isVirtual ? `${name}-${seedNumber}` : `${name}-${randomBytes(16).toString('hex')}`);
+  const secret = (name: string): string =>
+    isVirtual ? `${name}-${seedNumber}` : `${name}-${randomBytes(16).toString('hex')}`;
   const plans = { source: planOf(seed, 'source'), target: planOf(seed, 'target') };
   const all = [plans.source, plans.target];
   const stops: (() => void | Promise<void>)[] = [];
@@ -192,9 +219,25 @@ export async function startTwin(seed: Seed, options: TwinOptions): Promise<Twin>
       ...(own.uid === undefined ? {} : { uid: own.uid }),
     });
     stops.push(() => server.stop());
-    const isThere = (it: TwinObject): boolean => objects.some((one) => one.kind === it.kind && one.metadata.name === it.metadata.name && one.metadata.namespace === it.metadata.namespace);
-    const left = await putIn(server, [...(own.velero ? [...veleroCrds(), ...veleroObjects(own.velero.version)].filter((it) => !isThere(it)) : []), ...objects]);
-    return { server, cluster: Object.assign(Object.create(server) as TwinApiServer, { context: own.context ?? side, left, velero: undefined }) };
+    const isThere = (it: TwinObject): boolean =>
+      objects.some(
+        (one) =>
+          one.kind === it.kind &&
+          one.metadata.name === it.metadata.name &&
+          one.metadata.namespace === it.metadata.namespace,
+      );
+    const left = await putIn(server, [
+      ...(own.velero ? [...veleroCrds(), ...veleroObjects(own.velero.version)].filter((it) => !isThere(it)) : []),
+      ...objects,
+    ]);
+    return {
+      server,
+      cluster: Object.assign(Object.create(server) as TwinApiServer, {
+        context: own.context ?? side,
+        left,
+        velero: undefined,
+      }),
+    };
   };
   const source = await openCluster('source');
   const target = await openCluster('target');
@@ -205,11 +248,21 @@ export async function startTwin(seed: Seed, options: TwinOptions): Promise<Twin>
     const { seed: own, region, vpc } = plans[side];
     const regional = seenFrom(cloud.cloud, region);
     const { podNetwork = 'overlay', podReadyMs } = own;
-    const workloads = await startWorkloads(apis[side], clock, regional, { podNetwork, pool, ...(podReadyMs === undefined ? {} : { podReadyMs }) });
+    const workloads = await startWorkloads(apis[side], clock, regional, {
+      podNetwork,
+      pool,
+      ...(podReadyMs === undefined ? {} : { podReadyMs }),
+    });
     stops.push(() => workloads.stop());
     if (own.ccm) {
       const latency = options.ccmLatencyMs === undefined ? {} : { latencyMs: options.ccmLatencyMs };
-      const ccm = await startCcm(apis[side], clock, regional, { backendMode: 'ecs', ...own.ccm, vpc, seed: `${seedNumber}/${side}`, ...latency });
+      const ccm = await startCcm(apis[side], clock, regional, {
+        backendMode: 'ecs',
+        ...own.ccm,
+        vpc,
+        seed: `${seedNumber}/${side}`,
+        ...latency,
+      });
       stops.push(() => ccm.stop());
     }
     if (own.velero) {
@@ -221,7 +274,8 @@ export async function startTwin(seed: Seed, options: TwinOptions): Promise<Twin>
 
   const reach = await followReach(apis);
   stops.push(() => reach.stop());
-  const perSecond = (it: ClientSeed): ClientSeed => (options.clientsPerSecond === undefined ? it : { ...it, perSecond: options.clientsPerSecond });
+  const perSecond = (it: ClientSeed): ClientSeed =>
+    options.clientsPerSecond === undefined ? it : { ...it, perSecond: options.clientsPerSecond };
   const opened = openClients({ clock, cloud: cloud.cloud, reach, crowds: (seed.clients ?? []).map(perSecond) });
   clients = opened;
   stops.push(() => opened.stop());

@@ -76,12 +76,23 @@ export interface ClusterApi {
   /** compares metadata.resourceVersion when it is set: ApiError 409 Conflict */
   update(resource: string, object: TwinObject): Promise<TwinObject>;
   updateStatus(resource: string, object: TwinObject): Promise<TwinObject>;
-  mergePatch(resource: string, namespace: string | undefined, name: string, patch: Json, subresource?: 'status'): Promise<TwinObject>;
+  mergePatch(
+    resource: string,
+    namespace: string | undefined,
+    name: string,
+    patch: Json,
+    subresource?: 'status',
+  ): Promise<TwinObject>;
   /**
    * An absent object is no error; finalizers hold it back as on a real server. A pod that has a node stays, with deletionTimestamp,
    * until somebody (the kubelet) deletes it with `gracePeriodSeconds: 0`.
    */
-  delete(resource: string, namespace: string | undefined, name: string, options?: { gracePeriodSeconds?: number }): Promise<void>;
+  delete(
+    resource: string,
+    namespace: string | undefined,
+    name: string,
+    options?: { gracePeriodSeconds?: number },
+  ): Promise<void>;
   /** first every object there is as ADDED, then each change in order; returns how to stop */
   watch(resource: string, on: (event: WatchEvent) => void): Promise<() => void>;
 }
@@ -99,7 +110,12 @@ export type Fault =
 
 /** Asked once for each request that comes over the wire; the twin's own controllers are never asked about. */
 export interface Faults {
-  decide(request: { to: 'source' | 'target' | 'cloud'; verb: string; what: string; writes: boolean }): Fault | undefined;
+  decide(request: {
+    to: 'source' | 'target' | 'cloud';
+    verb: string;
+    what: string;
+    writes: boolean;
+  }): Fault | undefined;
 }
 
 /** What a twin starts from: an inventory is one (its extra fields are ignored), and so is a world file beside a playbook. */
@@ -225,7 +241,10 @@ export interface TwinCloud {
   /** Makes the ECS instance known: nodes are seeded with one each. */
   addInstance(instance: { id: string; zone: string; ip: string; vpc?: string }): void;
   /** Live members of the group behind a running listener, for the virtual clients; undefined when there is no such running listener. */
-  listenerBackends(loadBalancer: string, port: number): { server: string; ip: string; port: number; weight: number; type: string; description: string }[] | undefined;
+  listenerBackends(
+    loadBalancer: string,
+    port: number,
+  ): { server: string; ip: string; port: number; weight: number; type: string; description: string }[] | undefined;
   /** How that listener chooses among them: `wrr`, `rr`, ...; undefined when there is no such listener. */
   listenerScheduler?(loadBalancer: string, port: number): string | undefined;
   /** Whole state as plain JSON with stable order, for comparing worlds. */

@@ -6,12 +6,34 @@ import type { Json, TwinObject } from './types.js';
  */
 
 /** Kinds that follow from others, by `group/resource`: counted below, or only a memory of what happened. */
-const FOLLOWS = new Set(['/events', 'events.k8s.io/events', '/pods', '/endpoints', 'discovery.k8s.io/endpointslices', 'coordination.k8s.io/leases', 'storage.k8s.io/volumeattachments', 'apps/controllerrevisions']);
+const FOLLOWS = new Set([
+  '/events',
+  'events.k8s.io/events',
+  '/pods',
+  '/endpoints',
+  'discovery.k8s.io/endpointslices',
+  'coordination.k8s.io/leases',
+  'storage.k8s.io/volumeattachments',
+  'apps/controllerrevisions',
+]);
 
-const META = ['uid', 'resourceVersion', 'creationTimestamp', 'generation', 'managedFields', 'selfLink', 'deletionGracePeriodSeconds'];
+const META = [
+  'uid',
+  'resourceVersion',
+  'creationTimestamp',
+  'generation',
+  'managedFields',
+  'selfLink',
+  'deletionGracePeriodSeconds',
+];
 
 /** Annotations and labels that carry a name, a hash or a time which the run drew. */
-const MARKS = new Set(['volume.kubernetes.io/selected-node', 'service.beta.kubernetes.io/hash', 'deployment.kubernetes.io/revision', 'controller-uid']);
+const MARKS = new Set([
+  'volume.kubernetes.io/selected-node',
+  'service.beta.kubernetes.io/hash',
+  'deployment.kubernetes.io/revision',
+  'controller-uid',
+]);
 
 /** `expiration` is a Backup's. */
 const isTime = (key: string): boolean => /(Time|Timestamp|At)$|^expiration$/.test(key);
@@ -22,7 +44,9 @@ const DRAWN = new Set(['uid', 'resourceVersion', 'creationTimestamp', 'observedG
 function strip(value: Json, drop: (key: string) => boolean): Json {
   if (Array.isArray(value)) return value.map((it) => strip(it, drop));
   if (typeof value !== 'object' || value === null) return value;
-  const keys = Object.keys(value).filter((key) => !drop(key)).toSorted((x, y) => (x < y ? -1 : 1));
+  const keys = Object.keys(value)
+    .filter((key) => !drop(key))
+    .toSorted((x, y) => (x < y ? -1 : 1));
   return Object.fromEntries(keys.map((key) => [key, strip(value[key], drop)]));
 }
 
@@ -42,10 +66,15 @@ function stripObject(object: TwinObject): Json {
   if (rest.kind === 'Job') {
     delete stripped.spec?.selector;
   }
-  return { metadata: strip(keep, drawn), ...stripped, ...(status === undefined ? {} : { status: strip(status, drawnOrTimed) }) };
+  return {
+    metadata: strip(keep, drawn),
+    ...stripped,
+    ...(status === undefined ? {} : { status: strip(status, drawnOrTimed) }),
+  };
 }
 
-const isTimed = (object: TwinObject): boolean => (object.metadata.ownerReferences ?? []).some((it: Json) => it.kind === 'CronJob');
+const isTimed = (object: TwinObject): boolean =>
+  (object.metadata.ownerReferences ?? []).some((it: Json) => it.kind === 'CronJob');
 
 function cronJob({ status: _status, ...rest }: TwinObject): TwinObject {
   return rest;
@@ -60,7 +89,8 @@ function podCounts(pods: readonly TwinObject[]): Json {
     const key = `${pod.metadata.namespace}/${owner ? `${owner.kind} ${owner.name}` : `Pod ${pod.metadata.name}`}`;
     const count = (counts[key] ??= { pods: 0, ready: 0 });
     count.pods += 1;
-    if ((pod['status']?.conditions ?? []).some((it: Json) => it.type === 'Ready' && it.status === 'True')) count.ready += 1;
+    if ((pod['status']?.conditions ?? []).some((it: Json) => it.type === 'Ready' && it.status === 'True'))
+      count.ready += 1;
   }
   return Object.fromEntries(Object.entries(counts).toSorted(([a], [b]) => (a < b ? -1 : 1)));
 }
@@ -73,7 +103,10 @@ export function comparableCluster(snapshot: Record<string, TwinObject[]>): Json 
     const kept = objects.filter((it) => !isTimed(it)).map((it) => (it.kind === 'CronJob' ? cronJob(it) : it));
     // A ReplicaSet that nothing runs in any more says only which templates there were.
     const shown = kind === 'apps/replicasets' ? kept.filter((it) => it['spec'].replicas > 0) : kept;
-    if (shown.length > 0) kinds[kind] = Object.fromEntries(shown.map((it) => [`${it.metadata.namespace ?? ''}/${it.metadata.name}`, stripObject(it)]));
+    if (shown.length > 0)
+      kinds[kind] = Object.fromEntries(
+        shown.map((it) => [`${it.metadata.namespace ?? ''}/${it.metadata.name}`, stripObject(it)]),
+      );
   }
   return { ...kinds, pods: podCounts(snapshot['/pods'] ?? []) };
 }

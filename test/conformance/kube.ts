@@ -58,7 +58,9 @@ class Client {
   constructor(connection: Connection) {
     this.#connection = connection;
     const { url, ca } = connection;
-    this.#agent = url.startsWith('https:') ? new HttpsAgent({ keepAlive: true, ca }) : new HttpAgent({ keepAlive: true });
+    this.#agent = url.startsWith('https:')
+      ? new HttpsAgent({ keepAlive: true, ca })
+      : new HttpAgent({ keepAlive: true });
   }
 
   close(): void {
@@ -66,7 +68,12 @@ class Client {
     this.#agent.destroy();
   }
 
-  #open(method: string, path: string, body: string | Buffer | undefined, { type, accept, token }: CallOptions): Promise<IncomingMessage> {
+  #open(
+    method: string,
+    path: string,
+    body: string | Buffer | undefined,
+    { type, accept, token }: CallOptions,
+  ): Promise<IncomingMessage> {
     const { url, token: own } = this.#connection;
     const send = url.startsWith('https:') ? httpsRequest : httpRequest;
     const headers: Record<string, string> = { accept: accept ?? 'application/json', 'user-agent': 'conformance/1' };
@@ -99,7 +106,9 @@ class Client {
   delete = (path: string, body?: Json): Promise<Reply> => this.call('DELETE', path, body);
 
   async apply(path: string, manifest: Json, manager: string, force = false): Promise<Reply> {
-    return this.call('PATCH', `${path}?fieldManager=${manager}${force ? '&force=true' : ''}`, manifest, { type: APPLY });
+    return this.call('PATCH', `${path}?fieldManager=${manager}${force ? '&force=true' : ''}`, manifest, {
+      type: APPLY,
+    });
   }
 
   /** @returns the object; fails on anything but 200 and 201 */
@@ -224,7 +233,10 @@ export function kubeConformance(name: string, connect: () => Promise<Connection>
       minor = Number(connection.version.split('.')[1]);
       await client.must(client.post('/api/v1/namespaces', { metadata: { name: space } }));
       await client.must(client.post('/api/v1/namespaces', { metadata: { name: 'readable' } }).then(existing));
-      await client.until('the namespace is furnished', async () => !connection.controllers || (await client.get(`${core}/serviceaccounts/default`)).status === 200);
+      await client.until(
+        'the namespace is furnished',
+        async () => !connection.controllers || (await client.get(`${core}/serviceaccounts/default`)).status === 200,
+      );
     });
 
     after(async () => {
@@ -287,8 +299,14 @@ export function kubeConformance(name: string, connect: () => Promise<Connection>
         assert.equal(named.status, 422);
         assert.equal(named.body.reason, 'Invalid');
         assert.equal(named.body.details.kind, 'ConfigMap');
-        assert.deepEqual(named.body.details.causes.map(({ field, reason }: Json) => [field, reason]), [['metadata.name', 'FieldValueInvalid']]);
-        assert.match(named.body.message, /^ConfigMap "Not_A_Name" is invalid: metadata\.name: Invalid value: "Not_A_Name": /);
+        assert.deepEqual(
+          named.body.details.causes.map(({ field, reason }: Json) => [field, reason]),
+          [['metadata.name', 'FieldValueInvalid']],
+        );
+        assert.match(
+          named.body.message,
+          /^ConfigMap "Not_A_Name" is invalid: metadata\.name: Invalid value: "Not_A_Name": /,
+        );
 
         const nameless = await client.post(maps, { metadata: {} });
         assert.equal(nameless.status, 422);
@@ -296,7 +314,10 @@ export function kubeConformance(name: string, connect: () => Promise<Connection>
 
         const elsewhere = await client.post(maps, { metadata: { name: 'x', namespace: 'default' } });
         assert.equal(elsewhere.status, 400);
-        assert.match(elsewhere.body.message, /^the namespace of the provided object does not match the namespace sent on the request/);
+        assert.match(
+          elsewhere.body.message,
+          /^the namespace of the provided object does not match the namespace sent on the request/,
+        );
 
         const kind = await client.post(maps, { apiVersion: 'v1', kind: 'Secret', metadata: { name: 'x' } });
         assert.equal(kind.status, 400);
@@ -307,7 +328,10 @@ export function kubeConformance(name: string, connect: () => Promise<Connection>
 
         const renamed = await client.put(`${maps}/one-name`, configMapNamed('other-name'));
         assert.equal(renamed.status, 400);
-        assert.equal(renamed.body.message, 'the name of the object (other-name) does not match the name on the URL (one-name)');
+        assert.equal(
+          renamed.body.message,
+          'the name of the object (other-name) does not match the name on the URL (one-name)',
+        );
       });
 
       it('refuses an update over a newer version, and takes one without a version', async () => {
@@ -325,7 +349,10 @@ export function kubeConformance(name: string, connect: () => Promise<Connection>
         assert.equal(blind.data.a, '4');
         assert.equal(blind.metadata.uid, first.metadata.uid);
         assert.equal(blind.metadata.creationTimestamp, first.metadata.creationTimestamp);
-        const namesake = await client.put(`${maps}/raced`, { ...configMapNamed('raced'), metadata: { name: 'raced', uid: 'another' } });
+        const namesake = await client.put(`${maps}/raced`, {
+          ...configMapNamed('raced'),
+          metadata: { name: 'raced', uid: 'another' },
+        });
         assert.equal(namesake.status, 409);
         assert.match(namesake.body.message, /Precondition failed: UID in precondition: another, UID in object meta: /);
       });
@@ -348,7 +375,9 @@ export function kubeConformance(name: string, connect: () => Promise<Connection>
         assert.ok(made.body.metadata.uid);
         assert.equal((await client.get(`${maps}/tried`)).status, 404);
         await client.must(client.post(maps, configMapNamed('kept')));
-        const patched = await client.must(client.call('PATCH', `${maps}/kept?dryRun=All`, { data: { a: '2' } }, { type: MERGE }));
+        const patched = await client.must(
+          client.call('PATCH', `${maps}/kept?dryRun=All`, { data: { a: '2' } }, { type: MERGE }),
+        );
         assert.equal(patched.data.a, '2');
         await client.must(client.call('DELETE', `${maps}/kept?dryRun=All`));
         assert.equal((await client.must(client.get(`${maps}/kept`))).data.a, '1');
@@ -360,21 +389,45 @@ export function kubeConformance(name: string, connect: () => Promise<Connection>
         const zone = 'failure-domain.beta.kubernetes.io/zone';
         const terms = { nodeSelectorTerms: [{ matchExpressions: [{ key: zone, operator: 'In', values: ['a'] }] }] };
         const manifest = deploymentNamed('warned');
-        const choice = { nodeSelector: { [os]: 'linux' }, affinity: { nodeAffinity: { requiredDuringSchedulingIgnoredDuringExecution: terms } } };
+        const choice = {
+          nodeSelector: { [os]: 'linux' },
+          affinity: { nodeAffinity: { requiredDuringSchedulingIgnoredDuringExecution: terms } },
+        };
         Object.assign(manifest.spec.template.spec, choice);
-        const warned = ({ headers }: Reply): string[] => [...String(headers['warning'] ?? '').matchAll(/299 - "((?:[^"\\]|\\.)*)"/g)].map((it) => String(it[1]));
+        const warned = ({ headers }: Reply): string[] =>
+          [...(headers['warning'] ?? '').matchAll(/299 - "((?:[^"\\]|\\.)*)"/g)].map((it) => String(it[1]));
         const old = [
           `spec.template.spec.nodeSelector[${os}]: deprecated since v1.14; use \\"kubernetes.io/os\\" instead`,
           `spec.template.spec.affinity.nodeAffinity.requiredDuringSchedulingIgnoredDuringExecution.nodeSelectorTerms[0].matchExpressions[0].key: ${zone} is deprecated since v1.17; use \\"topology.kubernetes.io/zone\\" instead`,
         ];
         assert.deepEqual(warned(await client.post(`${apps}/deployments?dryRun=All`, manifest)), minor >= 21 ? old : []);
         await client.must(client.post(`${apps}/deployments`, manifest));
-        assert.deepEqual(warned(await client.patch(`${apps}/deployments/warned`, { metadata: { labels: { a: 'b' } } })), []);
-        assert.deepEqual(warned(await client.patch(`${apps}/deployments/warned`, { spec: { replicas: 0 } })), minor >= 21 ? old : []);
-        const rules = [{ http: { paths: [{ path: '/', pathType: 'Prefix', backend: { service: { name: 'a', port: { number: 80 } } } }] } }];
-        const ingress = { apiVersion: 'networking.k8s.io/v1', kind: 'Ingress', metadata: { name: 'warned', annotations: { 'kubernetes.io/ingress.class': 'nginx' } }, spec: { rules } };
+        assert.deepEqual(
+          warned(await client.patch(`${apps}/deployments/warned`, { metadata: { labels: { a: 'b' } } })),
+          [],
+        );
+        assert.deepEqual(
+          warned(await client.patch(`${apps}/deployments/warned`, { spec: { replicas: 0 } })),
+          minor >= 21 ? old : [],
+        );
+        const rules = [
+          {
+            http: {
+              paths: [{ path: '/', pathType: 'Prefix', backend: { service: { name: 'a', port: { number: 80 } } } }],
+            },
+          },
+        ];
+        const ingress = {
+          apiVersion: 'networking.k8s.io/v1',
+          kind: 'Ingress',
+          metadata: { name: 'warned', annotations: { 'kubernetes.io/ingress.class': 'nginx' } },
+          spec: { rules },
+        };
         const said = `annotation \\"kubernetes.io/ingress.class\\" is deprecated, please use 'spec.ingressClassName' instead`;
-        assert.deepEqual(warned(await client.post(`/apis/networking.k8s.io/v1/namespaces/${space}/ingresses?dryRun=All`, ingress)), minor >= 22 ? [said] : []);
+        assert.deepEqual(
+          warned(await client.post(`/apis/networking.k8s.io/v1/namespaces/${space}/ingresses?dryRun=All`, ingress)),
+          minor >= 22 ? [said] : [],
+        );
       });
 
       it('takes objects in protobuf', async () => {
@@ -382,8 +435,15 @@ export function kubeConformance(name: string, connect: () => Promise<Connection>
           const bytes = Buffer.concat(content.map((it) => Buffer.from(it)));
           return Buffer.concat([Buffer.from([(number << 3) | 2, bytes.length]), bytes]);
         };
-        const object = [field(1, field(1, 'in-protobuf'), field(11, field(1, 'a'), field(2, 'b'))), field(2, field(1, 'key'), field(2, 'value'))];
-        const body = Buffer.concat([Buffer.from('k8s\0'), field(1, field(1, 'v1'), field(2, 'ConfigMap')), field(2, ...object)]);
+        const object = [
+          field(1, field(1, 'in-protobuf'), field(11, field(1, 'a'), field(2, 'b'))),
+          field(2, field(1, 'key'), field(2, 'value')),
+        ];
+        const body = Buffer.concat([
+          Buffer.from('k8s\0'),
+          field(1, field(1, 'v1'), field(2, 'ConfigMap')),
+          field(2, ...object),
+        ]);
         const type = 'application/vnd.kubernetes.protobuf';
         const made = await client.must(client.post(maps, body, { type }));
         assert.equal(made.metadata.name, 'in-protobuf');
@@ -392,7 +452,9 @@ export function kubeConformance(name: string, connect: () => Promise<Connection>
       });
 
       it('refuses labels that are not labels', async () => {
-        const { status, body } = await client.post(maps, { metadata: { name: 'labelled', labels: { a: 'not a label!' } } });
+        const { status, body } = await client.post(maps, {
+          metadata: { name: 'labelled', labels: { a: 'not a label!' } },
+        });
         assert.equal(status, 422);
         assert.equal(body.details.causes[0].field, 'metadata.labels');
       });
@@ -407,7 +469,11 @@ export function kubeConformance(name: string, connect: () => Promise<Connection>
       before(async () => {
         await client.must(client.post('/api/v1/namespaces', { metadata: { name: listed } }));
         for (let index = 0; index < 7; index++) {
-          const labels = { group: index % 2 === 0 ? 'even' : 'odd', list: listed, ...(index === 0 && { first: 'yes' }) };
+          const labels = {
+            group: index % 2 === 0 ? 'even' : 'odd',
+            list: listed,
+            ...(index === 0 && { first: 'yes' }),
+          };
           await client.must(client.post(path, { metadata: { name: `s${index}`, labels } }));
         }
       });
@@ -419,7 +485,10 @@ export function kubeConformance(name: string, connect: () => Promise<Connection>
         assert.equal(kind, 'SecretList');
         assert.equal(apiVersion, 'v1');
         assert.ok(Number(metadata.resourceVersion) >= Number(items.at(-1).metadata.resourceVersion));
-        assert.deepEqual(items.map((it: Json) => it.metadata.name), ['s0', 's1', 's2', 's3', 's4', 's5', 's6']);
+        assert.deepEqual(
+          items.map((it: Json) => it.metadata.name),
+          ['s0', 's1', 's2', 's3', 's4', 's5', 's6'],
+        );
         assert.equal(items[0].kind, undefined);
       });
 
@@ -435,10 +504,14 @@ export function kubeConformance(name: string, connect: () => Promise<Connection>
         assert.ok(first.metadata.continue);
         await client.must(client.delete(`${here}/d`));
         await client.must(client.post(here, range('cc')));
-        const second = await client.must(client.get(`${here}?limit=2&continue=${encodeURIComponent(first.metadata.continue)}`));
+        const second = await client.must(
+          client.get(`${here}?limit=2&continue=${encodeURIComponent(first.metadata.continue)}`),
+        );
         assert.deepEqual(names(second), ['c', 'd']);
         assert.equal(second.metadata.resourceVersion, first.metadata.resourceVersion);
-        const third = await client.must(client.get(`${here}?limit=2&continue=${encodeURIComponent(second.metadata.continue)}`));
+        const third = await client.must(
+          client.get(`${here}?limit=2&continue=${encodeURIComponent(second.metadata.continue)}`),
+        );
         assert.deepEqual(names(third), ['e']);
         assert.equal(third.metadata.continue, undefined);
         assert.equal(third.metadata.remainingItemCount, undefined);
@@ -472,7 +545,9 @@ export function kubeConformance(name: string, connect: () => Promise<Connection>
 
       it('selects by fields, and says which it cannot', async () => {
         assert.deepEqual(names(await client.must(client.get(`${path}?fieldSelector=metadata.name%3Ds3`))), ['s3']);
-        const all = await client.must(client.get(`/api/v1/secrets?fieldSelector=metadata.namespace%3D${listed}&${only}`));
+        const all = await client.must(
+          client.get(`/api/v1/secrets?fieldSelector=metadata.namespace%3D${listed}&${only}`),
+        );
         assert.equal(all.items.length, 7);
         const rest = await client.must(client.get(`${path}?fieldSelector=metadata.name!%3Ds3&${only}`));
         assert.equal(rest.items.length, 6);
@@ -485,20 +560,30 @@ export function kubeConformance(name: string, connect: () => Promise<Connection>
         const scratch = `p-${suffix()}`;
         const here = `/api/v1/namespaces/${scratch}/secrets`;
         await client.must(client.post('/api/v1/namespaces', { metadata: { name: scratch } }));
-        for (const own of ['a', 'b', 'c']) await client.must(client.post(here, { metadata: { name: own, labels: { drop: String(own !== 'b'), mine: 'y' } } }));
+        for (const own of ['a', 'b', 'c'])
+          await client.must(
+            client.post(here, { metadata: { name: own, labels: { drop: String(own !== 'b'), mine: 'y' } } }),
+          );
         const reply = await client.call('DELETE', `${here}?labelSelector=drop%3Dtrue`);
         assert.equal(reply.status, 200);
         assert.deepEqual(names(await client.must(client.get(`${here}?labelSelector=mine`))), ['b']);
       });
 
       it('shows tables and bare metadata to those who ask', async () => {
-        const table = await client.must(client.get(`${path}?${only}`, { accept: 'application/json;as=Table;v=v1;g=meta.k8s.io,application/json' }));
+        const table = await client.must(
+          client.get(`${path}?${only}`, { accept: 'application/json;as=Table;v=v1;g=meta.k8s.io,application/json' }),
+        );
         assert.equal(table.kind, 'Table');
-        assert.deepEqual(table.columnDefinitions.map((it: Json) => it.name), ['Name', 'Type', 'Data', 'Age']);
+        assert.deepEqual(
+          table.columnDefinitions.map((it: Json) => it.name),
+          ['Name', 'Type', 'Data', 'Age'],
+        );
         assert.deepEqual(table.rows[0].cells.slice(0, 3), ['s0', 'Opaque', 0]);
         assert.equal(table.rows[0].object.kind, 'PartialObjectMetadata');
         assert.equal(table.rows[0].object.metadata.name, 's0');
-        const partial = await client.must(client.get(`${path}?${only}`, { accept: 'application/json;as=PartialObjectMetadataList;v=v1;g=meta.k8s.io' }));
+        const partial = await client.must(
+          client.get(`${path}?${only}`, { accept: 'application/json;as=PartialObjectMetadataList;v=v1;g=meta.k8s.io' }),
+        );
         assert.equal(partial.kind, 'PartialObjectMetadataList');
         assert.equal(partial.items[0].data, undefined);
       });
@@ -509,7 +594,9 @@ export function kubeConformance(name: string, connect: () => Promise<Connection>
     describe('patches', { concurrency: true }, () => {
       it('merges as RFC 7386 says', async () => {
         await client.must(client.post(maps, configMapNamed('merged', { a: '1', b: '2' })));
-        const patched = await client.must(client.patch(`${maps}/merged`, { metadata: { labels: { x: 'y' } }, data: { a: null, c: '3' } }));
+        const patched = await client.must(
+          client.patch(`${maps}/merged`, { metadata: { labels: { x: 'y' } }, data: { a: null, c: '3' } }),
+        );
         assert.deepEqual(patched.data, { b: '2', c: '3' });
         assert.deepEqual(patched.metadata.labels, { x: 'y' });
         const stale = await client.patch(`${maps}/merged`, { metadata: { resourceVersion: '1' }, data: { z: '1' } });
@@ -533,7 +620,14 @@ export function kubeConformance(name: string, connect: () => Promise<Connection>
         const patched = await client.must(client.patch(`${maps}/operated`, operations, JSON_PATCH));
         assert.deepEqual(patched.data, { a: '9', d: '9', e: '3' });
         assert.equal(patched.metadata.annotations['a/b'], 'y');
-        const failed = await client.patch(`${maps}/operated`, [{ op: 'add', path: '/data/f', value: '1' }, { op: 'test', path: '/data/a', value: '0' }], JSON_PATCH);
+        const failed = await client.patch(
+          `${maps}/operated`,
+          [
+            { op: 'add', path: '/data/f', value: '1' },
+            { op: 'test', path: '/data/a', value: '0' },
+          ],
+          JSON_PATCH,
+        );
         assert.equal(failed.status, 422);
         assert.equal(failed.body.reason, 'Invalid');
         const missing = await client.patch(`${maps}/operated`, [{ op: 'remove', path: '/data/none' }], JSON_PATCH);
@@ -544,44 +638,108 @@ export function kubeConformance(name: string, connect: () => Promise<Connection>
       it('merges named lists by their key, in a strategic merge patch', async () => {
         await client.must(client.post(`${apps}/deployments`, deploymentNamed('strategic')));
         const here = `${apps}/deployments/strategic`;
-        const sidecar = { name: 'log', image: 'log:1', env: [{ name: 'A', value: '1' }, { name: 'B', value: '2' }] };
-        const added = await client.must(client.patch(here, { spec: { template: { spec: { containers: [sidecar] } } } }, STRATEGIC));
+        const sidecar = {
+          name: 'log',
+          image: 'log:1',
+          env: [
+            { name: 'A', value: '1' },
+            { name: 'B', value: '2' },
+          ],
+        };
+        const added = await client.must(
+          client.patch(here, { spec: { template: { spec: { containers: [sidecar] } } } }, STRATEGIC),
+        );
         assert.deepEqual(added.spec.template.spec.containers.map((it: Json) => it.name).toSorted(), ['log', 'web']);
-        const changes = { name: 'log', env: [{ name: 'A', $patch: 'delete' }, { name: 'B', value: '3' }, { name: 'C', value: '4' }] };
-        const changed = await client.must(client.patch(here, { spec: { template: { spec: { containers: [changes] } } } }, STRATEGIC));
+        const changes = {
+          name: 'log',
+          env: [
+            { name: 'A', $patch: 'delete' },
+            { name: 'B', value: '3' },
+            { name: 'C', value: '4' },
+          ],
+        };
+        const changed = await client.must(
+          client.patch(here, { spec: { template: { spec: { containers: [changes] } } } }, STRATEGIC),
+        );
         const log = changed.spec.template.spec.containers.find((it: Json) => it.name === 'log');
-        assert.deepEqual(log.env.toSorted((a: Json, b: Json) => (a.name < b.name ? -1 : 1)), [
-          { name: 'B', value: '3' },
-          { name: 'C', value: '4' },
-        ]);
+        assert.deepEqual(
+          log.env.toSorted((a: Json, b: Json) => (a.name < b.name ? -1 : 1)),
+          [
+            { name: 'B', value: '3' },
+            { name: 'C', value: '4' },
+          ],
+        );
         assert.equal(log.image, 'log:1');
-        const removed = await client.must(client.patch(here, { spec: { template: { spec: { containers: [{ name: 'log', $patch: 'delete' }] } } } }, STRATEGIC));
-        assert.deepEqual(removed.spec.template.spec.containers.map((it: Json) => it.name), ['web']);
+        const removed = await client.must(
+          client.patch(
+            here,
+            { spec: { template: { spec: { containers: [{ name: 'log', $patch: 'delete' }] } } } },
+            STRATEGIC,
+          ),
+        );
+        assert.deepEqual(
+          removed.spec.template.spec.containers.map((it: Json) => it.name),
+          ['web'],
+        );
         assert.equal(removed.spec.template.spec.containers[0].ports.length, 1);
       });
 
       it('orders, replaces and keeps keys as a strategic merge patch directs', async () => {
-        await client.must(client.post(`${apps}/deployments`, deploymentNamed('directed', { strategy: { type: 'RollingUpdate', rollingUpdate: { maxSurge: 1 } } })));
+        await client.must(
+          client.post(
+            `${apps}/deployments`,
+            deploymentNamed('directed', { strategy: { type: 'RollingUpdate', rollingUpdate: { maxSurge: 1 } } }),
+          ),
+        );
         const here = `${apps}/deployments/directed`;
         const ordered = await client.must(
           client.patch(
             here,
-            { spec: { template: { spec: { '$setElementOrder/containers': [{ name: 'first' }, { name: 'web' }], containers: [{ name: 'first', image: 'f:1' }] } } } },
+            {
+              spec: {
+                template: {
+                  spec: {
+                    '$setElementOrder/containers': [{ name: 'first' }, { name: 'web' }],
+                    containers: [{ name: 'first', image: 'f:1' }],
+                  },
+                },
+              },
+            },
             STRATEGIC,
           ),
         );
-        assert.deepEqual(ordered.spec.template.spec.containers.map((it: Json) => it.name), ['first', 'web']);
-        const retained = await client.must(client.patch(here, { spec: { strategy: { $retainKeys: ['type'], type: 'Recreate' } } }, STRATEGIC));
+        assert.deepEqual(
+          ordered.spec.template.spec.containers.map((it: Json) => it.name),
+          ['first', 'web'],
+        );
+        const retained = await client.must(
+          client.patch(here, { spec: { strategy: { $retainKeys: ['type'], type: 'Recreate' } } }, STRATEGIC),
+        );
         assert.deepEqual(retained.spec.strategy, { type: 'Recreate' });
         const replaced = await client.must(
-          client.patch(here, { spec: { template: { spec: { containers: [{ name: 'only', image: 'o:1' }, { $patch: 'replace' }] } } } }, STRATEGIC),
+          client.patch(
+            here,
+            { spec: { template: { spec: { containers: [{ name: 'only', image: 'o:1' }, { $patch: 'replace' }] } } } },
+            STRATEGIC,
+          ),
         );
-        assert.deepEqual(replaced.spec.template.spec.containers.map((it: Json) => it.name), ['only']);
+        assert.deepEqual(
+          replaced.spec.template.spec.containers.map((it: Json) => it.name),
+          ['only'],
+        );
         const tolerations = [{ key: 'a', operator: 'Exists' }];
         await client.must(client.patch(here, { spec: { template: { spec: { tolerations } } } }, STRATEGIC));
-        const others = await client.must(client.patch(here, { spec: { template: { spec: { tolerations: [{ key: 'b', operator: 'Exists' }] } } } }, STRATEGIC));
+        const others = await client.must(
+          client.patch(
+            here,
+            { spec: { template: { spec: { tolerations: [{ key: 'b', operator: 'Exists' }] } } } },
+            STRATEGIC,
+          ),
+        );
         assert.deepEqual(others.spec.template.spec.tolerations, [{ key: 'b', operator: 'Exists' }]);
-        const nothing = await client.must(client.patch(here, { spec: { template: { spec: { tolerations: null } } } }, STRATEGIC));
+        const nothing = await client.must(
+          client.patch(here, { spec: { template: { spec: { tolerations: null } } } }, STRATEGIC),
+        );
         assert.equal(nothing.spec.template.spec.tolerations, undefined);
       });
 
@@ -590,17 +748,31 @@ export function kubeConformance(name: string, connect: () => Promise<Connection>
           { name: 'a', port: 80 },
           { name: 'b', port: 81 },
         ];
-        await client.must(client.post(`${core}/services`, { metadata: { name: 'ported', finalizers: ['x.example/one'] }, spec: { ports } }));
+        await client.must(
+          client.post(`${core}/services`, {
+            metadata: { name: 'ported', finalizers: ['x.example/one'] },
+            spec: { ports },
+          }),
+        );
         const here = `${core}/services/ported`;
         const patched = await client.must(
-          client.patch(here, { metadata: { finalizers: ['x.example/two'] }, spec: { ports: [{ port: 81, targetPort: 8081 }] } }, STRATEGIC),
+          client.patch(
+            here,
+            { metadata: { finalizers: ['x.example/two'] }, spec: { ports: [{ port: 81, targetPort: 8081 }] } },
+            STRATEGIC,
+          ),
         );
         assert.deepEqual(patched.metadata.finalizers.toSorted(), ['x.example/one', 'x.example/two']);
-        assert.deepEqual(patched.spec.ports.map((it: Json) => [it.name, it.port, it.targetPort]), [
-          ['a', 80, 80],
-          ['b', 81, 8081],
-        ]);
-        const without = await client.must(client.patch(here, { metadata: { '$deleteFromPrimitiveList/finalizers': ['x.example/one'] } }, STRATEGIC));
+        assert.deepEqual(
+          patched.spec.ports.map((it: Json) => [it.name, it.port, it.targetPort]),
+          [
+            ['a', 80, 80],
+            ['b', 81, 8081],
+          ],
+        );
+        const without = await client.must(
+          client.patch(here, { metadata: { '$deleteFromPrimitiveList/finalizers': ['x.example/one'] } }, STRATEGIC),
+        );
         assert.deepEqual(without.metadata.finalizers, ['x.example/two']);
         await client.must(client.patch(here, { metadata: { finalizers: null } }));
         await client.must(client.delete(here));
@@ -633,7 +805,10 @@ export function kubeConformance(name: string, connect: () => Promise<Connection>
         assert.equal(owner.operation, 'Apply');
         assert.equal(owner.apiVersion, 'v1');
         assert.equal(owner.fieldsType, 'FieldsV1');
-        assert.deepEqual(owner.fieldsV1, { 'f:data': { 'f:a': {}, 'f:b': {} }, 'f:metadata': { 'f:labels': { 'f:x': {} } } });
+        assert.deepEqual(owner.fieldsV1, {
+          'f:data': { 'f:a': {}, 'f:b': {} },
+          'f:metadata': { 'f:labels': { 'f:x': {} } },
+        });
         await client.must(client.patch(here, { data: { c: '3' } }));
         const changed = await client.apply(here, manifestOf('applied', { a: '9' }), 'one');
         assert.equal(changed.status, 200);
@@ -647,7 +822,9 @@ export function kubeConformance(name: string, connect: () => Promise<Connection>
         const refused = await client.apply(here, manifestOf('contested', { a: '2' }), 'two');
         assert.equal(refused.status, 409);
         assert.equal(refused.body.reason, 'Conflict');
-        assert.deepEqual(refused.body.details.causes, [{ reason: 'FieldManagerConflict', message: 'conflict with "one"', field: '.data.a' }]);
+        assert.deepEqual(refused.body.details.causes, [
+          { reason: 'FieldManagerConflict', message: 'conflict with "one"', field: '.data.a' },
+        ]);
         assert.equal(refused.body.message, 'Apply failed with 1 conflict: conflict with "one": .data.a');
         const both = await client.apply(here, manifestOf('contested', { a: '2', b: '2' }), 'two');
         assert.equal(both.body.message, 'Apply failed with 2 conflicts: conflicts with "one":\n- .data.a\n- .data.b');
@@ -679,7 +856,9 @@ export function kubeConformance(name: string, connect: () => Promise<Connection>
       it('loses fields to a plain update', async () => {
         const here = `${maps}/lost`;
         await client.must(client.apply(here, manifestOf('lost', { a: '1', b: '1' }), 'one'));
-        const patched = await client.must(client.call('PATCH', `${here}?fieldManager=hand`, { data: { a: '2' } }, { type: MERGE }));
+        const patched = await client.must(
+          client.call('PATCH', `${here}?fieldManager=hand`, { data: { a: '2' } }, { type: MERGE }),
+        );
         const owned = Object.fromEntries(patched.metadata.managedFields.map((it: Json) => [it.manager, it.fieldsV1]));
         assert.deepEqual(owned, { one: { 'f:data': { 'f:b': {} } }, hand: { 'f:data': { 'f:a': {} } } });
       });
@@ -698,10 +877,16 @@ export function kubeConformance(name: string, connect: () => Promise<Connection>
         const clash = structuredClone(side);
         clash.spec.template.spec.containers = [{ name: 'web', image: 'nginx:2' }];
         const refused = await client.apply(here, clash, 'two');
-        assert.deepEqual(refused.body.details.causes.map((it: Json) => it.field), ['.spec.template.spec.containers[name="web"].image']);
+        assert.deepEqual(
+          refused.body.details.causes.map((it: Json) => it.field),
+          ['.spec.template.spec.containers[name="web"].image'],
+        );
         const emptied = { apiVersion: 'apps/v1', kind: 'Deployment', metadata: { name: 'parted' } };
         const left = await client.must(client.apply(here, emptied, 'two'));
-        assert.deepEqual(left.spec.template.spec.containers.map((it: Json) => it.name), ['web']);
+        assert.deepEqual(
+          left.spec.template.spec.containers.map((it: Json) => it.name),
+          ['web'],
+        );
         const mine = left.metadata.managedFields.find((it: Json) => it.manager === 'one');
         const port = mine.fieldsV1['f:spec']['f:template']['f:spec']['f:containers']['k:{"name":"web"}']['f:ports'];
         assert.deepEqual(Object.keys(port), ['k:{"containerPort":80,"protocol":"TCP"}']);
@@ -719,7 +904,14 @@ export function kubeConformance(name: string, connect: () => Promise<Connection>
 
       it('keeps nothing of a dry run', async () => {
         const here = `${maps}/apply-tried`;
-        assert.equal((await client.call('PATCH', `${here}?fieldManager=one&dryRun=All`, manifestOf('apply-tried', { a: '1' }), { type: APPLY })).status, 201);
+        assert.equal(
+          (
+            await client.call('PATCH', `${here}?fieldManager=one&dryRun=All`, manifestOf('apply-tried', { a: '1' }), {
+              type: APPLY,
+            })
+          ).status,
+          201,
+        );
         assert.equal((await client.get(here)).status, 404);
       });
     });
@@ -756,7 +948,9 @@ export function kubeConformance(name: string, connect: () => Promise<Connection>
 
       it('shows an object that starts or ceases to match as added or deleted', async () => {
         const { metadata } = await client.must(client.get(maps));
-        const watch = await client.watch(`${maps}?watch=1&labelSelector=watched%3Dmoving&resourceVersion=${metadata.resourceVersion}`);
+        const watch = await client.watch(
+          `${maps}?watch=1&labelSelector=watched%3Dmoving&resourceVersion=${metadata.resourceVersion}`,
+        );
         await client.must(client.post(maps, configMapNamed('w4')));
         await client.must(client.patch(`${maps}/w4`, { metadata: { labels: { watched: 'moving' } } }));
         assert.equal(eventText(await watch.next()), 'ADDED w4');
@@ -776,7 +970,9 @@ export function kubeConformance(name: string, connect: () => Promise<Connection>
       });
 
       it('ends at its time, with a bookmark before it', async () => {
-        const watch = await client.watch(`${maps}?watch=1&allowWatchBookmarks=true&timeoutSeconds=4&labelSelector=watched%3Dnobody`);
+        const watch = await client.watch(
+          `${maps}?watch=1&allowWatchBookmarks=true&timeoutSeconds=4&labelSelector=watched%3Dnobody`,
+        );
         const { type, object } = await watch.next();
         assert.equal(type, 'BOOKMARK');
         assert.equal(object.kind, 'ConfigMap');
@@ -828,7 +1024,9 @@ export function kubeConformance(name: string, connect: () => Promise<Connection>
         assert.equal(held.body.metadata.deletionGracePeriodSeconds, 0);
         const again = await client.must(client.delete(`${maps}/held`));
         assert.equal(again.metadata.deletionTimestamp, held.body.metadata.deletionTimestamp);
-        const added = await client.patch(`${maps}/held`, { metadata: { finalizers: ['x.example/hold', 'x.example/more'] } });
+        const added = await client.patch(`${maps}/held`, {
+          metadata: { finalizers: ['x.example/hold', 'x.example/more'] },
+        });
         assert.equal(added.status, 422);
         assert.match(added.body.message, /no new finalizers can be added if the object is being deleted/);
         const last = await client.must(client.patch(`${maps}/held`, { metadata: { finalizers: null } }));
@@ -841,16 +1039,29 @@ export function kubeConformance(name: string, connect: () => Promise<Connection>
         const options = (preconditions: Json): Json => ({ kind: 'DeleteOptions', apiVersion: 'v1', preconditions });
         const other = await client.delete(`${maps}/guarded`, options({ uid: 'another' }));
         assert.equal(other.status, 409);
-        assert.match(other.body.message, /^Operation cannot be fulfilled on ConfigMap "guarded": the UID in the precondition \(another\) does not match the UID in record \(.*\)\. The object might have been deleted and then recreated$/);
+        assert.match(
+          other.body.message,
+          /^Operation cannot be fulfilled on ConfigMap "guarded": the UID in the precondition \(another\) does not match the UID in record \(.*\)\. The object might have been deleted and then recreated$/,
+        );
         assert.equal((await client.delete(`${maps}/guarded`, options({ resourceVersion: '1' }))).status, 409);
-        assert.equal((await client.delete(`${maps}/guarded`, options({ uid: metadata.uid, resourceVersion: metadata.resourceVersion }))).status, 200);
+        assert.equal(
+          (
+            await client.delete(
+              `${maps}/guarded`,
+              options({ uid: metadata.uid, resourceVersion: metadata.resourceVersion }),
+            )
+          ).status,
+          200,
+        );
       });
 
       it('answers with the object where its kind always did', async () => {
         const pod = { metadata: { name: 'shown' }, spec: { containers: [{ name: 'a', image: 'b' }] } };
         await client.must(client.post(`${core}/pods`, pod));
         assert.equal((await client.delete(`${core}/pods/shown`)).body.kind, 'Pod');
-        await client.must(client.post(`${core}/services`, { metadata: { name: 'shown' }, spec: { ports: [{ port: 1 }] } }));
+        await client.must(
+          client.post(`${core}/services`, { metadata: { name: 'shown' }, spec: { ports: [{ port: 1 }] } }),
+        );
         assert.equal((await client.delete(`${core}/services/shown`)).body.kind, minor >= 22 ? 'Service' : 'Status');
         await client.must(client.post(`${apps}/deployments`, deploymentNamed('shown')));
         assert.equal((await client.delete(`${apps}/deployments/shown`)).body.kind, 'Status');
@@ -868,12 +1079,25 @@ export function kubeConformance(name: string, connect: () => Promise<Connection>
       it('waits for dependents in the foreground', async (context) => {
         if (!connection.controllers) return context.skip('no controllers');
         const owner = await client.must(client.post(maps, configMapNamed('front')));
-        const reference = { apiVersion: 'v1', kind: 'ConfigMap', name: 'front', uid: owner.metadata.uid, blockOwnerDeletion: true };
-        await client.must(client.post(maps, { metadata: { name: 'behind', finalizers: ['x.example/hold'], ownerReferences: [reference] } }));
+        const reference = {
+          apiVersion: 'v1',
+          kind: 'ConfigMap',
+          name: 'front',
+          uid: owner.metadata.uid,
+          blockOwnerDeletion: true,
+        };
+        await client.must(
+          client.post(maps, {
+            metadata: { name: 'behind', finalizers: ['x.example/hold'], ownerReferences: [reference] },
+          }),
+        );
         await sleep(300); // a real collector learns of it by a watch
         const reply = await client.must(client.delete(`${maps}/front`, { propagationPolicy: 'Foreground' }));
         assert.deepEqual(reply.metadata.finalizers, ['foregroundDeletion']);
-        await client.until('the dependent is asked to go', async () => (await client.get(`${maps}/behind`)).body.metadata.deletionTimestamp !== undefined);
+        await client.until(
+          'the dependent is asked to go',
+          async () => (await client.get(`${maps}/behind`)).body.metadata.deletionTimestamp !== undefined,
+        );
         assert.equal((await client.get(`${maps}/front`)).status, 200);
         await client.must(client.patch(`${maps}/behind`, { metadata: { finalizers: null } }));
         await client.until('the owner is gone', async () => (await client.get(`${maps}/front`)).status === 404);
@@ -911,24 +1135,43 @@ export function kubeConformance(name: string, connect: () => Promise<Connection>
         const refused = await client.post(held, configMapNamed('late'));
         assert.equal(refused.status, 403);
         assert.equal(refused.body.reason, 'Forbidden');
-        assert.equal(refused.body.message, `configmaps "late" is forbidden: unable to create new content in namespace ${own} because it is being terminated`);
+        assert.equal(
+          refused.body.message,
+          `configmaps "late" is forbidden: unable to create new content in namespace ${own} because it is being terminated`,
+        );
         assert.deepEqual(refused.body.details, {
           name: 'late',
           kind: 'configmaps',
-          causes: [{ reason: 'NamespaceTerminating', message: `namespace ${own} is being terminated`, field: 'metadata.namespace' }],
+          causes: [
+            {
+              reason: 'NamespaceTerminating',
+              message: `namespace ${own} is being terminated`,
+              field: 'metadata.namespace',
+            },
+          ],
         });
         if (!connection.controllers) return context.skip('no controllers');
-        await client.until('its content is asked to go', async () => (await client.get(`${held}/held`)).body.metadata.deletionTimestamp !== undefined);
+        await client.until(
+          'its content is asked to go',
+          async () => (await client.get(`${held}/held`)).body.metadata.deletionTimestamp !== undefined,
+        );
         assert.equal((await client.get(`/api/v1/namespaces/${own}`)).status, 200);
         await client.must(client.patch(`${held}/held`, { metadata: { finalizers: null } }));
-        await client.until('the namespace is gone', async () => (await client.get(`/api/v1/namespaces/${own}`)).status === 404, 30_000);
+        await client.until(
+          'the namespace is gone',
+          async () => (await client.get(`/api/v1/namespaces/${own}`)).status === 404,
+          30_000,
+        );
       });
 
       it('gets a default service account', async (context) => {
         if (!connection.controllers) return context.skip('no controllers');
         const own = `n-${suffix()}`;
         await client.must(client.post('/api/v1/namespaces', { metadata: { name: own } }));
-        await client.until('it has one', async () => (await client.get(`/api/v1/namespaces/${own}/serviceaccounts/default`)).status === 200);
+        await client.until(
+          'it has one',
+          async () => (await client.get(`/api/v1/namespaces/${own}/serviceaccounts/default`)).status === 200,
+        );
         await client.must(client.delete(`/api/v1/namespaces/${own}`));
       });
     });
@@ -938,18 +1181,28 @@ export function kubeConformance(name: string, connect: () => Promise<Connection>
     describe('built-in kinds', { concurrency: true }, () => {
       it('counts changes of a deployment and of its annotations, not those of its status or labels', async () => {
         const here = `${apps}/deployments/counted`;
-        const made = await client.must(client.post(`${apps}/deployments`, { ...deploymentNamed('counted'), status: { replicas: 7 } }));
+        const made = await client.must(
+          client.post(`${apps}/deployments`, { ...deploymentNamed('counted'), status: { replicas: 7 } }),
+        );
         assert.equal(made.metadata.generation, 1);
         assert.deepEqual(made.status, {});
-        assert.equal((await client.must(client.patch(here, { metadata: { labels: { a: 'b' } } }))).metadata.generation, 1);
+        assert.equal(
+          (await client.must(client.patch(here, { metadata: { labels: { a: 'b' } } }))).metadata.generation,
+          1,
+        );
         assert.equal((await client.must(client.patch(here, { spec: { replicas: 3 } }))).metadata.generation, 2);
-        const status = await client.must(client.patch(`${here}/status`, { spec: { replicas: 9 }, status: { observedGeneration: 2, replicas: 3 } }));
+        const status = await client.must(
+          client.patch(`${here}/status`, { spec: { replicas: 9 }, status: { observedGeneration: 2, replicas: 3 } }),
+        );
         assert.equal(status.metadata.generation, 2);
         assert.equal(status.spec.replicas, 3);
         assert.equal(status.status.replicas, 3);
         const plain = await client.must(client.patch(here, { status: { replicas: 5 } }));
         assert.equal(plain.status.replicas, 3);
-        assert.equal((await client.must(client.patch(here, { metadata: { annotations: { a: 'b' } } }))).metadata.generation, 3);
+        assert.equal(
+          (await client.must(client.patch(here, { metadata: { annotations: { a: 'b' } } }))).metadata.generation,
+          3,
+        );
       });
 
       it('fills in what a deployment leaves out', async () => {
@@ -959,7 +1212,10 @@ export function kubeConformance(name: string, connect: () => Promise<Connection>
         assert.equal(spec.replicas, 1);
         assert.equal(spec.revisionHistoryLimit, 10);
         assert.equal(spec.progressDeadlineSeconds, 600);
-        assert.deepEqual(spec.strategy, { type: 'RollingUpdate', rollingUpdate: { maxSurge: '25%', maxUnavailable: '25%' } });
+        assert.deepEqual(spec.strategy, {
+          type: 'RollingUpdate',
+          rollingUpdate: { maxSurge: '25%', maxUnavailable: '25%' },
+        });
         const { containers, ...pod } = spec.template.spec;
         assert.deepEqual(pod, {
           restartPolicy: 'Always',
@@ -986,11 +1242,19 @@ export function kubeConformance(name: string, connect: () => Promise<Connection>
         wrong.spec.template.metadata.labels = { app: 'other' };
         const refused = await client.post(`${apps}/deployments`, wrong);
         assert.equal(refused.status, 422);
-        assert.deepEqual(refused.body.details.causes.map((it: Json) => it.field), ['spec.template.metadata.labels']);
-        assert.match(refused.body.message, /^Deployment\.apps "wrong" is invalid: spec\.template\.metadata\.labels: Invalid value: /);
+        assert.deepEqual(
+          refused.body.details.causes.map((it: Json) => it.field),
+          ['spec.template.metadata.labels'],
+        );
+        assert.match(
+          refused.body.message,
+          /^Deployment\.apps "wrong" is invalid: spec\.template\.metadata\.labels: Invalid value: /,
+        );
         await client.must(client.post(`${apps}/deployments`, deploymentNamed('fixed')));
         const labels = { app: 'fixed', more: 'yes' };
-        const changed = await client.patch(`${apps}/deployments/fixed`, { spec: { selector: { matchLabels: labels }, template: { metadata: { labels } } } });
+        const changed = await client.patch(`${apps}/deployments/fixed`, {
+          spec: { selector: { matchLabels: labels }, template: { metadata: { labels } } },
+        });
         assert.equal(changed.status, 422);
         assert.equal(changed.body.details.causes[0].field, 'spec.selector');
         assert.match(changed.body.details.causes[0].message, /field is immutable/);
@@ -1024,7 +1288,12 @@ export function kubeConformance(name: string, connect: () => Promise<Connection>
 
       it('gives services addresses and node ports, and holds them', async () => {
         const services = `${core}/services`;
-        const made = await client.must(client.post(services, { metadata: { name: 'front' }, spec: { type: 'LoadBalancer', ports: [{ port: 80, targetPort: 'http' }] } }));
+        const made = await client.must(
+          client.post(services, {
+            metadata: { name: 'front' },
+            spec: { type: 'LoadBalancer', ports: [{ port: 80, targetPort: 'http' }] },
+          }),
+        );
         const [port] = made.spec.ports;
         assert.match(made.spec.clusterIP, /^\d+\.\d+\.\d+\.\d+$/);
         assert.ok(port.nodePort >= 30_000 && port.nodePort <= 32_767);
@@ -1035,28 +1304,57 @@ export function kubeConformance(name: string, connect: () => Promise<Connection>
         assert.deepEqual(made.status, { loadBalancer: {} });
         assert.equal(made.metadata.generation, undefined);
 
-        const clash = await client.post(services, { metadata: { name: 'clash' }, spec: { type: 'NodePort', ports: [{ port: 80, nodePort: port.nodePort }] } });
+        const clash = await client.post(services, {
+          metadata: { name: 'clash' },
+          spec: { type: 'NodePort', ports: [{ port: 80, nodePort: port.nodePort }] },
+        });
         assert.equal(clash.status, 422);
         assert.deepEqual(clash.body.details.causes, [
-          { reason: 'FieldValueInvalid', message: `Invalid value: ${port.nodePort}: provided port is already allocated`, field: 'spec.ports[0].nodePort' },
+          {
+            reason: 'FieldValueInvalid',
+            message: `Invalid value: ${port.nodePort}: provided port is already allocated`,
+            field: 'spec.ports[0].nodePort',
+          },
         ]);
-        assert.equal(clash.body.message, `Service "clash" is invalid: spec.ports[0].nodePort: Invalid value: ${port.nodePort}: provided port is already allocated`);
-        const range = await client.post(services, { metadata: { name: 'range' }, spec: { type: 'NodePort', ports: [{ port: 80, nodePort: 80 }] } });
+        assert.equal(
+          clash.body.message,
+          `Service "clash" is invalid: spec.ports[0].nodePort: Invalid value: ${port.nodePort}: provided port is already allocated`,
+        );
+        const range = await client.post(services, {
+          metadata: { name: 'range' },
+          spec: { type: 'NodePort', ports: [{ port: 80, nodePort: 80 }] },
+        });
         assert.equal(range.status, 422);
         assert.match(range.body.message, /provided port is not in the valid range/);
 
-        const moved = await client.patch(`${services}/front`, { spec: { clusterIP: '10.0.0.250', ...(minor >= 20 && { clusterIPs: ['10.0.0.250'] }) } });
+        const moved = await client.patch(`${services}/front`, {
+          spec: { clusterIP: '10.0.0.250', ...(minor >= 20 && { clusterIPs: ['10.0.0.250'] }) },
+        });
         assert.equal(moved.status, 422);
-        const kept = await client.must(client.put(`${services}/front`, { metadata: { name: 'front' }, spec: { type: 'LoadBalancer', ports: [{ port: 80, targetPort: 'http' }] } }).then(versioned(`${services}/front`)));
+        const kept = await client.must(
+          client
+            .put(`${services}/front`, {
+              metadata: { name: 'front' },
+              spec: { type: 'LoadBalancer', ports: [{ port: 80, targetPort: 'http' }] },
+            })
+            .then(versioned(`${services}/front`)),
+        );
         assert.equal(kept.spec.clusterIP, made.spec.clusterIP);
         assert.equal(kept.spec.ports[0].nodePort, port.nodePort);
         const inner = await client.must(client.patch(`${services}/front`, { spec: { type: 'ClusterIP' } }));
         assert.equal(inner.spec.ports[0].nodePort, undefined);
         assert.equal(inner.spec.externalTrafficPolicy, undefined);
-        const headless = await client.must(client.post(services, { metadata: { name: 'headless' }, spec: { clusterIP: 'None', ports: [{ port: 80 }] } }));
+        const headless = await client.must(
+          client.post(services, { metadata: { name: 'headless' }, spec: { clusterIP: 'None', ports: [{ port: 80 }] } }),
+        );
         assert.equal(headless.spec.clusterIP, 'None');
         assert.equal(headless.spec.ports[0].targetPort, 80);
-        const local = await client.must(client.post(services, { metadata: { name: 'local' }, spec: { type: 'LoadBalancer', externalTrafficPolicy: 'Local', ports: [{ port: 80 }] } }));
+        const local = await client.must(
+          client.post(services, {
+            metadata: { name: 'local' },
+            spec: { type: 'LoadBalancer', externalTrafficPolicy: 'Local', ports: [{ port: 80 }] },
+          }),
+        );
         assert.ok(local.spec.healthCheckNodePort >= 30_000);
       });
 
@@ -1066,13 +1364,20 @@ export function kubeConformance(name: string, connect: () => Promise<Connection>
         async (reply: Reply): Promise<Reply> => {
           if (reply.status !== 422) return reply;
           const { metadata, spec } = await client.must(client.get(path));
-          const given = { metadata: { name: metadata.name, resourceVersion: metadata.resourceVersion }, spec: { type: spec.type, clusterIP: spec.clusterIP, ports: [{ port: 80, targetPort: 'http' }] } };
+          const given = {
+            metadata: { name: metadata.name, resourceVersion: metadata.resourceVersion },
+            spec: { type: spec.type, clusterIP: spec.clusterIP, ports: [{ port: 80, targetPort: 'http' }] },
+          };
           return client.put(path, given);
         };
 
       it('holds claims and volumes fixed where they are', async () => {
         const claims = `${core}/persistentvolumeclaims`;
-        const spec = { accessModes: ['ReadWriteOnce'], resources: { requests: { storage: '1Gi' } }, storageClassName: 'none' };
+        const spec = {
+          accessModes: ['ReadWriteOnce'],
+          resources: { requests: { storage: '1Gi' } },
+          storageClassName: 'none',
+        };
         const made = await client.must(client.post(claims, { metadata: { name: 'disk' }, spec }));
         assert.deepEqual(made.status, { phase: 'Pending' });
         assert.deepEqual(made.metadata.finalizers, ['kubernetes.io/pvc-protection']);
@@ -1092,22 +1397,31 @@ export function kubeConformance(name: string, connect: () => Promise<Connection>
         assert.equal(pv.status.phase, 'Pending');
         assert.equal(pv.spec.persistentVolumeReclaimPolicy, 'Retain');
         assert.deepEqual(pv.metadata.finalizers, ['kubernetes.io/pv-protection']);
-        const moved = await client.patch(`/api/v1/persistentvolumes/${volume}`, { spec: { csi: { volumeHandle: 'd-2' } } });
+        const moved = await client.patch(`/api/v1/persistentvolumes/${volume}`, {
+          spec: { csi: { volumeHandle: 'd-2' } },
+        });
         assert.equal(moved.status, 422);
         assert.match(moved.body.message, /is immutable after creation/);
-        const policy = await client.must(client.patch(`/api/v1/persistentvolumes/${volume}`, { spec: { persistentVolumeReclaimPolicy: 'Delete' } }));
+        const policy = await client.must(
+          client.patch(`/api/v1/persistentvolumes/${volume}`, { spec: { persistentVolumeReclaimPolicy: 'Delete' } }),
+        );
         assert.equal(policy.spec.persistentVolumeReclaimPolicy, 'Delete');
         await client.must(client.delete(`/api/v1/persistentvolumes/${volume}`));
         await client.must(client.delete(`${claims}/disk`));
         if (!connection.controllers) return;
         await client.until('claim and volume are let go', async () => {
-          const replies = await Promise.all([client.get(`${claims}/disk`), client.get(`/api/v1/persistentvolumes/${volume}`)]);
+          const replies = await Promise.all([
+            client.get(`${claims}/disk`),
+            client.get(`/api/v1/persistentvolumes/${volume}`),
+          ]);
           return replies.every((it) => it.status === 404);
         });
       });
 
       it('turns plain secret values into data', async () => {
-        const made = await client.must(client.post(`${core}/secrets`, { metadata: { name: 'plain' }, stringData: { a: 'b' } }));
+        const made = await client.must(
+          client.post(`${core}/secrets`, { metadata: { name: 'plain' }, stringData: { a: 'b' } }),
+        );
         assert.deepEqual(made.data, { a: Buffer.from('b').toString('base64') });
         assert.equal(made.stringData, undefined);
         assert.equal(made.type, 'Opaque');
@@ -1117,7 +1431,9 @@ export function kubeConformance(name: string, connect: () => Promise<Connection>
 
       it('labels jobs, and asks for a restart policy that ends', async () => {
         const jobs = `/apis/batch/v1/namespaces/${space}/jobs`;
-        const spec = (restartPolicy?: string): Json => ({ template: { spec: { ...(restartPolicy && { restartPolicy }), containers: [{ name: 'a', image: 'b' }] } } });
+        const spec = (restartPolicy?: string): Json => ({
+          template: { spec: { ...(restartPolicy && { restartPolicy }), containers: [{ name: 'a', image: 'b' }] } },
+        });
         const made = await client.must(client.post(jobs, { metadata: { name: 'once' }, spec: spec('Never') }));
         const { uid } = made.metadata;
         assert.equal(made.spec.template.metadata.labels['controller-uid'], uid);
@@ -1134,17 +1450,25 @@ export function kubeConformance(name: string, connect: () => Promise<Connection>
         assert.equal(made.status.phase, 'Pending');
         assert.equal(made.spec.serviceAccountName, connection.controllers ? made.spec.serviceAccountName : undefined);
         const apiVersion = minor >= 22 ? 'policy/v1' : 'policy/v1beta1';
-        const reply = await client.post(`${core}/pods/evicted/eviction`, { apiVersion, kind: 'Eviction', metadata: { name: 'evicted', namespace: space } });
+        const reply = await client.post(`${core}/pods/evicted/eviction`, {
+          apiVersion,
+          kind: 'Eviction',
+          metadata: { name: 'evicted', namespace: space },
+        });
         assert.equal(reply.status, 201);
         assert.equal(reply.body.status, 'Success');
         assert.equal((await client.get(`${core}/pods/evicted`)).status, 404);
       });
 
       it('finds pods by node and phase, and events by what they are about', async () => {
-        const pod = (own: string, nodeName?: string): Json => ({ metadata: { name: own }, spec: { ...(nodeName && { nodeName }), containers: [{ name: 'a', image: 'b:1' }] } });
+        const pod = (own: string, nodeName?: string): Json => ({
+          metadata: { name: own },
+          spec: { ...(nodeName && { nodeName }), containers: [{ name: 'a', image: 'b:1' }] },
+        });
         await client.must(client.post(`${core}/pods`, pod('placed', 'node-a')));
         await client.must(client.post(`${core}/pods`, pod('free')));
-        const found = async (text: string): Promise<string[]> => names(await client.must(client.get(`${core}/pods?fieldSelector=${encodeURIComponent(text)}`)));
+        const found = async (text: string): Promise<string[]> =>
+          names(await client.must(client.get(`${core}/pods?fieldSelector=${encodeURIComponent(text)}`)));
         assert.deepEqual(await found('spec.nodeName=node-a'), ['placed']);
         assert.equal((await found('status.phase=Pending')).includes('free'), true);
         assert.deepEqual(await found('spec.nodeName=,metadata.name=free'), ['free']);
@@ -1159,7 +1483,11 @@ export function kubeConformance(name: string, connect: () => Promise<Connection>
         });
         await client.must(client.post(`${core}/events`, event('free')));
         await client.must(client.post(`${core}/events`, event('placed')));
-        const events = await client.must(client.get(`${core}/events?fieldSelector=${encodeURIComponent('involvedObject.name=free,involvedObject.kind=Pod')}`));
+        const events = await client.must(
+          client.get(
+            `${core}/events?fieldSelector=${encodeURIComponent('involvedObject.name=free,involvedObject.kind=Pod')}`,
+          ),
+        );
         assert.deepEqual(names(events), ['event-free']);
         const group = `/apis/events.k8s.io/${minor >= 19 ? 'v1' : 'v1beta1'}/namespaces/${space}/events/event-free`;
         const seen = await client.must(client.get(group));
@@ -1175,8 +1503,18 @@ export function kubeConformance(name: string, connect: () => Promise<Connection>
     describe('versions', { concurrency: true }, () => {
       it('serves an ingress under every version it has, as one object', async () => {
         const v1 = `/apis/networking.k8s.io/v1/namespaces/${space}/ingresses`;
-        const rule = { host: 'a.example', http: { paths: [{ path: '/', pathType: 'Prefix', backend: { service: { name: 'web', port: { number: 80 } } } }] } };
-        const made = await client.must(client.post(v1, { metadata: { name: 'door' }, spec: { defaultBackend: { service: { name: 'web', port: { name: 'http' } } }, rules: [rule] } }));
+        const rule = {
+          host: 'a.example',
+          http: {
+            paths: [{ path: '/', pathType: 'Prefix', backend: { service: { name: 'web', port: { number: 80 } } } }],
+          },
+        };
+        const made = await client.must(
+          client.post(v1, {
+            metadata: { name: 'door' },
+            spec: { defaultBackend: { service: { name: 'web', port: { name: 'http' } } }, rules: [rule] },
+          }),
+        );
         for (const group of ['extensions/v1beta1', 'networking.k8s.io/v1beta1']) {
           const reply = await client.get(`/apis/${group}/namespaces/${space}/ingresses/door`);
           if (minor >= 22) {
@@ -1189,12 +1527,24 @@ export function kubeConformance(name: string, connect: () => Promise<Connection>
           assert.equal(reply.body.metadata.resourceVersion, made.metadata.resourceVersion);
           assert.deepEqual(reply.body.spec, {
             backend: { serviceName: 'web', servicePort: 'http' },
-            rules: [{ host: 'a.example', http: { paths: [{ path: '/', pathType: 'Prefix', backend: { serviceName: 'web', servicePort: 80 } }] } }],
+            rules: [
+              {
+                host: 'a.example',
+                http: { paths: [{ path: '/', pathType: 'Prefix', backend: { serviceName: 'web', servicePort: 80 } }] },
+              },
+            ],
           });
         }
         if (minor >= 22) return;
         const old = `/apis/extensions/v1beta1/namespaces/${space}/ingresses`;
-        await client.must(client.post(old, { apiVersion: 'extensions/v1beta1', kind: 'Ingress', metadata: { name: 'old' }, spec: { backend: { serviceName: 'web', servicePort: 80 } } }));
+        await client.must(
+          client.post(old, {
+            apiVersion: 'extensions/v1beta1',
+            kind: 'Ingress',
+            metadata: { name: 'old' },
+            spec: { backend: { serviceName: 'web', servicePort: 80 } },
+          }),
+        );
         const seen = await client.must(client.get(`${v1}/old`));
         assert.deepEqual(seen.spec, { defaultBackend: { service: { name: 'web', port: { number: 80 } } } });
         const patched = await client.must(client.patch(`${old}/old`, { spec: { backend: { servicePort: 81 } } }));
@@ -1205,7 +1555,10 @@ export function kubeConformance(name: string, connect: () => Promise<Connection>
       it('refuses an ingress path without a type in v1, and a class given twice', async () => {
         const v1 = `/apis/networking.k8s.io/v1/namespaces/${space}/ingresses`;
         const backend = { service: { name: 'web', port: { number: 80 } } };
-        const typeless = await client.post(v1, { metadata: { name: 'typeless' }, spec: { rules: [{ http: { paths: [{ path: '/', backend }] } }] } });
+        const typeless = await client.post(v1, {
+          metadata: { name: 'typeless' },
+          spec: { rules: [{ http: { paths: [{ path: '/', backend }] } }] },
+        });
         assert.equal(typeless.status, 422);
         assert.equal(typeless.body.details.causes[0].field, 'spec.rules[0].http.paths[0].pathType');
         const twice = (own: string, noted: string): Json => ({
@@ -1219,15 +1572,23 @@ export function kubeConformance(name: string, connect: () => Promise<Connection>
       });
 
       it('serves CronJob and PodDisruptionBudget in the versions of its release', async () => {
-        const template = { spec: { template: { spec: { restartPolicy: 'Never', containers: [{ name: 'a', image: 'b:1' }] } } } };
-        const cron = { metadata: { name: 'tick' }, spec: { schedule: '* * * * *', suspend: true, jobTemplate: template } };
+        const template = {
+          spec: { template: { spec: { restartPolicy: 'Never', containers: [{ name: 'a', image: 'b:1' }] } } },
+        };
+        const cron = {
+          metadata: { name: 'tick' },
+          spec: { schedule: '* * * * *', suspend: true, jobTemplate: template },
+        };
         const budget = { metadata: { name: 'none' }, spec: { selector: {}, minAvailable: 1 } };
         const status = async (version: string, resource: string, object: Json): Promise<number> =>
           (await client.post(`/apis/${version}/namespaces/${space}/${resource}`, object)).status;
         assert.equal(await status('batch/v1', 'cronjobs', cron), minor >= 21 ? 201 : 404);
         assert.equal(await status('batch/v1beta1', 'cronjobs', cron), minor < 21 ? 201 : minor < 25 ? 409 : 404);
         assert.equal(await status('policy/v1', 'poddisruptionbudgets', budget), minor >= 21 ? 201 : 404);
-        assert.equal(await status('policy/v1beta1', 'poddisruptionbudgets', budget), minor < 21 ? 201 : minor < 25 ? 409 : 404);
+        assert.equal(
+          await status('policy/v1beta1', 'poddisruptionbudgets', budget),
+          minor < 21 ? 201 : minor < 25 ? 409 : 404,
+        );
         const version = minor >= 21 ? 'batch/v1' : 'batch/v1beta1';
         const made = await client.must(client.get(`/apis/${version}/namespaces/${space}/cronjobs/tick`));
         assert.equal(made.spec.concurrencyPolicy, 'Allow');
@@ -1237,16 +1598,27 @@ export function kubeConformance(name: string, connect: () => Promise<Connection>
 
       it('converts autoscalers between their versions', async () => {
         const v1 = `/apis/autoscaling/v1/namespaces/${space}/horizontalpodautoscalers`;
-        const spec = { maxReplicas: 4, targetCPUUtilizationPercentage: 60, scaleTargetRef: { apiVersion: 'apps/v1', kind: 'Deployment', name: 'x' } };
+        const spec = {
+          maxReplicas: 4,
+          targetCPUUtilizationPercentage: 60,
+          scaleTargetRef: { apiVersion: 'apps/v1', kind: 'Deployment', name: 'x' },
+        };
         const made = await client.must(client.post(v1, { metadata: { name: 'auto' }, spec }));
         assert.equal(made.spec.minReplicas, 1);
         assert.equal(made.spec.targetCPUUtilizationPercentage, 60);
         const version = minor >= 23 ? 'v2' : 'v2beta2';
-        const newer = await client.must(client.get(`/apis/autoscaling/${version}/namespaces/${space}/horizontalpodautoscalers/auto`));
-        assert.deepEqual(newer.spec.metrics, [{ type: 'Resource', resource: { name: 'cpu', target: { type: 'Utilization', averageUtilization: 60 } } }]);
+        const newer = await client.must(
+          client.get(`/apis/autoscaling/${version}/namespaces/${space}/horizontalpodautoscalers/auto`),
+        );
+        assert.deepEqual(newer.spec.metrics, [
+          { type: 'Resource', resource: { name: 'cpu', target: { type: 'Utilization', averageUtilization: 60 } } },
+        ]);
         const other = await client.get(`/apis/autoscaling/v2beta1/namespaces/${space}/horizontalpodautoscalers/auto`);
         if (minor >= 25) assert.equal(other.status, 404);
-        else assert.deepEqual(other.body.spec.metrics, [{ type: 'Resource', resource: { name: 'cpu', targetAverageUtilization: 60 } }]);
+        else
+          assert.deepEqual(other.body.spec.metrics, [
+            { type: 'Resource', resource: { name: 'cpu', targetAverageUtilization: 60 } },
+          ]);
       });
 
       it('converts endpoint slices between their versions', async () => {
@@ -1255,12 +1627,29 @@ export function kubeConformance(name: string, connect: () => Promise<Connection>
         const endpoint =
           minor >= 21
             ? { addresses: ['10.1.2.3'], nodeName: 'node-a', zone: 'zone-a' }
-            : { addresses: ['10.1.2.3'], topology: { 'kubernetes.io/hostname': 'node-a', 'topology.kubernetes.io/zone': 'zone-a' } };
-        await client.must(client.post(here, { metadata: { name: 'slice' }, addressType: 'IPv4', endpoints: [endpoint], ports: [{ name: 'http', port: 80 }] }));
+            : {
+                addresses: ['10.1.2.3'],
+                topology: { 'kubernetes.io/hostname': 'node-a', 'topology.kubernetes.io/zone': 'zone-a' },
+              };
+        await client.must(
+          client.post(here, {
+            metadata: { name: 'slice' },
+            addressType: 'IPv4',
+            endpoints: [endpoint],
+            ports: [{ name: 'http', port: 80 }],
+          }),
+        );
         const read = await client.must(client.get(`${here}/slice`));
         assert.equal(read.endpoints[0].zone ?? read.endpoints[0].topology['topology.kubernetes.io/zone'], 'zone-a');
         assert.equal(read.metadata.generation, 1);
-        assert.equal((await client.get(`/apis/discovery.k8s.io/${version === 'v1' ? 'v1beta1' : 'v1'}/namespaces/${space}/endpointslices`)).status, 404);
+        assert.equal(
+          (
+            await client.get(
+              `/apis/discovery.k8s.io/${version === 'v1' ? 'v1beta1' : 'v1'}/namespaces/${space}/endpointslices`,
+            )
+          ).status,
+          404,
+        );
       });
     });
 
@@ -1293,13 +1682,26 @@ export function kubeConformance(name: string, connect: () => Promise<Connection>
         const { resources } = await client.must(client.get(`/apis/${own}/v1`));
         const listed = resources.find((it: Json) => it.name === 'backups');
         assert.deepEqual(
-          { kind: listed.kind, namespaced: listed.namespaced, shortNames: listed.shortNames, singularName: listed.singularName },
+          {
+            kind: listed.kind,
+            namespaced: listed.namespaced,
+            shortNames: listed.shortNames,
+            singularName: listed.singularName,
+          },
           { kind: 'Backup', namespaced: true, shortNames: ['bk'], singularName: 'backup' },
         );
-        await client.until('discovery lists its group', async () => (await client.must(client.get('/apis'))).groups.some((it: Json) => it.name === own));
+        await client.until('discovery lists its group', async () =>
+          (await client.must(client.get('/apis'))).groups.some((it: Json) => it.name === own),
+        );
 
         const here = `/apis/${own}/v1/namespaces/${space}/backups`;
-        const object = { apiVersion: `${own}/v1`, kind: 'Backup', metadata: { name: 'b' }, spec: { a: 1 }, status: { phase: 'New' } };
+        const object = {
+          apiVersion: `${own}/v1`,
+          kind: 'Backup',
+          metadata: { name: 'b' },
+          spec: { a: 1 },
+          status: { phase: 'New' },
+        };
         const made = await client.must(client.post(here, object));
         assert.equal(made.metadata.generation, 1);
         assert.deepEqual(made.status, { phase: 'New' });
@@ -1313,32 +1715,66 @@ export function kubeConformance(name: string, connect: () => Promise<Connection>
         assert.equal(list.kind, 'BackupList');
         assert.equal(list.items[0].kind, 'Backup');
         const table = await client.must(client.get(here, { accept: 'application/json;as=Table;v=v1;g=meta.k8s.io' }));
-        assert.deepEqual(table.columnDefinitions.map((it: Json) => it.name), ['Name', 'Age']);
+        assert.deepEqual(
+          table.columnDefinitions.map((it: Json) => it.name),
+          ['Name', 'Age'],
+        );
 
         const going = await client.must(client.delete(`${definitions}/backups.${own}`));
         assert.equal(going.kind, 'CustomResourceDefinition');
-        await client.until('the definition is gone', async () => (await client.get(`${definitions}/backups.${own}`)).status === 404);
+        await client.until(
+          'the definition is gone',
+          async () => (await client.get(`${definitions}/backups.${own}`)).status === 404,
+        );
         await client.until('the kind is gone', async () => (await client.get(here)).status === 404);
       });
 
       it('keeps status apart where the definition says so', async () => {
         const own = `b${group}`;
-        await define(definitionOf(own, 'things', 'Thing', { subresources: { status: {}, scale: { specReplicasPath: '.spec.replicas', statusReplicasPath: '.status.replicas' } } }));
+        await define(
+          definitionOf(own, 'things', 'Thing', {
+            subresources: {
+              status: {},
+              scale: { specReplicasPath: '.spec.replicas', statusReplicasPath: '.status.replicas' },
+            },
+          }),
+        );
         const here = `/apis/${own}/v1/namespaces/${space}/things`;
-        const made = await client.must(client.post(here, { apiVersion: `${own}/v1`, kind: 'Thing', metadata: { name: 't' }, spec: { replicas: 1 }, status: { phase: 'New' } }));
+        const made = await client.must(
+          client.post(here, {
+            apiVersion: `${own}/v1`,
+            kind: 'Thing',
+            metadata: { name: 't' },
+            spec: { replicas: 1 },
+            status: { phase: 'New' },
+          }),
+        );
         assert.equal(made.status, undefined);
-        const status = await client.must(client.patch(`${here}/t/status`, { metadata: { labels: { no: 'no' } }, spec: { replicas: 9 }, status: { phase: 'Done' } }));
+        const status = await client.must(
+          client.patch(`${here}/t/status`, {
+            metadata: { labels: { no: 'no' } },
+            spec: { replicas: 9 },
+            status: { phase: 'Done' },
+          }),
+        );
         assert.deepEqual(status.status, { phase: 'Done' });
         assert.equal(status.spec.replicas, 1);
         assert.equal(status.metadata.labels, undefined);
         assert.equal(status.metadata.generation, 1);
-        const spec = await client.must(client.patch(`${here}/t`, { spec: { replicas: 2 }, status: { phase: 'Other' } }));
+        const spec = await client.must(
+          client.patch(`${here}/t`, { spec: { replicas: 2 }, status: { phase: 'Other' } }),
+        );
         assert.deepEqual(spec.status, { phase: 'Done' });
         assert.equal(spec.metadata.generation, 2);
         const scaled = await client.must(client.patch(`${here}/t/scale`, { spec: { replicas: 3 } }));
         assert.equal(scaled.spec.replicas, 3);
         assert.equal((await client.must(client.get(`${here}/t`))).spec.replicas, 3);
-        const blind = await client.put(`${here}/t`, { apiVersion: `${own}/v1`, kind: 'Thing', metadata: { name: 't' }, spec: {} });
+        const blind = await client.put(`${here}/t`, {
+          apiVersion: `${own}/v1`,
+          kind: 'Thing',
+          metadata: { name: 't' },
+          spec: {},
+        });
         assert.equal(blind.status, 422);
         assert.match(blind.body.message, /metadata\.resourceVersion: Invalid value: .*must be specified for an update/);
         await client.must(client.delete(`${definitions}/things.${own}`));
@@ -1350,12 +1786,22 @@ export function kubeConformance(name: string, connect: () => Promise<Connection>
         definition.spec.scope = 'Cluster';
         definition.spec.versions.push({ ...definition.spec.versions[0], name: 'v1beta1', storage: false });
         await define(definition);
-        await client.must(client.post(`/apis/${own}/v1beta1/parts`, { apiVersion: `${own}/v1beta1`, kind: 'Part', metadata: { name: 'p' }, spec: { a: 1 } }));
+        await client.must(
+          client.post(`/apis/${own}/v1beta1/parts`, {
+            apiVersion: `${own}/v1beta1`,
+            kind: 'Part',
+            metadata: { name: 'p' },
+            spec: { a: 1 },
+          }),
+        );
         const seen = await client.must(client.get(`/apis/${own}/v1/parts/p`));
         assert.equal(seen.apiVersion, `${own}/v1`);
         assert.deepEqual(seen.spec, { a: 1 });
         const found = await client.must(client.get(`/apis/${own}`));
-        assert.deepEqual(found.versions.map((it: Json) => it.version), ['v1', 'v1beta1']);
+        assert.deepEqual(
+          found.versions.map((it: Json) => it.version),
+          ['v1', 'v1beta1'],
+        );
         assert.equal(found.preferredVersion.version, 'v1');
         await client.must(client.delete(`${definitions}/parts.${own}`));
       });
@@ -1365,7 +1811,14 @@ export function kubeConformance(name: string, connect: () => Promise<Connection>
         const additionalPrinterColumns = [{ name: 'Phase', type: 'string', jsonPath: '.status.phase' }];
         await define(definitionOf(own, 'rows', 'Row', { additionalPrinterColumns }));
         const here = `/apis/${own}/v1/namespaces/${space}/rows`;
-        await client.must(client.post(here, { apiVersion: `${own}/v1`, kind: 'Row', metadata: { name: 'r' }, status: { phase: 'New' } }));
+        await client.must(
+          client.post(here, {
+            apiVersion: `${own}/v1`,
+            kind: 'Row',
+            metadata: { name: 'r' },
+            status: { phase: 'New' },
+          }),
+        );
         const table = await client.must(client.get(here, { accept: 'application/json;as=Table;v=v1;g=meta.k8s.io' }));
         assert.deepEqual(table.rows[0].cells, ['r', 'New']);
         await client.must(client.delete(`${definitions}/rows.${own}`));
@@ -1390,7 +1843,10 @@ export function kubeConformance(name: string, connect: () => Promise<Connection>
         misnamed.metadata.name = 'other';
         const first = await client.post(definitions, misnamed);
         assert.equal(first.status, 422);
-        assert.match(first.body.message, /metadata\.name: Invalid value: "other": must be spec\.names\.plural\+"\."\+spec\.group/);
+        assert.match(
+          first.body.message,
+          /metadata\.name: Invalid value: "other": must be spec\.names\.plural\+"\."\+spec\.group/,
+        );
         const stored = definitionOf(`e${group}`, 'xs', 'X');
         stored.spec.versions[0].storage = false;
         assert.equal((await client.post(definitions, stored)).status, 422);
@@ -1398,7 +1854,13 @@ export function kubeConformance(name: string, connect: () => Promise<Connection>
 
       it('serves v1beta1 definitions where its release does', async () => {
         const own = `f${group}`;
-        const spec = { group: own, version: 'v1', scope: 'Namespaced', names: { plural: 'olds', kind: 'Old' }, subresources: { status: {} } };
+        const spec = {
+          group: own,
+          version: 'v1',
+          scope: 'Namespaced',
+          names: { plural: 'olds', kind: 'Old' },
+          subresources: { status: {} },
+        };
         const reply = await client.post('/apis/apiextensions.k8s.io/v1beta1/customresourcedefinitions', {
           apiVersion: 'apiextensions.k8s.io/v1beta1',
           kind: 'CustomResourceDefinition',
@@ -1409,7 +1871,10 @@ export function kubeConformance(name: string, connect: () => Promise<Connection>
         if (minor >= 22) return;
         await client.until('it is served', async () => (await client.get(`/apis/${own}/v1/olds`)).status === 200);
         const newer = await client.must(client.get(`${definitions}/olds.${own}`));
-        assert.deepEqual(newer.spec.versions.map((it: Json) => [it.name, it.served, it.storage, it.subresources]), [['v1', true, true, { status: {} }]]);
+        assert.deepEqual(
+          newer.spec.versions.map((it: Json) => [it.name, it.served, it.storage, it.subresources]),
+          [['v1', true, true, { status: {} }]],
+        );
         await client.must(client.delete(`${definitions}/olds.${own}`));
       });
     });
@@ -1431,7 +1896,10 @@ export function kubeConformance(name: string, connect: () => Promise<Connection>
         });
         const nobody = await client.get('/api/v1/services', { token: null });
         assert.equal(nobody.status, 403);
-        assert.equal(nobody.body.message, 'services is forbidden: User "system:anonymous" cannot list resource "services" in API group "" at the cluster scope');
+        assert.equal(
+          nobody.body.message,
+          'services is forbidden: User "system:anonymous" cannot list resource "services" in API group "" at the cluster scope',
+        );
         assert.deepEqual(nobody.body.details, { kind: 'services' });
         const named = await client.get('/apis/apps/v1/namespaces/default/deployments/web', { token: null });
         assert.equal(
@@ -1439,24 +1907,45 @@ export function kubeConformance(name: string, connect: () => Promise<Connection>
           'deployments.apps "web" is forbidden: User "system:anonymous" cannot get resource "deployments" in API group "apps" in the namespace "default"',
         );
         assert.deepEqual(named.body.details, { name: 'web', group: 'apps', kind: 'deployments' });
-        const part = await client.call('PATCH', '/apis/apps/v1/namespaces/default/deployments/web/scale', '{}', { token: null, type: MERGE });
-        assert.match(part.body.message, /cannot patch resource "deployments\/scale" in API group "apps" in the namespace "default"$/);
+        const part = await client.call('PATCH', '/apis/apps/v1/namespaces/default/deployments/web/scale', '{}', {
+          token: null,
+          type: MERGE,
+        });
+        assert.match(
+          part.body.message,
+          /cannot patch resource "deployments\/scale" in API group "apps" in the namespace "default"$/,
+        );
         const { body: version } = await client.get('/version', { token: null });
         assert.equal(version.gitVersion, connection.version);
         assert.equal(version.major, '1');
         assert.equal(parseInt(version.minor, 10), minor);
-        for (const path of ['/healthz', '/livez', '/readyz']) assert.equal((await client.get(path, { token: null })).body, 'ok');
+        for (const path of ['/healthz', '/livez', '/readyz'])
+          assert.equal((await client.get(path, { token: null })).body, 'ok');
       });
 
       it('answers what its caller may do', async () => {
         const path = '/apis/authorization.k8s.io/v1/selfsubjectaccessreviews';
         const ask = async (resourceAttributes: Json): Promise<Reply> =>
-          client.post(path, { apiVersion: 'authorization.k8s.io/v1', kind: 'SelfSubjectAccessReview', spec: { resourceAttributes } });
+          client.post(path, {
+            apiVersion: 'authorization.k8s.io/v1',
+            kind: 'SelfSubjectAccessReview',
+            spec: { resourceAttributes },
+          });
         const reply = await ask({ verb: 'delete', resource: 'nodes' });
         assert.equal(reply.status, 201);
         assert.equal(reply.body.status.allowed, true);
-        const rules = await client.must(client.post('/apis/authorization.k8s.io/v1/selfsubjectrulesreviews', { apiVersion: 'authorization.k8s.io/v1', kind: 'SelfSubjectRulesReview', spec: { namespace: space } }));
-        assert.ok(rules.status.resourceRules.some((it: Json) => it.verbs.includes('*') && it.apiGroups.includes('*') && it.resources.includes('*')));
+        const rules = await client.must(
+          client.post('/apis/authorization.k8s.io/v1/selfsubjectrulesreviews', {
+            apiVersion: 'authorization.k8s.io/v1',
+            kind: 'SelfSubjectRulesReview',
+            spec: { namespace: space },
+          }),
+        );
+        assert.ok(
+          rules.status.resourceRules.some(
+            (it: Json) => it.verbs.includes('*') && it.apiGroups.includes('*') && it.resources.includes('*'),
+          ),
+        );
       });
 
       it('holds an identity to its rights', async (context) => {
@@ -1465,12 +1954,24 @@ export function kubeConformance(name: string, connect: () => Promise<Connection>
         assert.equal((await client.get('/api/v1/namespaces/readable/configmaps', { token })).status, 200);
         const elsewhere = await client.get('/api/v1/configmaps', { token });
         assert.equal(elsewhere.status, 403);
-        assert.equal(elsewhere.body.message, 'configmaps is forbidden: User "reader" cannot list resource "configmaps" in API group "" at the cluster scope');
-        const write = await client.call('POST', '/api/v1/namespaces/readable/configmaps', configMapNamed('x'), { token });
-        assert.equal(write.body.message, 'configmaps is forbidden: User "reader" cannot create resource "configmaps" in API group "" in the namespace "readable"');
+        assert.equal(
+          elsewhere.body.message,
+          'configmaps is forbidden: User "reader" cannot list resource "configmaps" in API group "" at the cluster scope',
+        );
+        const write = await client.call('POST', '/api/v1/namespaces/readable/configmaps', configMapNamed('x'), {
+          token,
+        });
+        assert.equal(
+          write.body.message,
+          'configmaps is forbidden: User "reader" cannot create resource "configmaps" in API group "" in the namespace "readable"',
+        );
         const path = '/apis/authorization.k8s.io/v1/selfsubjectaccessreviews';
         const may = async (resourceAttributes: Json): Promise<boolean> => {
-          const body = { apiVersion: 'authorization.k8s.io/v1', kind: 'SelfSubjectAccessReview', spec: { resourceAttributes } };
+          const body = {
+            apiVersion: 'authorization.k8s.io/v1',
+            kind: 'SelfSubjectAccessReview',
+            spec: { resourceAttributes },
+          };
           return (await client.must(client.call('POST', path, body, { token }))).status.allowed;
         };
         assert.equal(await may({ verb: 'list', resource: 'configmaps', namespace: 'readable' }), true);
@@ -1490,7 +1991,10 @@ export function kubeConformance(name: string, connect: () => Promise<Connection>
         const find = (name: string): Json => groups.find((it: Json) => it.name === name);
         assert.deepEqual(find('apps').versions, [{ groupVersion: 'apps/v1', version: 'v1' }]);
         const versions = (name: string): string[] => find(name)?.versions.map((it: Json) => it.version);
-        assert.deepEqual(versions('autoscaling'), minor >= 26 ? ['v2', 'v1'] : minor < 23 ? ['v1', 'v2beta1', 'v2beta2'] : versions('autoscaling'));
+        assert.deepEqual(
+          versions('autoscaling'),
+          minor >= 26 ? ['v2', 'v1'] : minor < 23 ? ['v1', 'v2beta1', 'v2beta2'] : versions('autoscaling'),
+        );
         assert.equal(find('extensions') !== undefined, minor < 22);
         if (minor === 20) assert.deepEqual(versions('batch'), ['v1', 'v1beta1']);
         if (minor === 20) assert.deepEqual(versions('policy'), ['v1beta1']);
@@ -1499,7 +2003,9 @@ export function kubeConformance(name: string, connect: () => Promise<Connection>
 
       it('serves a list of every kind that it names', async () => {
         const { groups } = await client.must(client.get('/apis'));
-        const own = groups.filter((it: Json) => !it.name.includes('example.com')).flatMap((it: Json) => it.versions.map(({ groupVersion }: Json) => `/apis/${groupVersion}`));
+        const own = groups
+          .filter((it: Json) => !it.name.includes('example.com'))
+          .flatMap((it: Json) => it.versions.map(({ groupVersion }: Json) => `/apis/${groupVersion}`));
         for (const path of ['/api/v1', ...own]) {
           const { kind, resources } = await client.must(client.get(path));
           assert.equal(kind, 'APIResourceList');
@@ -1519,7 +2025,9 @@ export function kubeConformance(name: string, connect: () => Promise<Connection>
           ['pods', 'services', 'configmaps', 'persistentvolumeclaims', 'nodes'].map((it) => short[it]),
           [['po'], ['svc'], ['cm'], ['pvc'], ['no']],
         );
-        const scale = (await client.must(client.get('/apis/apps/v1'))).resources.find((it: Json) => it.name === 'deployments/scale');
+        const scale = (await client.must(client.get('/apis/apps/v1'))).resources.find(
+          (it: Json) => it.name === 'deployments/scale',
+        );
         assert.deepEqual([scale.group, scale.version, scale.kind], ['autoscaling', 'v1', 'Scale']);
         assert.deepEqual(resources.find((it: Json) => it.name === 'pods').categories, ['all']);
       });

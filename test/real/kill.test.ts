@@ -33,7 +33,10 @@ interface Ended {
 function migrate(args: string[], env: NodeJS.ProcessEnv, killMs?: number): Promise<Ended> {
   const began = performance.now();
   return new Promise((resolve) => {
-    const child = spawn(process.execPath, [path.join(ROOT, 'bin/migrate.js'), ...args], { env: { ...process.env, ...env }, stdio: ['ignore', 'pipe', 'pipe'] });
+    const child = spawn(process.execPath, [path.join(ROOT, 'bin/migrate.js'), ...args], {
+      env: { ...process.env, ...env },
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
     const out = { stdout: '', stderr: '' };
     child.stdout.on('data', (data: Buffer) => (out.stdout += data.toString('utf8')));
     child.stderr.on('data', (data: Buffer) => (out.stderr += data.toString('utf8')));
@@ -49,7 +52,11 @@ test('killed outright at points drawn by a seed, the command goes on and goes ba
   const dir = mkdtempSync(path.join(os.tmpdir(), 'migrate-kill-'));
   const ways = await calmWays();
   const { playbook, seed } = quickShop();
-  const named = { ...seed, source: { ...seed.source, context: playbook.source.context }, target: { ...seed.target, context: playbook.target.context } };
+  const named = {
+    ...seed,
+    source: { ...seed.source, context: playbook.source.context },
+    target: { ...seed.target, context: playbook.target.context },
+  };
   const twin: Twin = await startTwin(named, { clock: 'real', speed: 30, clientsPerSecond: 5 });
   try {
     await twin.settle();
@@ -85,7 +92,11 @@ test('killed outright at points drawn by a seed, the command goes on and goes ba
         } while (ended.signal === 'SIGKILL');
         assert.equal(ended.code, 0, `${command} ended ${ended.code}: ${ended.stderr.slice(-2000)}`);
         await twin.settle();
-        assert.deepEqual(differences(undrawn(wanted), undrawn(twin.snapshot())), [], `after ${command} through ${kills} kills`);
+        assert.deepEqual(
+          differences(undrawn(wanted), undrawn(twin.snapshot())),
+          [],
+          `after ${command} through ${kills} kills`,
+        );
       }
     }
     t.diagnostic(`${kills} kills, seed ${SEED}`);

@@ -9,7 +9,12 @@ const RBAC = '/apis/rbac.authorization.k8s.io/v1/namespaces/readable';
 for (const version of ['1.20.15', '1.36.3'] as const) {
   kubeConformance(`kube-apiserver ${version}`, async () => {
     const readerToken = 'reader-token';
-    const plane = await startControlPlane({ version, kwok: false, controllers: CONTROLLERS, tokens: [{ token: readerToken, user: 'reader' }] });
+    const plane = await startControlPlane({
+      version,
+      kwok: false,
+      controllers: CONTROLLERS,
+      tokens: [{ token: readerToken, user: 'reader' }],
+    });
     await plane.request('POST', '/api/v1/namespaces', { metadata: { name: 'readable' } });
     await plane.request('POST', `${RBAC}/roles`, {
       metadata: { name: 'reader' },

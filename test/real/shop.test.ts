@@ -39,7 +39,6 @@ describe('the shop on Kubernetes 1.20 and 1.36', { timeout: 600_000 }, () => {
   let start: Json;
   /** after the first run */
   let end: Json;
-  let plan: Plan;
   let lines = 0;
   const figures: string[] = [];
 
@@ -75,13 +74,18 @@ describe('the shop on Kubernetes 1.20 and 1.36', { timeout: 600_000 }, () => {
 
   const mustEnd = async (args: readonly string[], code = 0): Promise<Told> => {
     const told = await migrate(args);
-    assert.equal(told.code, code, `migrate ${args.join(' ')}\n${told.stdout.slice(-3000)}\n${told.stderr.slice(-3000)}`);
+    assert.equal(
+      told.code,
+      code,
+      `migrate ${args.join(' ')}\n${told.stdout.slice(-3000)}\n${told.stderr.slice(-3000)}`,
+    );
     return told;
   };
 
   const weights = (): { source: number[]; target: number[] } => {
     const members = shop.cloud.cloud.listenerBackends('lb-shop', 80) ?? [];
-    const of = (owner: string) => members.filter((it) => it.description.endsWith(`/web/shop/${owner}`)).map((it) => it.weight);
+    const of = (owner: string) =>
+      members.filter((it) => it.description.endsWith(`/web/shop/${owner}`)).map((it) => it.weight);
     return { source: of('c-shop-120'), target: of('c-shop-136') };
   };
   const weightsAre = (source: number[], target: number[]) => assert.deepEqual(weights(), { source, target });
@@ -102,7 +106,8 @@ describe('the shop on Kubernetes 1.20 and 1.36', { timeout: 600_000 }, () => {
   test('the plan is the one of the rehearsal', async () => {
     const { code } = await place.run(['plan', 'shop.yaml', '-o', 'plan.json'], shop.env);
     assert.equal(code, 0);
-    plan = JSON.parse(readFileSync(`${place.dir}/plan.json`, 'utf8')) as Plan;
+    const plan = JSON.parse(readFileSync(`${place.dir}/plan.json`, 'utf8')) as Plan;
+    assert.ok(plan.steps.length > 0);
     assert.deepEqual(differences(start, await shop.snapshot()), [], 'looking changes nothing');
   });
 
@@ -111,7 +116,11 @@ describe('the shop on Kubernetes 1.20 and 1.36', { timeout: 600_000 }, () => {
     assert.deepEqual(ended.share, { asked: 100, reachable: 100, measured: 100 });
     weightsAre([0, 0, 0], [24, 24, 24, 24]);
     const { source: api20, target: api36 } = { source: shop.source.api, target: shop.target.api };
-    for (const [name, replicas] of [['web', 4], ['cart', 2], ['orders', 1]] as const) {
+    for (const [name, replicas] of [
+      ['web', 4],
+      ['cart', 2],
+      ['orders', 1],
+    ] as const) {
       assert.equal((await get('target', 'apps/v1/deployments', name))?.['status'].readyReplicas, replicas, name);
     }
     assert.equal((await get('source', 'batch/v1beta1/cronjobs', 'report'))?.['spec'].suspend, true);
@@ -119,7 +128,9 @@ describe('the shop on Kubernetes 1.20 and 1.36', { timeout: 600_000 }, () => {
     assert.equal((await get('target', 'v1/persistentvolumeclaims', 'orders'))?.['status'].phase, 'Bound');
     assert.equal((await get('target', 'v1/services', 'web'))?.['status'].loadBalancer.ingress[0].ip, '47.98.10.9');
     assert.ok(await get('target', 'networking.k8s.io/v1/ingresses', 'legacy'));
-    const [was, is] = await Promise.all([api20, api36].map((it) => it.get('v1/persistentvolumes', undefined, 'd-bp1shoporders')));
+    const [was, is] = await Promise.all(
+      [api20, api36].map((it) => it.get('v1/persistentvolumes', undefined, 'd-bp1shoporders')),
+    );
     assert.notEqual(was?.['spec'].csi.volumeHandle, is?.['spec'].csi.volumeHandle);
     end = stateOf(await shop.snapshot());
     const shares = events.filter((it) => it['type'] === 'share') as unknown as { asked: number; measured: number }[];
@@ -145,16 +156,24 @@ describe('the shop on Kubernetes 1.20 and 1.36', { timeout: 600_000 }, () => {
   test('killed outright again and again, a run comes to the same end', async () => {
     const random = drawing(SEED);
     // Points of the journal, in order, so that each kill comes further than the one before; and how long after that line.
-    const points = Array.from({ length: KILLS }, () => ({ line: 1 + Math.floor(random() * (lines - 2)), afterMs: random() * 300 })).toSorted((a, b) => a.line - b.line);
+    const points = Array.from({ length: KILLS }, () => ({
+      line: 1 + Math.floor(random() * (lines - 2)),
+      afterMs: random() * 300,
+    })).toSorted((a, b) => a.line - b.line);
     const began = performance.now();
     for (const { line, afterMs } of points) {
       const child = place.start(['run', ...FILE, '--yes', '-o', 'json'], shop.env);
       const ended = finished(child);
       const killed = await killAt(child, () => journalLines(place) >= line, afterMs);
       const { code, stdout, stderr } = await ended;
-      assert.ok(killed, `ended by itself with ${code} before line ${line} of ${lines}: ${stdout.slice(-2000)}${stderr}`);
+      assert.ok(
+        killed,
+        `ended by itself with ${code} before line ${line} of ${lines}: ${stdout.slice(-2000)}${stderr}`,
+      );
     }
-    figures.push(`${KILLS} kills at lines ${points.map((it) => it.line).join(', ')} of ${lines}, seed ${SEED}: ${seconds(performance.now() - began)}`);
+    figures.push(
+      `${KILLS} kills at lines ${points.map((it) => it.line).join(', ')} of ${lines}, seed ${SEED}: ${seconds(performance.now() - began)}`,
+    );
     await mustEnd(['run', ...FILE, '--yes']);
     await untilSame(end, async () => stateOf(await shop.snapshot()));
     noneLost();
@@ -176,14 +195,22 @@ describe('the shop on Kubernetes 1.20 and 1.36', { timeout: 600_000 }, () => {
     const moved = watchMove();
     const { events } = await mustEnd(['rollback', ...FILE, '--yes']);
     const at = moved();
-    figures.push(`with the target's API server dead: the source's weight was written after ${at.written} ms, it served after ${at.serves} ms, the target no longer after ${at.alone} ms`);
+    figures.push(
+      `with the target's API server dead: the source's weight was written after ${at.written} ms, it served after ${at.serves} ms, the target no longer after ${at.alone} ms`,
+    );
     assert.ok(at.alone < 10_000, `the target still served after ${at.alone} ms`);
     assert.deepEqual(weights(), { source: [100, 100, 100], target: [0, 0, 0, 0] });
     noneLost();
     const owed = events.filter((it) => it['type'] === 'warning').map((it) => String(it['what']));
     figures.push(...owed.map((it) => `  owed: ${it}`));
-    assert.ok(owed.some((it) => it.includes('set at the load balancer')), owed.join('\n'));
-    const status = (await migrate(['status', ...FILE])).events.find((it) => it['type'] === 'status') as { state: string; debts: string[] };
+    assert.ok(
+      owed.some((it) => it.includes('set at the load balancer')),
+      owed.join('\n'),
+    );
+    const status = (await migrate(['status', ...FILE])).events.find((it) => it['type'] === 'status') as {
+      state: string;
+      debts: string[];
+    };
     assert.equal(status.state, 'undoing');
     assert.deepEqual(status.debts, owed);
     assert.equal((await get('source', 'apps/v1/deployments', 'orders'))?.['status'].readyReplicas, 1);
@@ -267,12 +294,16 @@ function stateOf(world: Json): Json {
 const seconds = (ms: number) => `${(ms / 1000).toFixed(1)} s`;
 
 /** Short holds, and the probe at the crowd's own front. */
-const withProbe = (front: string): string => `${quickShopText().replace('hold: 3s', 'hold: 2s').trimEnd()}\n  gates:\n    - { probe: '${front}/healthz', failures: 0.1% }\n`;
+const withProbe = (front: string): string =>
+  `${quickShopText().replace('hold: 3s', 'hold: 2s').trimEnd()}\n  gates:\n    - { probe: '${front}/healthz', failures: 0.1% }\n`;
 
 /** What was found about what, without what only words it. */
 const findings = ({ results }: Report) =>
   Object.fromEntries(
-    results.map(({ check, outcome, findings: found, why = '' }) => [check, { outcome, why, found: found.map(({ about, waivedBy }) => ({ about, waived: waivedBy !== undefined })) }]),
+    results.map(({ check, outcome, findings: found, why = '' }) => [
+      check,
+      { outcome, why, found: found.map(({ about, waivedBy }) => ({ about, waived: waivedBy !== undefined })) },
+    ]),
   );
 
 async function onTheTwin(text: string): Promise<Report> {

@@ -47,7 +47,16 @@ for (const { version, server: release } of pairs) {
     before(async () => {
       server = await startApiServer({ version: release, clock, name: 'source', token: 'admin-token', tls: true });
       writeFileSync(join(dir, 'ca.pem'), server.ca ?? '');
-      flags = ['--server', server.url, '--token', server.token, '--certificate-authority', join(dir, 'ca.pem'), '--cache-dir', join(dir, 'cache')];
+      flags = [
+        '--server',
+        server.url,
+        '--token',
+        server.token,
+        '--certificate-authority',
+        join(dir, 'ca.pem'),
+        '--cache-dir',
+        join(dir, 'cache'),
+      ];
     });
 
     after(async () => {
@@ -66,9 +75,18 @@ for (const { version, server: release } of pairs) {
       assert.equal(await kubectl('apply', '-f', file), 'deployment.apps/web unchanged\nservice/web unchanged\n');
       writeFileSync(file, manifest('nginx:2'));
       assert.equal(await kubectl('apply', '-f', file), 'deployment.apps/web configured\nservice/web unchanged\n');
-      assert.equal(await kubectl('get', 'deploy', 'web', '-o', 'jsonpath={.spec.template.spec.containers[0].image}'), 'nginx:2');
-      assert.match(await kubectl('apply', '--server-side', '--force-conflicts', '-f', file), /deployment\.apps\/web serverside-applied/);
-      assert.match(await kubectl('apply', '--dry-run=server', '-f', file), /deployment\.apps\/web .*\(server dry run\)/);
+      assert.equal(
+        await kubectl('get', 'deploy', 'web', '-o', 'jsonpath={.spec.template.spec.containers[0].image}'),
+        'nginx:2',
+      );
+      assert.match(
+        await kubectl('apply', '--server-side', '--force-conflicts', '-f', file),
+        /deployment\.apps\/web serverside-applied/,
+      );
+      assert.match(
+        await kubectl('apply', '--dry-run=server', '-f', file),
+        /deployment\.apps\/web .*\(server dry run\)/,
+      );
     });
 
     it('gets and describes', async () => {
@@ -85,7 +103,13 @@ for (const { version, server: release } of pairs) {
       await kubectl('scale', 'deploy', 'web', '--replicas=5');
       await kubectl('annotate', 'svc', 'web', 'a/b=c');
       await kubectl('label', 'svc', 'web', 'x=y');
-      await kubectl('patch', 'deploy', 'web', '-p', '{"spec":{"template":{"spec":{"containers":[{"name":"side","image":"s:1"}]}}}}');
+      await kubectl(
+        'patch',
+        'deploy',
+        'web',
+        '-p',
+        '{"spec":{"template":{"spec":{"containers":[{"name":"side","image":"s:1"}]}}}}',
+      );
       const deployment = await server.api.get('apps/v1/deployments', 'default', 'web');
       const service = await server.api.get('v1/services', 'default', 'web');
       assert.equal(deployment?.['spec'].replicas, 5);
@@ -99,15 +123,30 @@ for (const { version, server: release } of pairs) {
       await kubectl('-n', 'other', 'create', 'configmap', 'made', '--from-literal=a=b');
       await kubectl('-n', 'other', 'create', 'deployment', 'made', '--image=nginx');
       assert.deepEqual((await server.api.get('v1/configmaps', 'other', 'made'))?.['data'], { a: 'b' });
-      assert.equal((await server.api.get('apps/v1/deployments', 'other', 'made'))?.['spec'].template.spec.containers[0].image, 'nginx');
+      assert.equal(
+        (await server.api.get('apps/v1/deployments', 'other', 'made'))?.['spec'].template.spec.containers[0].image,
+        'nginx',
+      );
       assert.equal(await kubectl('auth', 'can-i', 'delete', 'pods'), 'yes\n');
     });
 
     it('watches and waits', async () => {
-      const watching = spawn(kubectlPath(version), [...flags, 'get', 'configmaps', '--watch-only', '-o', 'name'], { env });
-      const seen = new Promise<string>((resolve) => watching.stdout.once('data', (chunk: Buffer) => resolve(chunk.toString())));
+      const watching = spawn(kubectlPath(version), [...flags, 'get', 'configmaps', '--watch-only', '-o', 'name'], {
+        env,
+      });
+      const seen = new Promise<string>((resolve) =>
+        watching.stdout.once('data', (chunk: Buffer) => resolve(chunk.toString())),
+      );
       let count = 0;
-      const writing = setInterval(() => void server.api.create('v1/configmaps', { apiVersion: 'v1', kind: 'ConfigMap', metadata: { name: `seen-${count++}`, namespace: 'default' } }), 100);
+      const writing = setInterval(
+        () =>
+          void server.api.create('v1/configmaps', {
+            apiVersion: 'v1',
+            kind: 'ConfigMap',
+            metadata: { name: `seen-${count++}`, namespace: 'default' },
+          }),
+        100,
+      );
       assert.match(await seen, /configmap\/seen-\d/);
       clearInterval(writing);
       watching.kill();

@@ -77,7 +77,14 @@ const MINUTE_MS = 60_000;
 const TOKEN_PATTERN = /^[\u0021-\u007e]{1,64}$/;
 
 // Parts of the common envelope, which a repeated call may carry anew.
-const NOT_COMPARED = new Set(['ClientToken', 'OwnerId', 'OwnerAccount', 'ResourceOwnerId', 'ResourceOwnerAccount', 'Format']);
+const NOT_COMPARED = new Set([
+  'ClientToken',
+  'OwnerId',
+  'OwnerAccount',
+  'ResourceOwnerId',
+  'ResourceOwnerAccount',
+  'Format',
+]);
 
 const comparable = (raw: Record<string, string>): string =>
   JSON.stringify(
@@ -128,7 +135,11 @@ export function openAccount(options: AccountOptions): Account {
   for (const it of options.eips ?? []) state.eips.set(it.id, it);
   for (const it of options.certificates ?? []) state.certificates.set(it.id, it);
 
-  const limits = { ...DEFAULT_LIMITS, ...options.limits, callsPerMinute: { ...DEFAULT_LIMITS.callsPerMinute, ...options.limits?.callsPerMinute } };
+  const limits = {
+    ...DEFAULT_LIMITS,
+    ...options.limits,
+    callsPerMinute: { ...DEFAULT_LIMITS.callsPerMinute, ...options.limits?.callsPerMinute },
+  };
   const seedNumber = options.seedNumber ?? 1;
   const ids = idSource(seedNumber);
   const firstVpc = (): string => {
@@ -146,13 +157,18 @@ export function openAccount(options: AccountOptions): Account {
     notSold: options.notSold ?? {},
     firstVpc,
   };
-  const contexts = { wire: { ...shared, via: 'wire' }, direct: { ...shared, via: 'direct' } } satisfies Record<string, Context>;
+  const contexts = { wire: { ...shared, via: 'wire' }, direct: { ...shared, via: 'direct' } } satisfies Record<
+    string,
+    Context
+  >;
 
   const tokens = tokenBook();
   const checkThrottle = throttle(clock, limits);
   let requests = 0;
   const requestId = (): string => {
-    const text = hashText(32, seedNumber, 'request', requests++).toUpperCase().replace(/[G-Z]/g, (letter) => (letter.charCodeAt(0) % 10).toString());
+    const text = hashText(32, seedNumber, 'request', requests++)
+      .toUpperCase()
+      .replace(/[G-Z]/g, (letter) => (letter.charCodeAt(0) % 10).toString());
     return [text.slice(0, 8), text.slice(8, 12), text.slice(12, 16), text.slice(16, 20), text.slice(20)].join('-');
   };
 
@@ -168,7 +184,12 @@ export function openAccount(options: AccountOptions): Account {
 
   const invoke: Account['invoke'] = (product, name, raw, via) => {
     const action = Object.hasOwn(product.actions, name) ? product.actions[name] : undefined;
-    if (!action) throw new CloudRefusal(404, 'InvalidAction.NotFound', 'Specified api is not found, please check your url and method.');
+    if (!action)
+      throw new CloudRefusal(
+        404,
+        'InvalidAction.NotFound',
+        'Specified api is not found, please check your url and method.',
+      );
     if (via === 'wire') checkThrottle(name);
     const run = (): Json => perform(action, raw, contexts[via]);
     const answer = action.token ? tokens.run(`${product.name}/${name}`, raw, run) : run();

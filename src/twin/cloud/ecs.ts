@@ -24,11 +24,15 @@ function tagged(type: string, { state }: Context): Iterable<Tagged> | undefined 
 }
 
 /** The older pair, one resource a call. */
-function legacyTags(change: (it: Tagged, tags: { key: string; value: string | undefined }[], limit: number) => void): Action {
+function legacyTags(
+  change: (it: Tagged, tags: { key: string; value: string | undefined }[], limit: number) => void,
+): Action {
   return {
     requires: ['RegionId', 'ResourceType', 'ResourceId'],
     run(parameters, context) {
-      const all = tagged(parameters.required('ResourceType'), context) ?? refuse(400, 'InvalidResourceType.NotFound', 'The ResourceType provided does not exist in our records.');
+      const all =
+        tagged(parameters.required('ResourceType'), context) ??
+        refuse(400, 'InvalidResourceType.NotFound', 'The ResourceType provided does not exist in our records.');
       const it = [...all].find(({ id }) => id === parameters.required('ResourceId'));
       if (!it) return refuse(404, 'InvalidResourceId.NotFound', 'The specified ResourceId does not exist.');
       change(it, parameters.tags() ?? missing('Tag'), context.limits.tagsPerResource);

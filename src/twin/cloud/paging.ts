@@ -18,7 +18,11 @@ function offsetOf(token: string): number {
 }
 
 /** NextToken and MaxResults when either is given, PageNumber and PageSize otherwise: ECS offers both. */
-export function pageOf<T>(items: T[], parameters: Parameters, { size = 10, maxSize = 100, maxResults = 500 } = {}): Page<T> {
+export function pageOf<T>(
+  items: T[],
+  parameters: Parameters,
+  { size = 10, maxSize = 100, maxResults = 500 } = {},
+): Page<T> {
   if (parameters.text('MaxResults') !== undefined || parameters.text('NextToken') !== undefined) {
     return tokenPageOf(items, parameters, size, maxResults);
   }
@@ -40,6 +44,11 @@ export function tokenPageOf<T>(items: T[], parameters: Parameters, size: number,
   return {
     items: items.slice(start, start + count),
     totalCount: items.length,
-    fields: { MaxResults: count, PageSize: count, NextToken: more ? tokenOf(start + count) : '', TotalCount: items.length },
+    fields: {
+      MaxResults: count,
+      PageSize: count,
+      NextToken: more ? tokenOf(start + count) : '',
+      TotalCount: items.length,
+    },
   };
 }

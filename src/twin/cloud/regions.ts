@@ -52,4 +52,5 @@ export function zonesOf(state: CloudState, region: string): string[] {
   return [...new Set([...usual, ...seeded])].sort();
 }
 
-export const isSold = (zone: string, category: string, { notSold }: Context): boolean => !(notSold[zone] ?? []).includes(category);
+export const isSold = (zone: string, category: string, { notSold }: Context): boolean =>
+  !(notSold[zone] ?? []).includes(category);

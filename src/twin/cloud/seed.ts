@@ -11,8 +11,16 @@ type DiskSeed = NonNullable<CloudSeed['disks']>[number];
 
 const PROTOCOLS: readonly string[] = ['tcp', 'udp', 'http', 'https'];
 
-function seedBackend({ server, ip, port, weight, type, description }: NonNullable<GroupSeed['backends']>[number]): Backend {
-  const kind = type === 'eni' || type === 'eci' ? type : type === undefined && server.startsWith('eni-') ? 'eni' : 'ecs';
+function seedBackend({
+  server,
+  ip,
+  port,
+  weight,
+  type,
+  description,
+}: NonNullable<GroupSeed['backends']>[number]): Backend {
+  const kind =
+    type === 'eni' || type === 'eci' ? type : type === undefined && server.startsWith('eni-') ? 'eni' : 'ecs';
   return { server, ip: kind === 'ecs' ? '' : (ip ?? ''), port, weight, type: kind, description: description ?? '' };
 }
 
@@ -20,7 +28,12 @@ function seedBackend({ server, ip, port, weight, type, description }: NonNullabl
 function seedServer(state: CloudState, ids: Ids, it: LoadBalancer, member: Backend, ip: string): void {
   if (member.type === 'ecs') {
     if (!state.instances.has(member.server)) {
-      const made = registerInstance(state, ids, { id: member.server, zone: '', ip, ...(it.vpc === '' ? {} : { vpc: it.vpc }) });
+      const made = registerInstance(state, ids, {
+        id: member.server,
+        zone: '',
+        ip,
+        ...(it.vpc === '' ? {} : { vpc: it.vpc }),
+      });
       made.region = it.region;
     }
     return;
@@ -30,7 +43,15 @@ function seedServer(state: CloudState, ids: Ids, it: LoadBalancer, member: Backe
   Object.assign(state.interfaces.get(ip)!, { id: member.server, region: it.region });
 }
 
-function seedListener({ port, protocol, status, scheduler, group, persistenceS, stickySession }: LoadBalancerSeed['listeners'][number]): Listener {
+function seedListener({
+  port,
+  protocol,
+  status,
+  scheduler,
+  group,
+  persistenceS,
+  stickySession,
+}: LoadBalancerSeed['listeners'][number]): Listener {
   const name = (protocol ?? 'tcp').toLowerCase();
   if (!PROTOCOLS.includes(name)) throw new RangeError(`a listener speaks tcp, udp, http or https, not ${protocol}`);
   const kind = name as Listener['protocol'];
@@ -90,7 +111,15 @@ function seedLoadBalancer(state: CloudState, seed: CloudSeed, it: LoadBalancerSe
   for (const group of it.groups) {
     const backends = (group.backends ?? []).map(seedBackend);
     backends.forEach((member, index) => seedServer(state, ids, made, member, group.backends![index]!.ip ?? ''));
-    state.groups.set(group.id, { id: group.id, name: group.name, loadBalancer: it.id, backends, tags: {}, createdMs: nowMs, busyUntilMs: 0 });
+    state.groups.set(group.id, {
+      id: group.id,
+      name: group.name,
+      loadBalancer: it.id,
+      backends,
+      tags: {},
+      createdMs: nowMs,
+      busyUntilMs: 0,
+    });
   }
 }
 
@@ -125,7 +154,12 @@ function seedDisk(state: CloudState, seed: CloudSeed, it: DiskSeed, nowMs: numbe
   }
 }
 
-function seedSecurityGroup(state: CloudState, seed: CloudSeed, { id, name, region, vpc, rules = [] }: SecurityGroupSeed, nowMs: number): void {
+function seedSecurityGroup(
+  state: CloudState,
+  seed: CloudSeed,
+  { id, name, region, vpc, rules = [] }: SecurityGroupSeed,
+  nowMs: number,
+): void {
   state.securityGroups.set(id, {
     id,
     name: name ?? id,

@@ -1,7 +1,11 @@
 import type { Ids } from './ids.js';
 import { type CloudState, type Instance, type Interface, regionOfZone } from './state.js';
 
-function makeInterface(state: CloudState, ids: Ids, it: { ip: string; instance: string; zone: string; primary: boolean }): Interface {
+function makeInterface(
+  state: CloudState,
+  ids: Ids,
+  it: { ip: string; instance: string; zone: string; primary: boolean },
+): Interface {
   const made: Interface = {
     ...it,
     id: ids('eni', it.ip, it.instance),
@@ -34,7 +38,8 @@ export function registerInstance(
     state.regions.add(made.region);
   }
   if (known && known.ip !== ip) state.interfaces.delete(known.ip);
-  if (ip !== '' && state.interfaces.get(ip)?.instance !== id) makeInterface(state, ids, { ip, instance: id, zone, primary: true });
+  if (ip !== '' && state.interfaces.get(ip)?.instance !== id)
+    makeInterface(state, ids, { ip, instance: id, zone, primary: true });
   return made;
 }
 

@@ -39,7 +39,8 @@ export const encode = (text: string): string =>
   encodeURIComponent(text).replace(/[!'()*]/g, (letter) => `%${letter.charCodeAt(0).toString(16).toUpperCase()}`);
 
 // Keys go by code unit, raw, and before encoding.
-const sorted = (entries: Iterable<[string, string]>): [string, string][] => [...entries].sort(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0));
+const sorted = (entries: Iterable<[string, string]>): [string, string][] =>
+  [...entries].sort(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0));
 
 const hex = (data: Buffer | string): string => createHash('sha256').update(data).digest('hex');
 
@@ -64,7 +65,9 @@ function mismatch(stringToSign: string): never {
 function parseTime(text: string, parameter: string): number {
   if (text === '') missing(parameter);
   const at = TIME_PATTERN.test(text) ? Date.parse(text) : Number.NaN;
-  return Number.isNaN(at) ? refuse(400, 'InvalidTimeStamp.Format', `Specified time stamp or date value is not well formatted.`) : at;
+  return Number.isNaN(at)
+    ? refuse(400, 'InvalidTimeStamp.Format', `Specified time stamp or date value is not well formatted.`)
+    : at;
 }
 
 function findKey(keys: readonly AccessKey[], id: string, token: string): AccessKey {
@@ -82,11 +85,20 @@ function findKey(keys: readonly AccessKey[], id: string, token: string): AccessK
 function acs3StringToSign(request: SignedRequest, signedHeaders: string, bodyHash: string): string {
   const query = sorted(request.query).map(([name, value]) => `${encode(name)}=${encode(value)}`);
   const headers = signedHeaders.split(';').map((name) => `${name}:${headerOf(request, name)}\n`);
-  const canonical = [request.method, request.path, query.join('&'), headers.join(''), signedHeaders, bodyHash].join('\n');
+  const canonical = [request.method, request.path, query.join('&'), headers.join(''), signedHeaders, bodyHash].join(
+    '\n',
+  );
   return `${ACS3}\n${hex(canonical)}`;
 }
 
-const REQUIRED_HEADERS = ['host', 'x-acs-action', 'x-acs-version', 'x-acs-date', 'x-acs-signature-nonce', 'x-acs-content-sha256'];
+const REQUIRED_HEADERS = [
+  'host',
+  'x-acs-action',
+  'x-acs-version',
+  'x-acs-date',
+  'x-acs-signature-nonce',
+  'x-acs-content-sha256',
+];
 
 /**
  * @source npm @alicloud/openapi-core:src/utils.ts; https://www.alibabacloud.com/help/en/sdk/product-overview/v3-request-structure-and-signature
@@ -108,14 +120,22 @@ function verifyAcs3(request: SignedRequest, keys: readonly AccessKey[]): Signer 
   ].filter((it) => !names.has(it));
   const key = findKey(keys, parts.get('Credential') ?? '', headerOf(request, 'x-acs-security-token'));
   if (signature === '' || unsigned.length > 0) {
-    refuse(400, 'IncompleteSignature', `The request signature does not conform to the standards: ${unsigned.join(', ') || 'it is empty'}.`);
+    refuse(
+      400,
+      'IncompleteSignature',
+      `The request signature does not conform to the standards: ${unsigned.join(', ') || 'it is empty'}.`,
+    );
   }
 
   const bodyHash = headerOf(request, 'x-acs-content-sha256');
   const stringToSign = acs3StringToSign(request, signedHeaders, bodyHash);
   const wanted = createHmac('sha256', key.secret).update(stringToSign).digest('hex');
   if (!equal(wanted, signature) || !equal(hex(request.body), bodyHash)) mismatch(stringToSign);
-  return { key, nonce: headerOf(request, 'x-acs-signature-nonce'), signedAtMs: parseTime(headerOf(request, 'x-acs-date'), 'Timestamp') };
+  return {
+    key,
+    nonce: headerOf(request, 'x-acs-signature-nonce'),
+    signedAtMs: parseTime(headerOf(request, 'x-acs-date'), 'Timestamp'),
+  };
 }
 
 /**
@@ -125,7 +145,8 @@ function verifyHmacSha1(request: SignedRequest, keys: readonly AccessKey[]): Sig
   const all = new Map([...request.query, ...request.form]);
   const of = (name: string): string => all.get(name) ?? '';
   const key = findKey(keys, of('AccessKeyId'), of('SecurityToken'));
-  for (const name of ['Signature', 'SignatureMethod', 'SignatureVersion', 'SignatureNonce']) if (of(name) === '') missing(name);
+  for (const name of ['Signature', 'SignatureMethod', 'SignatureVersion', 'SignatureNonce'])
+    if (of(name) === '') missing(name);
   const signedAtMs = parseTime(of('Timestamp'), 'Timestamp');
   if (of('SignatureMethod') !== 'HMAC-SHA1' || of('SignatureVersion') !== '1.0') {
     refuse(400, 'IncompleteSignature', 'Only HMAC-SHA1 in version 1.0 is known for signatures in the query.');

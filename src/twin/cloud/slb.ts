@@ -30,13 +30,18 @@ function healthOf(listener: Listener, { state, health }: Context): Json[] {
   });
 }
 
-const legacyTags = (parameters: Parameters): { key: string; value: string | undefined }[] => tagsFromJson(parameters) ?? missing('Tags');
+const legacyTags = (parameters: Parameters): { key: string; value: string | undefined }[] =>
+  tagsFromJson(parameters) ?? missing('Tags');
 
 const otherActions: Record<string, Action> = {
   DescribeRegions: {
     run: (_, { state }) => ({
       Regions: {
-        Region: regionList(state).map(({ id, name }) => ({ RegionId: id, LocalName: name, RegionEndpoint: `slb.${id}.aliyuncs.com` })),
+        Region: regionList(state).map(({ id, name }) => ({
+          RegionId: id,
+          LocalName: name,
+          RegionEndpoint: `slb.${id}.aliyuncs.com`,
+        })),
       },
     }),
   },
@@ -47,7 +52,12 @@ const otherActions: Record<string, Action> = {
       const zones = zonesOf(state, parameters.required('RegionId'));
       const zone = (id: string): Json => ({ ZoneId: id, LocalName: id });
       return {
-        Zones: { Zone: zones.map((id) => ({ ...zone(id), SlaveZones: { SlaveZone: zones.filter((it) => it !== id).map(zone) } })) },
+        Zones: {
+          Zone: zones.map((id) => ({
+            ...zone(id),
+            SlaveZones: { SlaveZone: zones.filter((it) => it !== id).map(zone) },
+          })),
+        },
       };
     },
   },
@@ -56,8 +66,15 @@ const otherActions: Record<string, Action> = {
     requires: ['LoadBalancerId'],
     run(parameters, context) {
       const loadBalancer = findLoadBalancer(parameters, context);
-      const asked = parameters.text('ListenerPort') === undefined ? loadBalancer.listeners : [findListener(parameters, loadBalancer)];
-      return { BackendServers: { BackendServer: asked.filter((it) => it.status === 'running').flatMap((it) => healthOf(it, context)) } };
+      const asked =
+        parameters.text('ListenerPort') === undefined
+          ? loadBalancer.listeners
+          : [findListener(parameters, loadBalancer)];
+      return {
+        BackendServers: {
+          BackendServer: asked.filter((it) => it.status === 'running').flatMap((it) => healthOf(it, context)),
+        },
+      };
     },
   },
 
@@ -86,11 +103,17 @@ const otherActions: Record<string, Action> = {
   DescribeTags: {
     run(parameters, context) {
       const found =
-        parameters.text('LoadBalancerId') === undefined ? [...context.state.loadBalancers.values()] : [findLoadBalancer(parameters, context)];
+        parameters.text('LoadBalancerId') === undefined
+          ? [...context.state.loadBalancers.values()]
+          : [findLoadBalancer(parameters, context)];
       const wanted = tagsFromJson(parameters);
       const rows = found.flatMap((it) => tagList(it.tags).map((tag) => ({ ...tag, InstanceCount: 1 })));
       const page = pageOf(
-        rows.filter((it) => wanted === undefined || wanted.some((tag) => tag.key === it.TagKey && (tag.value ?? it.TagValue) === it.TagValue)),
+        rows.filter(
+          (it) =>
+            wanted === undefined ||
+            wanted.some((tag) => tag.key === it.TagKey && (tag.value ?? it.TagValue) === it.TagValue),
+        ),
         parameters,
         { size: 50 },
       );
@@ -113,7 +136,9 @@ export const slb: Product = {
       const { loadBalancers } = context.state;
       if (type === 'instance') return loadBalancers.values();
       if (type !== 'vservergroup') return undefined;
-      return [...loadBalancers.values()].flatMap((it) => groupsOf(it.id, context).map(({ id, tags }) => ({ id, tags, region: it.region })));
+      return [...loadBalancers.values()].flatMap((it) =>
+        groupsOf(it.id, context).map(({ id, tags }) => ({ id, tags, region: it.region })),
+      );
     }),
   },
 };

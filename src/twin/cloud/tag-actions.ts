@@ -19,17 +19,21 @@ const MAX_RESOURCES = 50;
 function typeOf(parameters: Parameters, resources: TaggedResources, context: Context): { type: string; all: Tagged[] } {
   const type = parameters.required('ResourceType');
   const found = resources(type, context);
-  if (!found) return refuse(400, 'InvalidResourceType.NotFound', 'The ResourceType provided does not exist in our records.');
+  if (!found)
+    return refuse(400, 'InvalidResourceType.NotFound', 'The ResourceType provided does not exist in our records.');
   const region = parameters.text('RegionId');
   return { type, all: [...found].filter((it) => region === undefined || it.region === region) };
 }
 
 function named(parameters: Parameters, resources: TaggedResources, context: Context): Tagged[] {
   const ids = parameters.list('ResourceId') ?? missing('ResourceId');
-  if (ids.length > MAX_RESOURCES) refuse(400, 'NumberExceed.ResourceIds', `At most ${MAX_RESOURCES} resources in one call.`);
+  if (ids.length > MAX_RESOURCES)
+    refuse(400, 'NumberExceed.ResourceIds', `At most ${MAX_RESOURCES} resources in one call.`);
   const { all } = typeOf(parameters, resources, context);
   return ids.map(
-    (id) => all.find((it) => it.id === id) ?? refuse(404, 'InvalidResourceId.NotFound', `The specified ResourceId ${id} does not exist.`),
+    (id) =>
+      all.find((it) => it.id === id) ??
+      refuse(404, 'InvalidResourceId.NotFound', `The specified ResourceId ${id} does not exist.`),
   );
 }
 
@@ -71,7 +75,12 @@ export function tagActions(resources: TaggedResources): Record<string, Action> {
         const rows = all
           .filter((it) => (ids === undefined || ids.includes(it.id)) && carries(it.tags, filter))
           .flatMap((it) =>
-            Object.entries(it.tags).map(([TagKey, TagValue]) => ({ ResourceId: it.id, ResourceType: type, TagKey, TagValue })),
+            Object.entries(it.tags).map(([TagKey, TagValue]) => ({
+              ResourceId: it.id,
+              ResourceType: type,
+              TagKey,
+              TagValue,
+            })),
           );
         const page = tokenPageOf(rows, parameters, 50, 1000);
         return { NextToken: page.fields['NextToken'], TagResources: { TagResource: page.items } };

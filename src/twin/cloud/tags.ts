@@ -5,7 +5,8 @@ import type { Tags } from './state.js';
 const KEY_LENGTH = 128;
 
 export function checkKey(key: string): void {
-  if (key === '' || key.length > KEY_LENGTH) refuse(400, 'InvalidTagKey.Malformed', 'The specified tag key is not valid.');
+  if (key === '' || key.length > KEY_LENGTH)
+    refuse(400, 'InvalidTagKey.Malformed', 'The specified tag key is not valid.');
 }
 
 /** Adds `wanted`, or refuses when the resource would carry more than `limit`. */
@@ -25,7 +26,9 @@ export function newTags(parameters: Parameters, limit: number): Tags {
 
 /** Whether all of the filter's tags are there; one without a value asks for the key alone. */
 export function carries(tags: Tags, filter: { key: string; value: string | undefined }[] | undefined): boolean {
-  return (filter ?? []).every(({ key, value }) => key in tags && (value === undefined || value === '' || tags[key] === value));
+  return (filter ?? []).every(
+    ({ key, value }) => key in tags && (value === undefined || value === '' || tags[key] === value),
+  );
 }
 
 export const tagList = (tags: Tags): { TagKey: string; TagValue: string }[] =>

@@ -14,11 +14,19 @@ function vpcsOf({ state, firstVpc }: Context): Vpc[] {
   for (const it of state.instances.values()) if (it.vpc !== undefined) named.set(it.vpc, it.region);
   const implied = [...named]
     .filter(([id]) => !state.vpcs.has(id))
-    .map(([id, region]) => ({ id, name: id, region, cidr: '10.0.0.0/8', secondaryCidrs: ['172.16.0.0/12', '192.168.0.0/16'], vswitches: [] }));
+    .map(([id, region]) => ({
+      id,
+      name: id,
+      region,
+      cidr: '10.0.0.0/8',
+      secondaryCidrs: ['172.16.0.0/12', '192.168.0.0/16'],
+      vswitches: [],
+    }));
   return [...state.vpcs.values(), ...implied];
 }
 
-const inRegion = (parameters: Parameters, region: string): boolean => (parameters.text('RegionId') ?? region) === region;
+const inRegion = (parameters: Parameters, region: string): boolean =>
+  (parameters.text('RegionId') ?? region) === region;
 
 const found = (parameters: Parameters, context: Context): Vpc =>
   vpcsOf(context).find((it) => it.id === parameters.required('VpcId') && inRegion(parameters, it.region)) ??
@@ -38,7 +46,13 @@ const fields = (it: Vpc) => ({
 const actions: Record<string, Action> = {
   DescribeRegions: {
     run: (_, { state }) => ({
-      Regions: { Region: regionList(state).map(({ id, name }) => ({ RegionId: id, LocalName: name, RegionEndpoint: `vpc.${id}.aliyuncs.com` })) },
+      Regions: {
+        Region: regionList(state).map(({ id, name }) => ({
+          RegionId: id,
+          LocalName: name,
+          RegionEndpoint: `vpc.${id}.aliyuncs.com`,
+        })),
+      },
     }),
   },
 
@@ -64,7 +78,13 @@ const actions: Record<string, Action> = {
       const is = (name: string, value: string): boolean => (parameters.text(name) ?? value) === value;
       const all = vpcsOf(context).flatMap((vpc) => vpc.vswitches.map((it) => ({ ...it, vpc })));
       const page = pageOf(
-        all.filter((it) => inRegion(parameters, it.vpc.region) && is('VpcId', it.vpc.id) && is('VSwitchId', it.id) && is('ZoneId', it.zone)),
+        all.filter(
+          (it) =>
+            inRegion(parameters, it.vpc.region) &&
+            is('VpcId', it.vpc.id) &&
+            is('VSwitchId', it.id) &&
+            is('ZoneId', it.zone),
+        ),
         parameters,
         { maxSize: 50 },
       );
@@ -89,7 +109,9 @@ const actions: Record<string, Action> = {
       const is = (name: string, value: string): boolean => (parameters.text(name) ?? value) === value;
       const all = [...state.eips.values()].filter(
         (it) =>
-          inRegion(parameters, it.region) && is('AssociatedInstanceId', it.instance) && is('AssociatedInstanceType', it.instanceType),
+          inRegion(parameters, it.region) &&
+          is('AssociatedInstanceId', it.instance) &&
+          is('AssociatedInstanceType', it.instanceType),
       );
       const page = pageOf(all, parameters);
       return {
@@ -117,7 +139,11 @@ const actions: Record<string, Action> = {
       return {
         ...page.fields,
         RouterTableList: {
-          RouterTableListType: page.items.map((it) => ({ VpcId: it.id, RouteTableId: tableOf(it.id), RouteTableType: 'System' })),
+          RouterTableListType: page.items.map((it) => ({
+            VpcId: it.id,
+            RouteTableId: tableOf(it.id),
+            RouteTableType: 'System',
+          })),
         },
       };
     },

@@ -102,7 +102,8 @@ function callOf(request: SignedRequest, account: Account): Call {
   const action = of('Action', 'x-acs-action');
   if (version === '') missing('Version');
   if (action === '') missing('Action');
-  const product = account.product(version) ?? refuse(400, 'InvalidVersion', 'Specified parameter Version is not valid.');
+  const product =
+    account.product(version) ?? refuse(400, 'InvalidVersion', 'Specified parameter Version is not valid.');
   for (const name of SIGNATURE_PARAMETERS) all.delete(name);
   return { product, action, parameters: Object.fromEntries(all) };
 }
@@ -111,17 +112,37 @@ function checkRights({ denied = [] }: AccessKey, { product, action }: Call): voi
   const service = product.name.toLowerCase();
   const names = [action, `${service}:${action}`, `${service}:*`, '*'];
   if (!denied.some((it) => names.includes(it))) return;
-  throw new CloudRefusal(403, 'Forbidden.RAM', "User not authorized to operate on the specified resource, or this API doesn't support RAM.", {
-    AccessDeniedDetail: { AuthAction: `${service}:${action}`, NoPermissionType: 'ImplicitDeny', PolicyType: 'AccountLevelIdentityBasedPolicy' },
-  });
+  throw new CloudRefusal(
+    403,
+    'Forbidden.RAM',
+    "User not authorized to operate on the specified resource, or this API doesn't support RAM.",
+    {
+      AccessDeniedDetail: {
+        AuthAction: `${service}:${action}`,
+        NoPermissionType: 'ImplicitDeny',
+        PolicyType: 'AccountLevelIdentityBasedPolicy',
+      },
+    },
+  );
 }
 
 const isWrite = (action: string): boolean => !/^(Describe|List|Get)/.test(action);
 
 // What a fault may be about: the most particular thing that the request names.
-const SUBJECTS = ['VServerGroupId', 'SnapshotId', 'DiskId', 'LoadBalancerId', 'LoadBalancerId.1', 'ResourceId.1', 'RuleId', 'InstanceId', 'VpcId'];
+const SUBJECTS = [
+  'VServerGroupId',
+  'SnapshotId',
+  'DiskId',
+  'LoadBalancerId',
+  'LoadBalancerId.1',
+  'ResourceId.1',
+  'RuleId',
+  'InstanceId',
+  'VpcId',
+];
 
-const subjectOf = ({ parameters }: Call): string => SUBJECTS.map((name) => parameters[name]).find((it) => it !== undefined) ?? '';
+const subjectOf = ({ parameters }: Call): string =>
+  SUBJECTS.map((name) => parameters[name]).find((it) => it !== undefined) ?? '';
 
 function send(response: ServerResponse, status: number, body: Json, headers: Record<string, string> = {}): void {
   const text = JSON.stringify(body);
@@ -134,14 +155,31 @@ function send(response: ServerResponse, status: number, body: Json, headers: Rec
   response.end(text);
 }
 
-function sendRefusal(response: ServerResponse, host: string, requestId: string, error: CloudRefusal, headers?: Record<string, string>): void {
+function sendRefusal(
+  response: ServerResponse,
+  host: string,
+  requestId: string,
+  error: CloudRefusal,
+  headers?: Record<string, string>,
+): void {
   const { status, code, message, detail } = error;
   const Recommend = `https://api.alibabacloud.com/troubleshoot?q=${code}&product=&requestId=${requestId}`;
-  send(response, status, { RequestId: requestId, HostId: host, Code: code, Message: message, Recommend, ...detail }, headers);
+  send(
+    response,
+    status,
+    { RequestId: requestId, HostId: host, Code: code, Message: message, Recommend, ...detail },
+    headers,
+  );
 }
 
 /** Serves an account's actions on loopback, as the RPC gateway does. */
-export async function startWire({ account, clock, accessKeys, faults, wallNow = Date.now }: WireOptions): Promise<Wire> {
+export async function startWire({
+  account,
+  clock,
+  accessKeys,
+  faults,
+  wallNow = Date.now,
+}: WireOptions): Promise<Wire> {
   const log: LogEntry[] = [];
   const sockets = new Set<Socket>();
   const checkReplay = replayGuard(wallNow);
@@ -149,7 +187,14 @@ export async function startWire({ account, clock, accessKeys, faults, wallNow = 
   let host = '';
 
   const note = (call: Call, ok: boolean, code?: string): void => {
-    log.push({ product: call.product.name, action: call.action, parameters: call.parameters, at: clock.now(), ok, ...(code === undefined ? {} : { code }) });
+    log.push({
+      product: call.product.name,
+      action: call.action,
+      parameters: call.parameters,
+      at: clock.now(),
+      ok,
+      ...(code === undefined ? {} : { code }),
+    });
     if (log.length > LOG_LENGTH) log.shift();
   };
 
@@ -185,8 +230,15 @@ export async function startWire({ account, clock, accessKeys, faults, wallNow = 
       }
       case 'refuse': {
         note(call, false, fault.code);
-        const headers = fault.retryAfterMs === undefined ? undefined : { 'x-acs-retry-after': String(fault.retryAfterMs) };
-        sendRefusal(response, host, account.requestId(), new CloudRefusal(fault.status, fault.code, fault.message), headers);
+        const headers =
+          fault.retryAfterMs === undefined ? undefined : { 'x-acs-retry-after': String(fault.retryAfterMs) };
+        sendRefusal(
+          response,
+          host,
+          account.requestId(),
+          new CloudRefusal(fault.status, fault.code, fault.message),
+          headers,
+        );
         return true;
       }
       default:
@@ -200,23 +252,35 @@ export async function startWire({ account, clock, accessKeys, faults, wallNow = 
     const signer = verify(request, accessKeys);
     checkReplay(signer);
     checkRights(signer.key, call);
-    const fault = faults?.decide({ to: 'cloud', verb: call.action, what: subjectOf(call), writes: isWrite(call.action) });
+    const fault = faults?.decide({
+      to: 'cloud',
+      verb: call.action,
+      what: subjectOf(call),
+      writes: isWrite(call.action),
+    });
     if (await meetFault(fault, call, response)) return;
     const result = perform(call);
     if ('answer' in result) send(response, 200, result.answer);
     else sendRefusal(response, host, account.requestId(), result.refusal);
   };
 
-  const server: Server = createServer({ maxHeaderSize: MAX_HEADER_BYTES, keepAliveTimeout: KEEP_ALIVE_MS }, (incoming, response) => {
-    serve(incoming, response).catch((error: unknown) => {
-      if (response.destroyed || response.headersSent) return;
-      const refusal =
-        error instanceof CloudRefusal
-          ? error
-          : new CloudRefusal(500, 'InternalError', `The twin's cloud failed: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`);
-      sendRefusal(response, host, account.requestId(), refusal);
-    });
-  });
+  const server: Server = createServer(
+    { maxHeaderSize: MAX_HEADER_BYTES, keepAliveTimeout: KEEP_ALIVE_MS },
+    (incoming, response) => {
+      serve(incoming, response).catch((error: unknown) => {
+        if (response.destroyed || response.headersSent) return;
+        const refusal =
+          error instanceof CloudRefusal
+            ? error
+            : new CloudRefusal(
+                500,
+                'InternalError',
+                `The twin's cloud failed: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`,
+              );
+        sendRefusal(response, host, account.requestId(), refusal);
+      });
+    },
+  );
   server.on('connection', (socket) => {
     if (isDown) {
       socket.destroy();

@@ -9,7 +9,8 @@ export interface AddressPool {
 }
 
 const hostAddress = (node: TwinObject): string =>
-  (node['status']?.addresses ?? []).find((it: Json) => it.type === 'InternalIP')?.address ?? `172.16.${hash32(node.metadata.name) % 250}.10`;
+  (node['status']?.addresses ?? []).find((it: Json) => it.type === 'InternalIP')?.address ??
+  `172.16.${hash32(node.metadata.name) % 250}.10`;
 
 /** Third octets from here on belong to pods: 64 for each of two clusters in one VPC. */
 const FIRST_POD_OCTET = 128;
@@ -29,7 +30,9 @@ export function addressPool({ podNetwork, pool }: WorkloadOptions): AddressPool 
 
   const onNode = (node: TwinObject): ((n: number) => string) => {
     const cidr: string | undefined = node['spec']?.podCIDR;
-    const [a, b, c] = cidr ? cidr.split('/')[0]!.split('.') : ['10', String(200 + pool), String(hash32(node.metadata.name) % 250)];
+    const [a, b, c] = cidr
+      ? cidr.split('/')[0]!.split('.')
+      : ['10', String(200 + pool), String(hash32(node.metadata.name) % 250)];
     return (n) => `${a}.${b}.${Number(c) + Math.floor(n / 250)}.${(n % 250) + 2}`;
   };
 

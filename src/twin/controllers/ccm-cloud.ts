@@ -36,7 +36,8 @@ export interface ListenerSeen {
   raw: Json;
 }
 
-export const isCloudError = (error: unknown): error is CloudError => error instanceof Error && 'code' in error && 'status' in error;
+export const isCloudError = (error: unknown): error is CloudError =>
+  error instanceof Error && 'code' in error && 'status' in error;
 
 /** Annotations that only set a parameter of a listener, by protocol layer. */
 const LISTENER_OPTIONS: { suffix: string; parameter: string; layers: '4' | '7' | '47' | 'tcp' }[] = [
@@ -88,8 +89,10 @@ export function protocolOf(service: TwinObject, port: Json): string {
   if (text === '') return own;
   for (const entry of text.split(',')) {
     const [protocol, number] = entry.split(':');
-    if (number === undefined) throw new NotNow(`port and protocol format must be like 'https:443' with colon separated. got=[${entry}]`);
-    if (!['http', 'https', 'tcp', 'udp'].includes(protocol!)) throw new NotNow(`port protocol format must be either [http|https|tcp|udp], got [${protocol}]`);
+    if (number === undefined)
+      throw new NotNow(`port and protocol format must be like 'https:443' with colon separated. got=[${entry}]`);
+    if (!['http', 'https', 'tcp', 'udp'].includes(protocol!))
+      throw new NotNow(`port protocol format must be either [http|https|tcp|udp], got [${protocol}]`);
     if (number === String(port.port)) return protocol!;
   }
   return own;
@@ -101,7 +104,8 @@ export function protocolOf(service: TwinObject, port: Json): string {
  * @source kubernetes/cloud-provider-alibaba-cloud:pkg/provider/alibaba/slb/*.go, pkg/controller/service/clbv1/{loadbalancer,listeners}.go
  */
 export function ccmCloud(cloud: TwinCloud, identity: CcmIdentity, vpc: string | undefined) {
-  const slb = (action: string, parameters: Record<string, string>): Promise<Json> => cloud.call('Slb', action, { RegionId: cloud.region, ...parameters });
+  const slb = (action: string, parameters: Record<string, string>): Promise<Json> =>
+    cloud.call('Slb', action, { RegionId: cloud.region, ...parameters });
 
   const attributes = async (id: string): Promise<LoadBalancerSeen> => {
     const seen = await slb('DescribeLoadBalancerAttribute', { LoadBalancerId: id });
@@ -178,20 +182,33 @@ export function ccmCloud(cloud: TwinCloud, identity: CcmIdentity, vpc: string | 
         ...(addressType === 'intranet' && vpc ? { VpcId: vpc } : {}),
         ...(vSwitch ? { VSwitchId: vSwitch } : {}),
       });
-      await tag(made.LoadBalancerId, { [TAG_MADE]: defaultName(service), [TAG_CLUSTER]: identity.clusterId, ...additionalTags(service) });
+      await tag(made.LoadBalancerId, {
+        [TAG_MADE]: defaultName(service),
+        [TAG_CLUSTER]: identity.clusterId,
+        ...additionalTags(service),
+      });
       return made.LoadBalancerId;
     },
 
     async remove(lb: LoadBalancerSeen): Promise<void> {
-      if (lb.deleteProtection === 'on') await slb('SetLoadBalancerDeleteProtection', { LoadBalancerId: lb.id, DeleteProtection: 'off' });
+      if (lb.deleteProtection === 'on')
+        await slb('SetLoadBalancerDeleteProtection', { LoadBalancerId: lb.id, DeleteProtection: 'off' });
       await slb('DeleteLoadBalancer', { LoadBalancerId: lb.id });
     },
 
     /** `preserve-lb-on-delete`: the instance stays, without the marks of the controller. */
     async release(lb: LoadBalancerSeen): Promise<void> {
       await slb('SetLoadBalancerDeleteProtection', { LoadBalancerId: lb.id, DeleteProtection: 'off' });
-      await slb('SetLoadBalancerModificationProtection', { LoadBalancerId: lb.id, ModificationProtectionStatus: 'NonProtection' });
-      await slb('UntagResources', { ResourceType: 'instance', 'ResourceId.1': lb.id, 'TagKey.1': TAG_MADE, 'TagKey.2': TAG_CLUSTER });
+      await slb('SetLoadBalancerModificationProtection', {
+        LoadBalancerId: lb.id,
+        ModificationProtectionStatus: 'NonProtection',
+      });
+      await slb('UntagResources', {
+        ResourceType: 'instance',
+        'ResourceId.1': lb.id,
+        'TagKey.1': TAG_MADE,
+        'TagKey.2': TAG_CLUSTER,
+      });
     },
 
     /** Tags, and the attributes that annotations ask for. @throws NotNow  what can't be changed on a live load balancer */
@@ -203,12 +220,16 @@ export function ccmCloud(cloud: TwinCloud, identity: CcmIdentity, vpc: string | 
       if (addressType !== '' && addressType !== lb.addressType)
         throw new NotNow('alicloud: can not change LoadBalancer AddressType once created. delete and retry');
       const name = annotation(service, 'name');
-      if (name !== '' && name !== lb.name) await slb('SetLoadBalancerName', { LoadBalancerId: lb.id, LoadBalancerName: name });
+      if (name !== '' && name !== lb.name)
+        await slb('SetLoadBalancerName', { LoadBalancerId: lb.id, LoadBalancerName: name });
     },
 
     async groupNames(lb: string): Promise<{ id: string; name: string }[]> {
       const seen = await slb('DescribeVServerGroups', { LoadBalancerId: lb });
-      return (seen.VServerGroups.VServerGroup as Json[]).map((it) => ({ id: it.VServerGroupId, name: it.VServerGroupName }));
+      return (seen.VServerGroups.VServerGroup as Json[]).map((it) => ({
+        id: it.VServerGroupId,
+        name: it.VServerGroupName,
+      }));
     },
 
     async members(group: string, service: TwinObject): Promise<(Member & { own: boolean })[]> {
@@ -240,7 +261,11 @@ export function ccmCloud(cloud: TwinCloud, identity: CcmIdentity, vpc: string | 
       const listeners: ListenerSeen[] = [];
       let token = '';
       do {
-        const page = await slb('DescribeLoadBalancerListeners', { 'LoadBalancerId.1': lb, MaxResults: '50', ...(token ? { NextToken: token } : {}) });
+        const page = await slb('DescribeLoadBalancerListeners', {
+          'LoadBalancerId.1': lb,
+          MaxResults: '50',
+          ...(token ? { NextToken: token } : {}),
+        });
         for (const it of page.Listeners as Json[]) {
           const protocol = String(it.ListenerProtocol).toLowerCase();
           listeners.push({
@@ -275,11 +300,20 @@ export function ccmCloud(cloud: TwinCloud, identity: CcmIdentity, vpc: string | 
       await slb('StartLoadBalancerListener', { ...where, ListenerProtocol: protocol });
     },
 
-    async updateListener(service: TwinObject, lb: string, port: Json, group: string, live: ListenerSeen): Promise<void> {
+    async updateListener(
+      service: TwinObject,
+      lb: string,
+      port: Json,
+      group: string,
+      live: ListenerSeen,
+    ): Promise<void> {
       const where = { LoadBalancerId: lb, ListenerPort: String(port.port) };
-      if (live.status === 'stopped') await slb('StartLoadBalancerListener', { ...where, ListenerProtocol: live.protocol });
+      if (live.status === 'stopped')
+        await slb('StartLoadBalancerListener', { ...where, ListenerProtocol: live.protocol });
       const description = signature(port.port, service, identity);
-      const changed = Object.entries(listenerOptions(service, live.protocol)).filter(([key, value]) => String(live.raw[key] ?? '') !== value);
+      const changed = Object.entries(listenerOptions(service, live.protocol)).filter(
+        ([key, value]) => String(live.raw[key] ?? '') !== value,
+      );
       if (live.group === group && live.description === description && changed.length === 0) return;
       await slb(`SetLoadBalancer${live.protocol.toUpperCase()}ListenerAttribute`, {
         ...where,
@@ -291,7 +325,11 @@ export function ccmCloud(cloud: TwinCloud, identity: CcmIdentity, vpc: string | 
     },
 
     async deleteListener(lb: string, live: ListenerSeen): Promise<void> {
-      await slb('DeleteLoadBalancerListener', { LoadBalancerId: lb, ListenerPort: String(live.port), ListenerProtocol: live.protocol });
+      await slb('DeleteLoadBalancerListener', {
+        LoadBalancerId: lb,
+        ListenerPort: String(live.port),
+        ListenerProtocol: live.protocol,
+      });
     },
 
     /** Interface ids by address; addresses without one are missing. */
@@ -310,7 +348,8 @@ export function ccmCloud(cloud: TwinCloud, identity: CcmIdentity, vpc: string | 
             ...Object.fromEntries(addresses),
           });
           for (const it of page.NetworkInterfaceSets.NetworkInterfaceSet as Json[])
-            for (const { PrivateIpAddress } of it.PrivateIpSets.PrivateIpSet) found.set(PrivateIpAddress, it.NetworkInterfaceId);
+            for (const { PrivateIpAddress } of it.PrivateIpSets.PrivateIpSet)
+              found.set(PrivateIpAddress, it.NetworkInterfaceId);
           token = page.NextToken ?? '';
         } while (token !== '');
       }
@@ -326,7 +365,9 @@ export function ccmCloud(cloud: TwinCloud, identity: CcmIdentity, vpc: string | 
 }
 
 function additionalTags(service: TwinObject): Record<string, string> {
-  const entries = annotation(service, 'additional-resource-tags').split(',').filter((it) => it !== '');
+  const entries = annotation(service, 'additional-resource-tags')
+    .split(',')
+    .filter((it) => it !== '');
   return Object.fromEntries(
     entries.map((it) => {
       const at = it.indexOf('=');

@@ -38,7 +38,10 @@ export interface WantedGroup {
   invalid: boolean;
 }
 
-const PREFIXES = ['service.beta.kubernetes.io/alibaba-cloud-loadbalancer-', 'service.beta.kubernetes.io/alicloud-loadbalancer-'];
+const PREFIXES = [
+  'service.beta.kubernetes.io/alibaba-cloud-loadbalancer-',
+  'service.beta.kubernetes.io/alicloud-loadbalancer-',
+];
 const READINESS_GATE = 'service.readiness.alibabacloud.com/';
 
 /** The value of one annotation; the newer prefix wins if its key exists, even when empty. @returns '' when absent */
@@ -62,7 +65,8 @@ export const isBeingRemoved = (service: TwinObject): boolean =>
 
 export const reusesLoadBalancer = (service: TwinObject): boolean => annotation(service, 'id') !== '';
 
-export const overridesListeners = (service: TwinObject): boolean => annotation(service, 'force-override-listeners') === 'true';
+export const overridesListeners = (service: TwinObject): boolean =>
+  annotation(service, 'force-override-listeners') === 'true';
 
 /** `a` and the Service's uid without dashes, 32 characters: name and tag of a load balancer that the controller made. */
 export const defaultName = (service: TwinObject): string => `a${service.metadata.uid.replaceAll('-', '')}`.slice(0, 32);
@@ -71,7 +75,15 @@ export const defaultName = (service: TwinObject): string => `a${service.metadata
 export function serviceHash(service: TwinObject): string {
   const { ports, type, externalTrafficPolicy, loadBalancerClass, loadBalancerSourceRanges } = service.spec;
   const annotations = Object.entries(service.metadata.annotations ?? {}).toSorted(([a], [b]) => (a < b ? -1 : 1));
-  const inputs = [ports, type, externalTrafficPolicy, loadBalancerClass, loadBalancerSourceRanges, annotations, service.metadata.deletionTimestamp];
+  const inputs = [
+    ports,
+    type,
+    externalTrafficPolicy,
+    loadBalancerClass,
+    loadBalancerSourceRanges,
+    annotations,
+    service.metadata.deletionTimestamp,
+  ];
   const text = JSON.stringify(inputs);
   return Array.from({ length: 7 }, (_, i) => hash32(`${i}${text}`).toString(16).padStart(8, '0')).join('');
 }
@@ -91,7 +103,12 @@ const isSigned = (text: string): boolean => text.split('/').length === 5 && text
 /** Whether a group's name, a member's or a listener's description names this Service of this cluster; its port doesn't matter. */
 export function isOwn(text: string, service: TwinObject, identity: CcmIdentity): boolean {
   const parts = text.split('/');
-  return isSigned(text) && parts[2] === service.metadata.name && parts[3] === service.metadata.namespace && parts[4] === identity.clusterId;
+  return (
+    isSigned(text) &&
+    parts[2] === service.metadata.name &&
+    parts[3] === service.metadata.namespace &&
+    parts[4] === identity.clusterId
+  );
 }
 
 function groupPort(service: TwinObject, port: Json, identity: CcmIdentity): string {
@@ -135,7 +152,9 @@ const EXCLUDED_BY = [
 ];
 
 const isExcluded = (node: TwinObject): boolean =>
-  EXCLUDED_BY.some((label) => label in (node.metadata.labels ?? {})) || isVirtual(node) || String(node.spec?.providerID ?? '').startsWith('ack-hybrid://');
+  EXCLUDED_BY.some((label) => label in (node.metadata.labels ?? {})) ||
+  isVirtual(node) ||
+  String(node.spec?.providerID ?? '').startsWith('ack-hybrid://');
 
 /** The instance of `region.i-xxx` or `alicloud://region.i-xxx`; one bad node fails the whole group. */
 function instanceOf(node: TwinObject): string {
@@ -172,7 +191,8 @@ interface Endpoint {
 
 const readyGateOf = (service: TwinObject): string => READINESS_GATE + service.metadata.name;
 
-const hasGate = (pod: TwinObject, gate: string): boolean => (pod.spec?.readinessGates ?? []).some((it: Json) => it.conditionType === gate);
+const hasGate = (pod: TwinObject, gate: string): boolean =>
+  (pod.spec?.readinessGates ?? []).some((it: Json) => it.conditionType === gate);
 
 const hasTrue = (pod: TwinObject, type: string): boolean =>
   (pod.status?.conditions ?? []).some((it: Json) => it.type === type && it.status === 'True');
@@ -189,14 +209,21 @@ export interface Endpoints {
  *
  * @returns and whether somebody may become ready soon without an event that would tell
  */
-async function endpointsOf(service: TwinObject, port: Json, from: Endpoints): Promise<{ endpoints: Endpoint[]; moreToCome: boolean }> {
+async function endpointsOf(
+  service: TwinObject,
+  port: Json,
+  from: Endpoints,
+): Promise<{ endpoints: Endpoint[]; moreToCome: boolean }> {
   const seen = new Set<string>();
   const endpoints: Endpoint[] = [];
   let moreToCome = false;
 
   for (const slice of from.slices) {
     const target = port.targetPort ?? port.port;
-    const number = typeof target === 'number' ? target : (slice['ports'] ?? []).find((it: Json) => it.name === (port.name ?? ''))?.port;
+    const number =
+      typeof target === 'number'
+        ? target
+        : (slice['ports'] ?? []).find((it: Json) => it.name === (port.name ?? ''))?.port;
     if (!number) continue;
     for (const endpoint of slice['endpoints'] ?? []) {
       if (endpoint.conditions?.terminating) continue;
@@ -221,12 +248,19 @@ async function endpointsOf(service: TwinObject, port: Json, from: Endpoints): Pr
   return { endpoints, moreToCome };
 }
 
-function membersUnder(mode: BackendMode, endpoints: Endpoint[], nodes: TwinObject[], nodePort: number): (Omit<Member, 'weight' | 'description'> & { pods: number })[] {
+function membersUnder(
+  mode: BackendMode,
+  endpoints: Endpoint[],
+  nodes: TwinObject[],
+  nodePort: number,
+): (Omit<Member, 'weight' | 'description'> & { pods: number })[] {
   const byName = new Map(nodes.map((it) => [it.metadata.name as string, it]));
   if (mode === 'ENI') return endpoints.map(({ ip, port }) => ({ server: '', ip, port, type: 'eni', pods: 1 }));
 
   const onNodes = new Map<string, { server: string; pods: number }>();
-  if (mode === 'Cluster') for (const node of nodes) if (!isExcluded(node)) onNodes.set(node.metadata.name, { server: instanceOf(node), pods: 1 });
+  if (mode === 'Cluster')
+    for (const node of nodes)
+      if (!isExcluded(node)) onNodes.set(node.metadata.name, { server: instanceOf(node), pods: 1 });
   const onVirtual: Endpoint[] = [];
   for (const endpoint of endpoints) {
     if (endpoint.node === undefined) throw new NotNow(`add ecs backends error, NodeName is nil for ip ${endpoint.ip}`);
@@ -240,7 +274,13 @@ function membersUnder(mode: BackendMode, endpoints: Endpoint[], nodes: TwinObjec
     }
   }
   return [
-    ...[...onNodes.values()].map(({ server, pods }) => ({ server, ip: '', port: nodePort, type: 'ecs' as const, pods })),
+    ...[...onNodes.values()].map(({ server, pods }) => ({
+      server,
+      ip: '',
+      port: nodePort,
+      type: 'ecs' as const,
+      pods,
+    })),
     ...onVirtual.map(({ ip, port }) => ({ server: '', ip, port, type: 'eni' as const, pods: 1 })),
   ];
 }
@@ -272,7 +312,8 @@ export async function wantedGroup(
   const askedDefault = annotation(service, 'default-weight');
   if (askedDefault !== '' && isAtLeast(identity.version, '2.14.0')) {
     const parsed = parseWeight(askedDefault);
-    if (parsed === undefined) throw new NotNow(`default weight must be integer in range [0,100] , got [${askedDefault}]`);
+    if (parsed === undefined)
+      throw new NotNow(`default weight must be integer in range [0,100] , got [${askedDefault}]`);
     defaultWeight = parsed;
   }
 
@@ -283,7 +324,8 @@ export async function wantedGroup(
     ...(id === '' ? {} : { id }),
     name,
     servicePort: port,
-    ignoreWeightUpdate: annotation(service, 'ignore-weight-update').toLowerCase() === 'on' && isAtLeast(identity.version, '2.11.1'),
+    ignoreWeightUpdate:
+      annotation(service, 'ignore-weight-update').toLowerCase() === 'on' && isAtLeast(identity.version, '2.11.1'),
     members: members.map(({ pods: _pods, ...it }, i) => ({ ...it, weight: weights[i]!, description: name })),
     invalid: false,
   };
@@ -294,8 +336,12 @@ export async function wantedGroup(
  * Members to add, remove and set. One is the same by server and port, and address for an interface, whoever owns it; only own
  * ones are removed.
  */
-export function difference(wanted: WantedGroup, live: (Member & { own: boolean })[]): { add: Member[]; remove: Member[]; set: Member[] } {
-  const same = (a: Member, b: Member): boolean => a.server === b.server && a.port === b.port && (a.type !== 'eni' || a.ip === b.ip);
+export function difference(
+  wanted: WantedGroup,
+  live: (Member & { own: boolean })[],
+): { add: Member[]; remove: Member[]; set: Member[] } {
+  const same = (a: Member, b: Member): boolean =>
+    a.server === b.server && a.port === b.port && (a.type !== 'eni' || a.ip === b.ip);
   const differs = (a: Member, b: Member): boolean =>
     a.port !== b.port || a.description !== b.description || (!wanted.ignoreWeightUpdate && a.weight !== b.weight);
   const beside = (a: Member, b: Member): boolean => a.server === b.server && (a.type !== 'eni' || a.ip === b.ip);

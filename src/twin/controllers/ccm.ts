@@ -53,7 +53,9 @@ const GATED_RETRY_MS = 10_000;
 
 /** Which of discovery's versions the server has: v1 from 1.21 on, v1beta1 up to 1.24. */
 export const slicesResource = (api: ClusterApi): string =>
-  api.serves('discovery.k8s.io/v1/endpointslices') ? 'discovery.k8s.io/v1/endpointslices' : 'discovery.k8s.io/v1beta1/endpointslices';
+  api.serves('discovery.k8s.io/v1/endpointslices')
+    ? 'discovery.k8s.io/v1/endpointslices'
+    : 'discovery.k8s.io/v1beta1/endpointslices';
 
 /**
  * The classic load balancer loop of Alibaba's cloud controller manager: Services of type LoadBalancer, reused load balancers and server
@@ -91,7 +93,8 @@ export async function startCcm(
     }),
     await follow(api, 'v1/nodes', (event, before) => {
       if (event.type === 'MODIFIED' && before && sameNode(before, event.object)) return;
-      for (const service of services.all()) if (needsClb(service) && modeOf(service, options) !== 'ENI') queue.add(keyOf(service));
+      for (const service of services.all())
+        if (needsClb(service) && modeOf(service, options) !== 'ENI') queue.add(keyOf(service));
     }),
   ];
 
@@ -107,15 +110,18 @@ export async function startCcm(
 function serviceReason(event: WatchEvent, before: TwinObject | undefined): string | undefined {
   const after = event.object;
   if (event.type === 'DELETED') return undefined;
-  if (event.type === 'ADDED' || !before) return needsClb(after) || after.metadata.finalizers?.includes(SERVICE_FINALIZER) ? '' : undefined;
+  if (event.type === 'ADDED' || !before)
+    return needsClb(after) || after.metadata.finalizers?.includes(SERVICE_FINALIZER) ? '' : undefined;
   const was = needsClb(before);
   if (!was && !needsClb(after)) return undefined;
   // Adding the annotation `class` takes the Service away from the controller without a word.
-  if (was !== needsClb(after)) return 'service.beta.kubernetes.io/class' in (after.metadata.annotations ?? {}) ? undefined : 'TypeChanged';
+  if (was !== needsClb(after))
+    return 'service.beta.kubernetes.io/class' in (after.metadata.annotations ?? {}) ? undefined : 'TypeChanged';
   if (before.metadata.uid !== after.metadata.uid) return '';
   if (!same(before.metadata.annotations ?? {}, after.metadata.annotations ?? {})) return 'AnnotationChanged';
   if (!same(before.spec, after.spec)) return 'ServiceSpecChanged';
-  if ((before.metadata.deletionTimestamp === undefined) !== (after.metadata.deletionTimestamp === undefined)) return 'DeleteTimestampChanged';
+  if ((before.metadata.deletionTimestamp === undefined) !== (after.metadata.deletionTimestamp === undefined))
+    return 'DeleteTimestampChanged';
   return undefined;
 }
 
@@ -126,17 +132,25 @@ function same(a: Json, b: Json): boolean {
   return keys.length === Object.keys(b).length && keys.every((key) => same(a[key], b[key]));
 }
 
-const sameSlice = (a: TwinObject, b: TwinObject): boolean => same(a['endpoints'], b['endpoints']) && same(a['ports'], b['ports']);
+const sameSlice = (a: TwinObject, b: TwinObject): boolean =>
+  same(a['endpoints'], b['endpoints']) && same(a['ports'], b['ports']);
 
 /** Taints are not looked at: a new one changes nothing until something else does. */
 const sameNode = (a: TwinObject, b: TwinObject): boolean =>
-  same(a.metadata.labels ?? {}, b.metadata.labels ?? {}) && Boolean(a.spec?.unschedulable) === Boolean(b.spec?.unschedulable) && readyOf(a) === readyOf(b);
+  same(a.metadata.labels ?? {}, b.metadata.labels ?? {}) &&
+  Boolean(a.spec?.unschedulable) === Boolean(b.spec?.unschedulable) &&
+  readyOf(a) === readyOf(b);
 
 const readyOf = (node: TwinObject): string =>
   (node.status?.conditions ?? []).find((it: Json) => it.type === 'Ready')?.status === 'True' ? 'True' : 'False';
 
 /** The reconcile of one Service; throws what will be tried again. */
-function ccmReconciler(api: ClusterApi, clock: ControllerClock, cloud: TwinCloud, options: CcmOptions): (key: string) => Promise<number | void> {
+function ccmReconciler(
+  api: ClusterApi,
+  clock: ControllerClock,
+  cloud: TwinCloud,
+  options: CcmOptions,
+): (key: string) => Promise<number | void> {
   const slb = ccmCloud(cloud, options, options.vpc);
   const record = eventRecorder(api, clock, 'service-controller');
   const swallowsPortErrors = isAtLeast(options.version, '2.12.0');
@@ -160,7 +174,11 @@ function ccmReconciler(api: ClusterApi, clock: ControllerClock, cloud: TwinCloud
 
   /** Interfaces' ids by address. An address outside the VPC is skipped, one inside without an interface makes its group invalid. */
   const plugInterfaces = async (service: TwinObject, groups: WantedGroup[]): Promise<void> => {
-    const ips = [...new Set(groups.flatMap((it) => it.members.filter((member) => member.type === 'eni').map((member) => member.ip)))];
+    const ips = [
+      ...new Set(
+        groups.flatMap((it) => it.members.filter((member) => member.type === 'eni').map((member) => member.ip)),
+      ),
+    ];
     if (ips.length === 0) return;
     const ids = await slb.interfaces(ips);
     const unknown = ips.filter((ip) => !ids.has(ip));
@@ -169,11 +187,19 @@ function ccmReconciler(api: ClusterApi, clock: ControllerClock, cloud: TwinCloud
     const outside = unknown.filter((ip) => !inVpc.has(ip));
     for (const group of groups) {
       group.invalid = group.members.some((it) => it.type === 'eni' && inVpc.has(it.ip));
-      group.members = group.members.filter((it) => it.type === 'ecs' || ids.has(it.ip)).map((it) => ({ ...it, server: ids.get(it.ip) ?? it.server }));
+      group.members = group.members
+        .filter((it) => it.type === 'ecs' || ids.has(it.ip))
+        .map((it) => ({ ...it, server: ids.get(it.ip) ?? it.server }));
     }
     if (outside.length > 0)
-      await record(service, 'Normal', 'SkipSyncBackends', `Not sync pods [${outside.join(',')}] whose ip is not in vpc cidrs`);
-    if (inVpc.size > 0) await record(service, 'Warning', 'SkipSyncBackends', `can not find eniid for ip [${[...inVpc].join(',')}]`);
+      await record(
+        service,
+        'Normal',
+        'SkipSyncBackends',
+        `Not sync pods [${outside.join(',')}] whose ip is not in vpc cidrs`,
+      );
+    if (inVpc.size > 0)
+      await record(service, 'Warning', 'SkipSyncBackends', `can not find eniid for ip [${[...inVpc].join(',')}]`);
   };
 
   const wantedGroups = async (service: TwinObject): Promise<{ groups: WantedGroup[]; moreToCome: boolean }> => {
@@ -251,16 +277,28 @@ function ccmReconciler(api: ClusterApi, clock: ControllerClock, cloud: TwinCloud
     if (errors.length > 0) throw errors[0];
   };
 
-  const syncListeners = async (service: TwinObject, lb: string, wanted: WantedGroup[], live: ListenerSeen[]): Promise<void> => {
+  const syncListeners = async (
+    service: TwinObject,
+    lb: string,
+    wanted: WantedGroup[],
+    live: ListenerSeen[],
+  ): Promise<void> => {
     const isRemoved = isBeingRemoved(service);
     const ports: Json[] = isRemoved ? [] : (service.spec.ports ?? []);
-    const at = (port: Json, listener: ListenerSeen): boolean => listener.port === port.port && listener.protocol === protocolOf(service, port);
+    const at = (port: Json, listener: ListenerSeen): boolean =>
+      listener.port === port.port && listener.protocol === protocolOf(service, port);
     for (const listener of live)
-      if (!ports.some((port) => at(port, listener)) && isOwn(listener.description, service, options)) await slb.deleteListener(lb, listener);
+      if (!ports.some((port) => at(port, listener)) && isOwn(listener.description, service, options))
+        await slb.deleteListener(lb, listener);
     for (const port of ports) {
       const group = wanted.find((it) => it.servicePort.port === port.port && it.servicePort.protocol === port.protocol);
       if (group?.id === undefined) {
-        await record(service, 'Warning', 'SkipSyncBackends', `skip listener ${protocolOf(service, port)}/${port.port}: its group can not be built`);
+        await record(
+          service,
+          'Warning',
+          'SkipSyncBackends',
+          `skip listener ${protocolOf(service, port)}/${port.port}: its group can not be built`,
+        );
         continue;
       }
       const found = live.find((it) => at(port, it));
@@ -277,7 +315,11 @@ function ccmReconciler(api: ClusterApi, clock: ControllerClock, cloud: TwinCloud
       try {
         const foreign = group.members.some((it) => !it.own);
         if (isOwn(group.name, service, options) && !foreign) await slb.deleteGroup(group.id);
-        else await slb.removeMembers(group.id, group.members.filter((it) => it.own));
+        else
+          await slb.removeMembers(
+            group.id,
+            group.members.filter((it) => it.own),
+          );
       } catch (error) {
         if (!isWorthRetrying(error)) throw error;
         errors.push(error);
@@ -298,7 +340,8 @@ function ccmReconciler(api: ClusterApi, clock: ControllerClock, cloud: TwinCloud
 
   const ensureLoadBalancer = async (service: TwinObject, hashChanged: boolean): Promise<LoadBalancerSeen> => {
     const found = await slb.find(service);
-    const missing = (): NotNow => new NotNow(`alicloud: can not find loadbalancer by tag [${TAG_MADE}:${defaultName(service)}]`);
+    const missing = (): NotNow =>
+      new NotNow(`alicloud: can not find loadbalancer by tag [${TAG_MADE}:${defaultName(service)}]`);
     if (found) return found;
     if (!hashChanged) throw missing();
     const ingress: Json[] = service.status?.loadBalancer?.ingress ?? [];
@@ -312,7 +355,10 @@ function ccmReconciler(api: ClusterApi, clock: ControllerClock, cloud: TwinCloud
     return made;
   };
 
-  const apply = async (service: TwinObject, hashChanged: boolean): Promise<{ lb: LoadBalancerSeen; moreToCome: boolean }> => {
+  const apply = async (
+    service: TwinObject,
+    hashChanged: boolean,
+  ): Promise<{ lb: LoadBalancerSeen; moreToCome: boolean }> => {
     const reused = reusesLoadBalancer(service);
     const { groups, moreToCome } = await wantedGroups(service);
     const lb = await ensureLoadBalancer(service, hashChanged);
@@ -350,12 +396,18 @@ function ccmReconciler(api: ClusterApi, clock: ControllerClock, cloud: TwinCloud
       return;
     }
     if (preserves) {
-      await record(service, 'Warning', 'PreservedOnDelete', `The lb [${lb.id}] will be preserved after the service is deleted.`);
+      await record(
+        service,
+        'Warning',
+        'PreservedOnDelete',
+        `The lb [${lb.id}] will be preserved after the service is deleted.`,
+      );
       await slb.release(lb);
       if (!swallowsPortErrors) return;
     }
     const live = await readGroups(service, lb.id);
-    if (preserves || overridesListeners(service)) await syncListeners(asRemoved(service), lb.id, [], await slb.listeners(lb.id));
+    if (preserves || overridesListeners(service))
+      await syncListeners(asRemoved(service), lb.id, [], await slb.listeners(lb.id));
     await cleanup(service, [], live);
   };
 
@@ -368,15 +420,24 @@ function ccmReconciler(api: ClusterApi, clock: ControllerClock, cloud: TwinCloud
       } catch (error) {
         if (!isWorthRetrying(error)) throw error;
         if (!isGone(error)) {
-          await record(service, 'Warning', 'CleanLoadBalancerFailed', `Error deleting load balancer [${annotation(service, 'id')}]: ${error.message}`);
+          await record(
+            service,
+            'Warning',
+            'CleanLoadBalancerFailed',
+            `Error deleting load balancer [${annotation(service, 'id')}]: ${error.message}`,
+          );
           throw error;
         }
       }
       const { namespace, name } = service.metadata;
-      await api.mergePatch('v1/services', namespace, name, { metadata: { labels: { [HASH_LABEL]: null, [LOAD_BALANCER_LABEL]: null } } });
+      await api.mergePatch('v1/services', namespace, name, {
+        metadata: { labels: { [HASH_LABEL]: null, [LOAD_BALANCER_LABEL]: null } },
+      });
       await api.mergePatch('v1/services', namespace, name, { status: { loadBalancer: { ingress: null } } }, 'status');
       const finalizers = service.metadata.finalizers.filter((it: string) => it !== SERVICE_FINALIZER);
-      await api.mergePatch('v1/services', namespace, name, { metadata: { finalizers: finalizers.length > 0 ? finalizers : null } });
+      await api.mergePatch('v1/services', namespace, name, {
+        metadata: { finalizers: finalizers.length > 0 ? finalizers : null },
+      });
     }
     await record(service, 'Normal', 'CleanLoadBalancer', 'Clean load balancer');
   };
@@ -390,7 +451,13 @@ function ccmReconciler(api: ClusterApi, clock: ControllerClock, cloud: TwinCloud
       if (known?.status === 'True' || !isSelected(service, pod)) continue;
       if (!conditions.some((it) => it.type === 'ContainersReady' && it.status === 'True')) continue;
       const now = new Date(clock.now()).toISOString().replace(/\.\d+Z$/, 'Z');
-      const opened = { type: gate, status: 'True', reason: 'ServerRegistered', message: 'The backend has been added to the server group', lastTransitionTime: now };
+      const opened = {
+        type: gate,
+        status: 'True',
+        reason: 'ServerRegistered',
+        message: 'The backend has been added to the server group',
+        lastTransitionTime: now,
+      };
       const patch = { status: { conditions: [...conditions.filter((it) => it.type !== gate), opened] } };
       await api.mergePatch('v1/pods', pod.metadata.namespace, pod.metadata.name, patch, 'status');
     }
@@ -399,11 +466,17 @@ function ccmReconciler(api: ClusterApi, clock: ControllerClock, cloud: TwinCloud
   const writeBack = async (service: TwinObject, lb: LoadBalancerSeen, hash: string): Promise<void> => {
     const { namespace, name, labels } = service.metadata;
     if (labels?.[HASH_LABEL] !== hash || labels?.[LOAD_BALANCER_LABEL] !== lb.id)
-      await api.mergePatch('v1/services', namespace, name, { metadata: { labels: { [HASH_LABEL]: hash, [LOAD_BALANCER_LABEL]: lb.id } } });
+      await api.mergePatch('v1/services', namespace, name, {
+        metadata: { labels: { [HASH_LABEL]: hash, [LOAD_BALANCER_LABEL]: lb.id } },
+      });
     const hostname = annotation(service, 'hostname');
     const ingress = hostname === '' ? [{ ip: lb.address }] : [{ hostname }];
     const live: Json[] = service.status?.loadBalancer?.ingress ?? [];
-    if (live.length !== 1 || live[0].ip !== (ingress[0] as Json).ip || live[0].hostname !== (ingress[0] as Json).hostname)
+    if (
+      live.length !== 1 ||
+      live[0].ip !== (ingress[0] as Json).ip ||
+      live[0].hostname !== (ingress[0] as Json).hostname
+    )
       await api.mergePatch('v1/services', namespace, name, { status: { loadBalancer: { ingress } } }, 'status');
   };
 
@@ -423,7 +496,12 @@ function ccmReconciler(api: ClusterApi, clock: ControllerClock, cloud: TwinCloud
       return moreToCome ? GATED_RETRY_MS : undefined;
     } catch (error) {
       if (isWorthRetrying(error))
-        await record(service, 'Warning', 'SyncLoadBalancerFailed', `Error syncing load balancer [${annotation(service, 'id')}]: ${error.message}`);
+        await record(
+          service,
+          'Warning',
+          'SyncLoadBalancerFailed',
+          `Error syncing load balancer [${annotation(service, 'id')}]: ${error.message}`,
+        );
       throw error;
     }
   };
@@ -438,7 +516,8 @@ function ccmReconciler(api: ClusterApi, clock: ControllerClock, cloud: TwinCloud
 }
 
 const isGone = (error: Error): boolean =>
-  error.message.includes('LoadBalancerId does not exist') || (isCloudError(error) && error.code === 'InvalidLoadBalancerId.NotFound');
+  error.message.includes('LoadBalancerId does not exist') ||
+  (isCloudError(error) && error.code === 'InvalidLoadBalancerId.NotFound');
 
 const asRemoved = (service: TwinObject): TwinObject => ({ ...service, spec: { ...service.spec, type: 'ClusterIP' } });
 

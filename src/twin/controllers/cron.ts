@@ -26,7 +26,8 @@ function parseField(text: string, from: number, to: number, names: string[] = []
   const value = (word: string): number => {
     const named = names.indexOf(word.toLowerCase());
     const number = named >= 0 ? named + from : Number(word);
-    if (!Number.isInteger(number) || number < from || number > to) throw new RangeError(`not in ${from}-${to}: ${word}`);
+    if (!Number.isInteger(number) || number < from || number > to)
+      throw new RangeError(`not in ${from}-${to}: ${word}`);
     return number;
   };
   const values = new Set<number>();

@@ -20,12 +20,19 @@ const DELAY_MS = 20;
 const HASH_LABEL = 'pod-template-hash';
 const REVISION = 'deployment.kubernetes.io/revision';
 
-const sum = (objects: TwinObject[], of: (object: TwinObject) => number | undefined): number => objects.reduce((total, it) => total + (of(it) ?? 0), 0);
+const sum = (objects: TwinObject[], of: (object: TwinObject) => number | undefined): number =>
+  objects.reduce((total, it) => total + (of(it) ?? 0), 0);
 
 /** The template as it decides over new pods: without the label that names it. */
 function templateText(template: Json): string {
-  const labels = Object.fromEntries(Object.entries(template.metadata?.labels ?? {}).filter(([key]) => key !== HASH_LABEL));
-  return JSON.stringify([Object.entries(labels).toSorted(([a], [b]) => (a < b ? -1 : 1)), template.metadata?.annotations ?? {}, template.spec]);
+  const labels = Object.fromEntries(
+    Object.entries(template.metadata?.labels ?? {}).filter(([key]) => key !== HASH_LABEL),
+  );
+  return JSON.stringify([
+    Object.entries(labels).toSorted(([a], [b]) => (a < b ? -1 : 1)),
+    template.metadata?.annotations ?? {},
+    template.spec,
+  ]);
 }
 
 /** Deployments make ReplicaSets, a new one per template, and hand over from old to new as the strategy says. */
@@ -40,7 +47,9 @@ export function runDeployments(view: View): { stop(): void } {
 
   const scale = async (set: TwinObject, replicas: number): Promise<TwinObject> => {
     if (set['spec'].replicas === replicas) return set;
-    const scaled = await api.mergePatch('apps/v1/replicasets', set.metadata.namespace, set.metadata.name, { spec: { replicas } });
+    const scaled = await api.mergePatch('apps/v1/replicasets', set.metadata.namespace, set.metadata.name, {
+      spec: { replicas },
+    });
     view.of('replicasets').note(scaled);
     return scaled;
   };
@@ -82,7 +91,13 @@ export function runDeployments(view: View): { stop(): void } {
       if (!current) current = await createSet(deployment, revision + 1, old.length === 0 ? desired : 0);
       const own = current.metadata.annotations?.[REVISION];
       if (own !== undefined && deployment.metadata.annotations?.[REVISION] !== own)
-        view.of('deployments').note(await api.mergePatch('apps/v1/deployments', namespace, name, { metadata: { annotations: { [REVISION]: own } } }));
+        view
+          .of('deployments')
+          .note(
+            await api.mergePatch('apps/v1/deployments', namespace, name, {
+              metadata: { annotations: { [REVISION]: own } },
+            }),
+          );
       [current, old] = await rollOut(deployment, current, old, desired);
       await forgetOld(old, spec.revisionHistoryLimit ?? 10);
     } else if (current && old.every((it) => it['spec'].replicas === 0)) {
@@ -93,14 +108,23 @@ export function runDeployments(view: View): { stop(): void } {
 
   const forgetOld = async (old: TwinObject[], limit: number): Promise<void> => {
     const empty = old.filter((it) => it['spec'].replicas === 0 && !it['status']?.replicas);
-    const byRevision = empty.toSorted((a, b) => Number(a.metadata.annotations?.[REVISION]) - Number(b.metadata.annotations?.[REVISION]));
-    for (const set of byRevision.slice(0, Math.max(0, empty.length - limit))) await api.delete('apps/v1/replicasets', set.metadata.namespace, set.metadata.name);
+    const byRevision = empty.toSorted(
+      (a, b) => Number(a.metadata.annotations?.[REVISION]) - Number(b.metadata.annotations?.[REVISION]),
+    );
+    for (const set of byRevision.slice(0, Math.max(0, empty.length - limit)))
+      await api.delete('apps/v1/replicasets', set.metadata.namespace, set.metadata.name);
   };
 
-  const rollOut = async (deployment: TwinObject, current: TwinObject, old: TwinObject[], desired: number): Promise<[TwinObject, TwinObject[]]> => {
+  const rollOut = async (
+    deployment: TwinObject,
+    current: TwinObject,
+    old: TwinObject[],
+    desired: number,
+  ): Promise<[TwinObject, TwinObject[]]> => {
     const { strategy } = deployment['spec'];
     const oldSpec = sum(old, (it) => it['spec'].replicas);
-    if (oldSpec === 0 && (strategy?.type !== 'Recreate' || sum(old, (it) => it['status']?.replicas) === 0)) return [await scale(current, desired), old];
+    if (oldSpec === 0 && (strategy?.type !== 'Recreate' || sum(old, (it) => it['status']?.replicas) === 0))
+      return [await scale(current, desired), old];
     if (strategy?.type === 'Recreate') return [current, await Promise.all(old.map((it) => scale(it, 0)))];
 
     const surge = portion(strategy?.rollingUpdate?.maxSurge, desired, Math.ceil, '25%');
@@ -121,26 +145,53 @@ export function runDeployments(view: View): { stop(): void } {
     return [grown, shrunk];
   };
 
-  const report = async (deployment: TwinObject, current: TwinObject | undefined, old: TwinObject[], desired: number): Promise<void> => {
+  const report = async (
+    deployment: TwinObject,
+    current: TwinObject | undefined,
+    old: TwinObject[],
+    desired: number,
+  ): Promise<void> => {
     const all = current ? [current, ...old] : old;
     const available = sum(all, (it) => it['status']?.availableReplicas);
     const updated = current?.['status']?.replicas ?? 0;
-    const floor = desired - portion(deployment['spec'].strategy?.rollingUpdate?.maxUnavailable, desired, Math.floor, '25%');
+    const floor =
+      desired - portion(deployment['spec'].strategy?.rollingUpdate?.maxUnavailable, desired, Math.floor, '25%');
     const now = clock.now();
-    const complete = updated === desired && available === desired && sum(all, (it) => it['status']?.replicas) === desired;
+    const complete =
+      updated === desired && available === desired && sum(all, (it) => it['status']?.replicas) === desired;
     let conditions = withCondition(
       deployment['status']?.conditions,
       available >= floor
-        ? { type: 'Available', status: 'True', reason: 'MinimumReplicasAvailable', message: 'Deployment has minimum availability.' }
-        : { type: 'Available', status: 'False', reason: 'MinimumReplicasUnavailable', message: 'Deployment does not have minimum availability.' },
+        ? {
+            type: 'Available',
+            status: 'True',
+            reason: 'MinimumReplicasAvailable',
+            message: 'Deployment has minimum availability.',
+          }
+        : {
+            type: 'Available',
+            status: 'False',
+            reason: 'MinimumReplicasUnavailable',
+            message: 'Deployment does not have minimum availability.',
+          },
       now,
     );
     const setName = current?.metadata.name;
     conditions = withCondition(
       conditions,
       complete
-        ? { type: 'Progressing', status: 'True', reason: 'NewReplicaSetAvailable', message: `ReplicaSet "${setName}" has successfully progressed.` }
-        : { type: 'Progressing', status: 'True', reason: 'ReplicaSetUpdated', message: `ReplicaSet "${setName}" is progressing.` },
+        ? {
+            type: 'Progressing',
+            status: 'True',
+            reason: 'NewReplicaSetAvailable',
+            message: `ReplicaSet "${setName}" has successfully progressed.`,
+          }
+        : {
+            type: 'Progressing',
+            status: 'True',
+            reason: 'ReplicaSetUpdated',
+            message: `ReplicaSet "${setName}" is progressing.`,
+          },
       now,
     );
     await writeStatus(view, 'deployments', deployment, {
@@ -182,7 +233,9 @@ export function runReplicaSets(view: View): { stop(): void } {
 
     for (let missing = desired - pods.length; missing > 0; missing--) pods.push(await createPod(set, key));
     if (pods.length > desired) {
-      const byWorth = pods.toSorted((a, b) => LEAST_WORTH(a) - LEAST_WORTH(b) || (a.metadata.name < b.metadata.name ? 1 : -1));
+      const byWorth = pods.toSorted(
+        (a, b) => LEAST_WORTH(a) - LEAST_WORTH(b) || (a.metadata.name < b.metadata.name ? 1 : -1),
+      );
       for (const pod of byWorth.slice(0, pods.length - desired)) {
         asked.add(pod.metadata.uid);
         await api.delete('v1/pods', namespace, pod.metadata.name);
@@ -224,4 +277,3 @@ export function runReplicaSets(view: View): { stop(): void } {
 
   return queue;
 }
-

@@ -26,7 +26,8 @@ export function runEndpoints(view: View): { stop(): void } {
   const keepsTerminating = minorOf(api.version) >= TERMINATING_SINCE;
 
   const byPod = (pod: TwinObject): void => {
-    for (const service of view.of('services').all(pod.metadata.namespace)) if (isSelected(service, pod)) queue.add(keyOf(service));
+    for (const service of view.of('services').all(pod.metadata.namespace))
+      if (isSelected(service, pod)) queue.add(keyOf(service));
   };
   view.on('services', ({ object }) => queue.add(keyOf(object)));
   view.on('pods', ({ object }, before) => {
@@ -50,7 +51,10 @@ export function runEndpoints(view: View): { stop(): void } {
       .filter((it) => isSelected(service, it) && it['status']?.podIP && it['status'].phase === 'Running')
       .map((pod) => ({ pod, ports: portsOf(service, pod) }));
     await writeSlices(service, members);
-    await writeEndpoints(service, members.filter(({ pod }) => !isGoing(pod)));
+    await writeEndpoints(
+      service,
+      members.filter(({ pod }) => !isGoing(pod)),
+    );
   }
 
   const endpointOf = (service: TwinObject, { pod }: Member): Json => {
@@ -59,7 +63,12 @@ export function runEndpoints(view: View): { stop(): void } {
     const ready = serving && (!isGoing(pod) || Boolean(service['spec'].publishNotReadyAddresses));
     const zone = node ? zoneOf(node) : '';
     const place = isBeta
-      ? { topology: { 'kubernetes.io/hostname': pod['spec'].nodeName, ...(zone ? { 'topology.kubernetes.io/zone': zone } : {}) } }
+      ? {
+          topology: {
+            'kubernetes.io/hostname': pod['spec'].nodeName,
+            ...(zone ? { 'topology.kubernetes.io/zone': zone } : {}),
+          },
+        }
       : { nodeName: pod['spec'].nodeName, ...(zone ? { zone } : {}) };
     return {
       addresses: [pod['status'].podIP],
@@ -102,7 +111,10 @@ export function runEndpoints(view: View): { stop(): void } {
         metadata: {
           name,
           namespace,
-          labels: { 'kubernetes.io/service-name': service.metadata.name, 'endpointslice.kubernetes.io/managed-by': MANAGER },
+          labels: {
+            'kubernetes.io/service-name': service.metadata.name,
+            'endpointslice.kubernetes.io/managed-by': MANAGER,
+          },
           ownerReferences: [ownerReference(service)],
         },
         addressType: 'IPv4',
@@ -119,8 +131,13 @@ export function runEndpoints(view: View): { stop(): void } {
   const dropSlices = async (namespace: string, service: string, keep: string[]): Promise<void> => {
     for (const slice of view.of('endpointslices').all(namespace)) {
       const labels = slice.metadata.labels ?? {};
-      if (labels['kubernetes.io/service-name'] !== service || labels['endpointslice.kubernetes.io/managed-by'] !== MANAGER) continue;
-      if (!keep.includes(slice.metadata.name)) await api.delete(view.path('endpointslices'), namespace, slice.metadata.name);
+      if (
+        labels['kubernetes.io/service-name'] !== service ||
+        labels['endpointslice.kubernetes.io/managed-by'] !== MANAGER
+      )
+        continue;
+      if (!keep.includes(slice.metadata.name))
+        await api.delete(view.path('endpointslices'), namespace, slice.metadata.name);
     }
   };
 
@@ -129,8 +146,15 @@ export function runEndpoints(view: View): { stop(): void } {
     const subsets = subsetsOf(service, members);
     const known = view.of('endpoints').get(namespace, name);
     if (known && isEqual(known['subsets'] ?? [], subsets)) return;
-    const body: TwinObject = { apiVersion: 'v1', kind: 'Endpoints', metadata: { name, namespace, ...(labels ? { labels } : {}) }, subsets };
-    const made = known ? await api.mergePatch('v1/endpoints', namespace, name, { subsets }) : await api.create('v1/endpoints', body);
+    const body: TwinObject = {
+      apiVersion: 'v1',
+      kind: 'Endpoints',
+      metadata: { name, namespace, ...(labels ? { labels } : {}) },
+      subsets,
+    };
+    const made = known
+      ? await api.mergePatch('v1/endpoints', namespace, name, { subsets })
+      : await api.create('v1/endpoints', body);
     view.of('endpoints').note(made);
   };
 

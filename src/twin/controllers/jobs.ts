@@ -2,7 +2,19 @@ import { nameSuffix } from '../random.js';
 import type { Json, Timer, TwinObject } from '../types.js';
 import { nextTime, parseSchedule } from './cron.js';
 import { keyOf, splitKey } from './follow.js';
-import { claim, conditionOf, controllerOf, createOnce, isActive, isGoing, isTrue, ownerReference, type View, withCondition, writeStatus } from './objects.js';
+import {
+  claim,
+  conditionOf,
+  controllerOf,
+  createOnce,
+  isActive,
+  isGoing,
+  isTrue,
+  ownerReference,
+  type View,
+  withCondition,
+  writeStatus,
+} from './objects.js';
 import { backgroundOf, workQueue } from './queue.js';
 import { isoSeconds } from './record.js';
 
@@ -37,7 +49,9 @@ export function runJobs(view: View): { stop(): void } {
     for (const pod of active.slice(parallel)) await api.delete('v1/pods', namespace, pod.metadata.name);
     const now = clock.now();
     const done = succeeded >= completions;
-    const conditions = done ? withCondition(job['status']?.conditions, { type: 'Complete', status: 'True' }, now) : job['status']?.conditions;
+    const conditions = done
+      ? withCondition(job['status']?.conditions, { type: 'Complete', status: 'True' }, now)
+      : job['status']?.conditions;
     await writeStatus(view, 'jobs', job, {
       startTime: spec.suspend ? job['status']?.startTime : (job['status']?.startTime ?? isoSeconds(now)),
       active: done ? 0 : Math.min(active.length, parallel),
@@ -81,7 +95,8 @@ export function runJobs(view: View): { stop(): void } {
 async function removeJob(view: View, job: TwinObject): Promise<void> {
   const { namespace, name, uid } = job.metadata;
   await view.api.delete('batch/v1/jobs', namespace, name);
-  for (const pod of view.of('pods').all(namespace)) if (controllerOf(pod)?.uid === uid) await view.api.delete('v1/pods', namespace, pod.metadata.name);
+  for (const pod of view.of('pods').all(namespace))
+    if (controllerOf(pod)?.uid === uid) await view.api.delete('v1/pods', namespace, pod.metadata.name);
 }
 
 /** CronJobs: a Job whenever the clock says so, unless suspended. After a pause the latest missed run is made up for. */
@@ -98,19 +113,28 @@ export function runCronJobs(view: View): { stop(): void } {
   const wakeAt = (key: string, at: number | undefined): void => {
     timers.get(key)?.cancel();
     timers.delete(key);
-    if (at !== undefined) timers.set(key, backgroundOf(clock).after(at - clock.now(), () => queue.add(key, 0)));
+    if (at !== undefined)
+      timers.set(
+        key,
+        backgroundOf(clock).after(at - clock.now(), () => queue.add(key, 0)),
+      );
   };
 
   async function reconcile(key: string): Promise<void> {
     const { namespace, name } = splitKey(key);
     const cron = view.of('cronjobs').get(namespace, name);
     if (!cron || isGoing(cron)) return wakeAt(key, undefined);
-    const jobs = view.of('jobs').all(namespace).filter((it) => controllerOf(it)?.uid === cron.metadata.uid);
+    const jobs = view
+      .of('jobs')
+      .all(namespace)
+      .filter((it) => controllerOf(it)?.uid === cron.metadata.uid);
     await forgetOld(cron, jobs);
     const active = jobs.filter((it) => !isFinished(it) && !isGoing(it));
     if (cron['spec'].suspend) wakeAt(key, undefined);
     else await runDue(key, cron, active);
-    await writeStatus(view, 'cronjobs', view.of('cronjobs').get(namespace, name) ?? cron, { active: active.length > 0 ? active.map(reference) : undefined });
+    await writeStatus(view, 'cronjobs', view.of('cronjobs').get(namespace, name) ?? cron, {
+      active: active.length > 0 ? active.map(reference) : undefined,
+    });
   }
 
   const runDue = async (key: string, cron: TwinObject, active: TwinObject[]): Promise<void> => {
@@ -155,11 +179,19 @@ export function runCronJobs(view: View): { stop(): void } {
 
   const forgetOld = async (cron: TwinObject, jobs: TwinObject[]): Promise<void> => {
     const finished = jobs.filter((it) => isFinished(it) && !isGoing(it));
-    const byAge = (some: TwinObject[]): TwinObject[] => some.toSorted((a, b) => ((a['status']?.startTime ?? '') < (b['status']?.startTime ?? '') ? -1 : 1));
-    const keep = (some: TwinObject[], limit: number): TwinObject[] => byAge(some).slice(0, Math.max(0, some.length - limit));
+    const byAge = (some: TwinObject[]): TwinObject[] =>
+      some.toSorted((a, b) => ((a['status']?.startTime ?? '') < (b['status']?.startTime ?? '') ? -1 : 1));
+    const keep = (some: TwinObject[], limit: number): TwinObject[] =>
+      byAge(some).slice(0, Math.max(0, some.length - limit));
     const old = [
-      ...keep(finished.filter((it) => isTrue(it, 'Complete')), cron['spec'].successfulJobsHistoryLimit ?? 3),
-      ...keep(finished.filter((it) => isTrue(it, 'Failed')), cron['spec'].failedJobsHistoryLimit ?? 1),
+      ...keep(
+        finished.filter((it) => isTrue(it, 'Complete')),
+        cron['spec'].successfulJobsHistoryLimit ?? 3,
+      ),
+      ...keep(
+        finished.filter((it) => isTrue(it, 'Failed')),
+        cron['spec'].failedJobsHistoryLimit ?? 1,
+      ),
     ];
     for (const job of old) await removeJob(view, job);
   };
@@ -172,5 +204,10 @@ export function runCronJobs(view: View): { stop(): void } {
   };
 }
 
-const reference = (job: TwinObject): Json => ({ apiVersion: job.apiVersion, kind: job.kind, namespace: job.metadata.namespace, name: job.metadata.name, uid: job.metadata.uid });
-
+const reference = (job: TwinObject): Json => ({
+  apiVersion: job.apiVersion,
+  kind: job.kind,
+  namespace: job.metadata.namespace,
+  name: job.metadata.name,
+  uid: job.metadata.uid,
+});

@@ -57,18 +57,26 @@ export interface View {
 export function pathsOn(api: ClusterApi): (kind: ViewKind) => string {
   const moved: Record<string, string> = {
     cronjobs: api.serves('batch/v1/cronjobs') ? 'batch/v1/cronjobs' : 'batch/v1beta1/cronjobs',
-    endpointslices: api.serves('discovery.k8s.io/v1/endpointslices') ? 'discovery.k8s.io/v1/endpointslices' : 'discovery.k8s.io/v1beta1/endpointslices',
+    endpointslices: api.serves('discovery.k8s.io/v1/endpointslices')
+      ? 'discovery.k8s.io/v1/endpointslices'
+      : 'discovery.k8s.io/v1beta1/endpointslices',
     endpoints: 'v1/endpoints',
   };
   return (kind) => moved[kind] ?? KINDS[kind as keyof typeof KINDS];
 }
 
-export const VIEW_KINDS: readonly ViewKind[] = [...(Object.keys(KINDS) as (keyof typeof KINDS)[]), 'cronjobs', 'endpointslices', 'endpoints'];
+export const VIEW_KINDS: readonly ViewKind[] = [
+  ...(Object.keys(KINDS) as (keyof typeof KINDS)[]),
+  'cronjobs',
+  'endpointslices',
+  'endpoints',
+];
 
 export const isGoing = (object: TwinObject): boolean => object.metadata.deletionTimestamp !== undefined;
 
 /** Neither finished nor asked to go. */
-export const isActive = (pod: TwinObject): boolean => !isGoing(pod) && pod['status']?.phase !== 'Succeeded' && pod['status']?.phase !== 'Failed';
+export const isActive = (pod: TwinObject): boolean =>
+  !isGoing(pod) && pod['status']?.phase !== 'Succeeded' && pod['status']?.phase !== 'Failed';
 
 export function conditionOf(object: TwinObject, type: string): Json {
   return (object['status']?.conditions ?? []).find((it: Json) => it.type === type);
@@ -78,7 +86,8 @@ export const isTrue = (object: TwinObject, type: string): boolean => conditionOf
 
 export const isReady = (pod: TwinObject): boolean => isTrue(pod, 'Ready');
 
-export const controllerOf = (object: TwinObject): Json => (object.metadata.ownerReferences ?? []).find((it: Json) => it.controller);
+export const controllerOf = (object: TwinObject): Json =>
+  (object.metadata.ownerReferences ?? []).find((it: Json) => it.controller);
 
 export const ownerReference = (owner: TwinObject): Json => ({
   apiVersion: owner.apiVersion,
@@ -127,7 +136,9 @@ export async function claim(view: View, kind: ViewKind, owner: TwinObject): Prom
       if (controller.uid === owner.metadata.uid) mine.push(object);
     } else if (!isGoing(object) && selects(owner['spec'].selector, object.metadata.labels)) {
       const ownerReferences = [...(object.metadata.ownerReferences ?? []), ownerReference(owner)];
-      const adopted = await view.api.mergePatch(view.path(kind), object.metadata.namespace, object.metadata.name, { metadata: { ownerReferences } });
+      const adopted = await view.api.mergePatch(view.path(kind), object.metadata.namespace, object.metadata.name, {
+        metadata: { ownerReferences },
+      });
       view.of(kind).note(adopted);
       mine.push(adopted);
     }
@@ -136,7 +147,12 @@ export async function claim(view: View, kind: ViewKind, owner: TwinObject): Prom
 }
 
 /** Writes what differs of the status; a count of zero is absent, as in Kubernetes' own JSON. */
-export async function writeStatus(view: View, kind: ViewKind, object: TwinObject, status: Record<string, Json>): Promise<void> {
+export async function writeStatus(
+  view: View,
+  kind: ViewKind,
+  object: TwinObject,
+  status: Record<string, Json>,
+): Promise<void> {
   const patch: Record<string, Json> = {};
   for (const [key, value] of Object.entries(status)) {
     const wanted = value === 0 || value === undefined ? null : value;
@@ -148,10 +164,15 @@ export async function writeStatus(view: View, kind: ViewKind, object: TwinObject
 }
 
 /** The list with one condition put in; times change only with the status. */
-export function withCondition(conditions: Json[] | undefined, wanted: { type: string; status: string; reason?: string; message?: string }, nowMs: number): Json[] {
+export function withCondition(
+  conditions: Json[] | undefined,
+  wanted: { type: string; status: string; reason?: string; message?: string },
+  nowMs: number,
+): Json[] {
   const list = conditions ?? [];
   const known = list.find((it) => it.type === wanted.type);
-  if (known && known.status === wanted.status && known.reason === wanted.reason && known.message === wanted.message) return list;
+  if (known && known.status === wanted.status && known.reason === wanted.reason && known.message === wanted.message)
+    return list;
   const lastTransitionTime = known?.status === wanted.status ? known.lastTransitionTime : isoSeconds(nowMs);
   const next = { ...wanted, lastTransitionTime };
   return known ? list.map((it) => (it === known ? next : it)) : [...list, next];

@@ -1,7 +1,16 @@
 import type { Json, Timer, TwinObject } from '../types.js';
 import { keyOf, splitKey } from './follow.js';
 import { addressPool } from './addresses.js';
-import { conditionOf, controllerOf, isActive, isGoing, isTrue, type View, withCondition, writeStatus } from './objects.js';
+import {
+  conditionOf,
+  controllerOf,
+  isActive,
+  isGoing,
+  isTrue,
+  type View,
+  withCondition,
+  writeStatus,
+} from './objects.js';
 import { backgroundOf, workQueue } from './queue.js';
 import { isoSeconds } from './record.js';
 import { placementOf, type Surroundings } from './schedule.js';
@@ -12,10 +21,13 @@ const MOUNT_RETRY_MS = 2_000;
 /** @source kubernetes/kubernetes:pkg/kubelet/apis/config/v1beta1/defaults.go (nodeStatusReportFrequency) */
 const REPORT_MS = 5 * 60_000;
 
-export const instanceOf = (node: TwinObject): string | undefined => /\.(i-[^.]+)$/.exec(node['spec']?.providerID ?? '')?.[1];
+export const instanceOf = (node: TwinObject): string | undefined =>
+  /\.(i-[^.]+)$/.exec(node['spec']?.providerID ?? '')?.[1];
 
 export const zoneOf = (node: TwinObject): string =>
-  node.metadata.labels?.['topology.kubernetes.io/zone'] ?? node.metadata.labels?.['failure-domain.beta.kubernetes.io/zone'] ?? '';
+  node.metadata.labels?.['topology.kubernetes.io/zone'] ??
+  node.metadata.labels?.['failure-domain.beta.kubernetes.io/zone'] ??
+  '';
 
 /** The scheduler: pods without a node get one, or a condition that says why not. */
 export function runScheduler(view: View): { stop(): void } {
@@ -45,7 +57,8 @@ export function runScheduler(view: View): { stop(): void } {
     } else if (!object['spec']?.nodeName) queue.add(keyOf(object));
     else waiting.delete(keyOf(object));
   });
-  for (const kind of ['nodes', 'persistentvolumes', 'persistentvolumeclaims', 'storageclasses'] as const) view.on(kind, retryWaiting);
+  for (const kind of ['nodes', 'persistentvolumes', 'persistentvolumeclaims', 'storageclasses'] as const)
+    view.on(kind, retryWaiting);
 
   async function schedule(key: string): Promise<void> {
     const { namespace, name } = splitKey(key);
@@ -56,7 +69,10 @@ export function runScheduler(view: View): { stop(): void } {
       waiting.add(key);
       const refused = { type: 'PodScheduled', status: 'False', reason: 'Unschedulable', message: placement.message };
       if (conditionOf(pod, 'PodScheduled')?.message === placement.message) return;
-      await writeStatus(view, 'pods', pod, { phase: 'Pending', conditions: withCondition(pod['status']?.conditions, refused, clock.now()) });
+      await writeStatus(view, 'pods', pod, {
+        phase: 'Pending',
+        conditions: withCondition(pod['status']?.conditions, refused, clock.now()),
+      });
       await view.record(pod, 'Warning', 'FailedScheduling', placement.message);
       return;
     }
@@ -65,7 +81,9 @@ export function runScheduler(view: View): { stop(): void } {
       for (const claim of placement.waitFor) {
         if (claim.metadata.annotations?.['volume.kubernetes.io/selected-node'] === placement.node) continue;
         const metadata = { annotations: { 'volume.kubernetes.io/selected-node': placement.node } };
-        view.of('persistentvolumeclaims').note(await api.mergePatch('v1/persistentvolumeclaims', namespace, claim.metadata.name, { metadata }));
+        view
+          .of('persistentvolumeclaims')
+          .note(await api.mergePatch('v1/persistentvolumeclaims', namespace, claim.metadata.name, { metadata }));
       }
       return;
     }
@@ -110,7 +128,7 @@ export function runKubelets(view: View, attachments: Attachments): { stop(): voi
 
   const reports = workQueue(backgroundOf(clock), { delayMs: 0 }, async (key) => {
     const node = view.of('nodes').get(undefined, splitKey(key).name);
-    if (!node || (node['status']?.conditions ?? []).length === 0) return;
+    if (!node || (node['status']?.conditions ?? []).length === 0) return undefined;
     await reportNode(node);
     return REPORT_MS;
   });
@@ -188,9 +206,14 @@ export function runKubelets(view: View, attachments: Attachments): { stop(): voi
     });
   };
 
-  const keepUp = async (pod: TwinObject, node: TwinObject): Promise<void> => report(pod, node, { ip: pod['status'].podIP });
+  const keepUp = async (pod: TwinObject, node: TwinObject): Promise<void> =>
+    report(pod, node, { ip: pod['status'].podIP });
 
-  const report = async (pod: TwinObject, node: TwinObject, state: { ip: string } | { waiting: string }): Promise<void> => {
+  const report = async (
+    pod: TwinObject,
+    node: TwinObject,
+    state: { ip: string } | { waiting: string },
+  ): Promise<void> => {
     const now = clock.now();
     const runs = 'ip' in state;
     const never = pod.metadata.annotations?.['twin/never-ready'] === 'true';
@@ -202,11 +225,23 @@ export function runKubelets(view: View, attachments: Attachments): { stop(): voi
     const put = (type: string, yes: boolean, why?: { reason: string; message: string }): void => {
       conditions = withCondition(conditions, { type, status: yes ? 'True' : 'False', ...(yes ? {} : why) }, now);
     };
-    const notReady = { reason: 'ContainersNotReady', message: `containers with unready status: [${pod['spec'].containers.map((it: Json) => it.name).join(' ')}]` };
+    const notReady = {
+      reason: 'ContainersNotReady',
+      message: `containers with unready status: [${pod['spec'].containers.map((it: Json) => it.name).join(' ')}]`,
+    };
     put('PodScheduled', true);
     put('Initialized', true);
     put('ContainersReady', containersReady, notReady);
-    put('Ready', ready, containersReady ? { reason: 'ReadinessGatesNotReady', message: `corresponding condition of pod readiness gate "${missingGates[0]?.conditionType}" does not exist.` } : notReady);
+    put(
+      'Ready',
+      ready,
+      containersReady
+        ? {
+            reason: 'ReadinessGatesNotReady',
+            message: `corresponding condition of pod readiness gate "${missingGates[0]?.conditionType}" does not exist.`,
+          }
+        : notReady,
+    );
     await writeStatus(view, 'pods', pod, {
       phase: runs ? 'Running' : 'Pending',
       conditions,
@@ -223,7 +258,11 @@ export function runKubelets(view: View, attachments: Attachments): { stop(): voi
         started: runs,
         lastState: {},
         state: runs
-          ? { running: { startedAt: pod['status']?.containerStatuses?.[i]?.state?.running?.startedAt ?? isoSeconds(now) } }
+          ? {
+              running: {
+                startedAt: pod['status']?.containerStatuses?.[i]?.state?.running?.startedAt ?? isoSeconds(now),
+              },
+            }
           : { waiting: { reason: 'ContainerCreating', message: state.waiting } },
       })),
     });
@@ -232,7 +271,8 @@ export function runKubelets(view: View, attachments: Attachments): { stop(): voi
   const finish = async (pod: TwinObject): Promise<void> => {
     const now = clock.now();
     let conditions: Json[] = pod['status'].conditions;
-    for (const type of ['Ready', 'ContainersReady']) conditions = withCondition(conditions, { type, status: 'False', reason: 'PodCompleted' }, now);
+    for (const type of ['Ready', 'ContainersReady'])
+      conditions = withCondition(conditions, { type, status: 'False', reason: 'PodCompleted' }, now);
     await writeStatus(view, 'pods', pod, {
       phase: 'Succeeded',
       conditions,
@@ -240,7 +280,15 @@ export function runKubelets(view: View, attachments: Attachments): { stop(): voi
         ...it,
         ready: false,
         started: false,
-        state: { terminated: { exitCode: 0, reason: 'Completed', startedAt: it.state.running?.startedAt, finishedAt: isoSeconds(now), containerID: it.containerID } },
+        state: {
+          terminated: {
+            exitCode: 0,
+            reason: 'Completed',
+            startedAt: it.state.running?.startedAt,
+            finishedAt: isoSeconds(now),
+            containerID: it.containerID,
+          },
+        },
       })),
     });
     release(pod);

@@ -35,7 +35,11 @@ const PATIENCE_MS = 30_000;
  *
  * @param look  returns milliseconds after which to look again without a reason, or nothing
  */
-export function workQueue(clock: ControllerClock, options: WorkQueueOptions, look: (key: string) => Promise<number | void>): WorkQueue {
+export function workQueue(
+  clock: ControllerClock,
+  options: WorkQueueOptions,
+  look: (key: string) => Promise<number | void>,
+): WorkQueue {
   const { first, last } = options.retryMs ?? { first: 1000, last: 60_000 };
   const planned = new Map<string, { at: number; timer: Timer }>();
   const running = new Set<string>();

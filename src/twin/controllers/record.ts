@@ -2,7 +2,12 @@ import { hash32 } from '../random.js';
 import type { ClusterApi, TwinClock, TwinObject } from '../types.js';
 import { isWorthRetrying } from './queue.js';
 
-export type Recorder = (about: TwinObject, type: 'Normal' | 'Warning', reason: string, message: string) => Promise<void>;
+export type Recorder = (
+  about: TwinObject,
+  type: 'Normal' | 'Warning',
+  reason: string,
+  message: string,
+) => Promise<void>;
 
 export const isoSeconds = (ms: number): string => new Date(ms).toISOString().replace(/\.\d+Z$/, 'Z');
 
@@ -30,7 +35,13 @@ export function eventRecorder(api: ClusterApi, clock: TwinClock, component: stri
         apiVersion: 'v1',
         kind: 'Event',
         metadata: { name: eventName, namespace },
-        involvedObject: { apiVersion: about.apiVersion, kind: about.kind, namespace: about.metadata.namespace, name, uid },
+        involvedObject: {
+          apiVersion: about.apiVersion,
+          kind: about.kind,
+          namespace: about.metadata.namespace,
+          name,
+          uid,
+        },
         reason,
         message,
         type,

@@ -60,17 +60,29 @@ export async function remoteApi({ url, token, ca }: RemoteOptions): Promise<Remo
   const closers = new Set<() => void>();
   let closed = false;
 
-  const send = (method: string, path: string, headers: Record<string, string> = {}, body?: string): Promise<{ response: IncomingMessage; request: ClientRequest }> =>
+  const send = (
+    method: string,
+    path: string,
+    headers: Record<string, string> = {},
+    body?: string,
+  ): Promise<{ response: IncomingMessage; request: ClientRequest }> =>
     new Promise((resolve, reject) => {
       const options = {
         method,
         agent,
-        headers: { accept: 'application/json', ...(token ? { authorization: `Bearer ${token}` } : {}), ...headers, ...(body === undefined ? {} : { 'content-length': Buffer.byteLength(body) }) },
+        headers: {
+          accept: 'application/json',
+          ...(token ? { authorization: `Bearer ${token}` } : {}),
+          ...headers,
+          ...(body === undefined ? {} : { 'content-length': Buffer.byteLength(body) }),
+        },
       };
       const request = (isTls ? httpsRequest : httpRequest)(new URL(path, base), options);
       request.on('response', (response) => resolve({ response, request }));
       request.on('error', reject);
-      request.setTimeout(TIMEOUT_MS, () => request.destroy(Object.assign(new Error(`no answer to ${method} ${path}`), { code: 'ETIMEDOUT' })));
+      request.setTimeout(TIMEOUT_MS, () =>
+        request.destroy(Object.assign(new Error(`no answer to ${method} ${path}`), { code: 'ETIMEDOUT' })),
+      );
       request.end(body);
     });
 
@@ -86,7 +98,12 @@ export async function remoteApi({ url, token, ca }: RemoteOptions): Promise<Remo
 
   const discover = async (): Promise<ApiResource[]> => {
     const groups: Json[] = (await ask('GET', '/apis')).groups;
-    const versions = [{ group: '', version: 'v1', first: true }, ...groups.flatMap((it) => preferredFirst(it).map((version, at) => ({ group: it.name, version, first: at === 0 })))];
+    const versions = [
+      { group: '', version: 'v1', first: true },
+      ...groups.flatMap((it) =>
+        preferredFirst(it).map((version, at) => ({ group: it.name, version, first: at === 0 })),
+      ),
+    ];
     const found: ApiResource[] = [];
     const taken = new Set<string>();
     for (const { group, version } of versions) {
@@ -102,7 +119,16 @@ export async function remoteApi({ url, token, ca }: RemoteOptions): Promise<Remo
       for (const it of list) {
         if (it.name.includes('/')) continue;
         const key = `${group}/${it.name}`;
-        found.push({ path: `${path}/${it.name}`, group, version, resource: it.name, kind: it.kind, namespaced: it.namespaced, verbs: it.verbs, preferred: !taken.has(key) });
+        found.push({
+          path: `${path}/${it.name}`,
+          group,
+          version,
+          resource: it.name,
+          kind: it.kind,
+          namespaced: it.namespaced,
+          verbs: it.verbs,
+          preferred: !taken.has(key),
+        });
         taken.add(key);
       }
     }
@@ -113,7 +139,8 @@ export async function remoteApi({ url, token, ca }: RemoteOptions): Promise<Remo
   const pathOf = (resource: string, namespace: string | undefined, name?: string, subresource?: string): string => {
     const at = resource.lastIndexOf('/');
     const parts = [rootOf(resource.slice(0, at))];
-    if (namespace !== undefined && served.get(resource)?.namespaced !== false) parts.push('namespaces', encodeURIComponent(namespace));
+    if (namespace !== undefined && served.get(resource)?.namespaced !== false)
+      parts.push('namespaces', encodeURIComponent(namespace));
     parts.push(resource.slice(at + 1));
     if (name !== undefined) parts.push(encodeURIComponent(name));
     if (subresource !== undefined) parts.push(subresource);
@@ -133,7 +160,10 @@ export async function remoteApi({ url, token, ca }: RemoteOptions): Promise<Remo
       let version = '';
       try {
         do {
-          const page = await ask('GET', `${pathOf(resource, namespace)}?limit=${PAGE}${next ? `&continue=${encodeURIComponent(next)}` : ''}`);
+          const page = await ask(
+            'GET',
+            `${pathOf(resource, namespace)}?limit=${PAGE}${next ? `&continue=${encodeURIComponent(next)}` : ''}`,
+          );
           for (const it of page.items ?? []) items.push(whole(resource, it));
           version = page.metadata.resourceVersion;
           next = page.metadata.continue ?? '';
@@ -166,11 +196,18 @@ export async function remoteApi({ url, token, ca }: RemoteOptions): Promise<Remo
 
     create: (resource, object) => ask('POST', pathOf(resource, object.metadata.namespace), object),
     update: (resource, object) => ask('PUT', pathOf(resource, object.metadata.namespace, object.metadata.name), object),
-    updateStatus: (resource, object) => ask('PUT', pathOf(resource, object.metadata.namespace, object.metadata.name, 'status'), object),
-    mergePatch: (resource, namespace, name, patch, subresource) => ask('PATCH', pathOf(resource, namespace, name, subresource), patch, 'application/merge-patch+json'),
+    updateStatus: (resource, object) =>
+      ask('PUT', pathOf(resource, object.metadata.namespace, object.metadata.name, 'status'), object),
+    mergePatch: (resource, namespace, name, patch, subresource) =>
+      ask('PATCH', pathOf(resource, namespace, name, subresource), patch, 'application/merge-patch+json'),
 
     async delete(resource, namespace, name, { gracePeriodSeconds } = {}) {
-      const options = { apiVersion: 'v1', kind: 'DeleteOptions', propagationPolicy: 'Background', ...(gracePeriodSeconds === undefined ? {} : { gracePeriodSeconds }) };
+      const options = {
+        apiVersion: 'v1',
+        kind: 'DeleteOptions',
+        propagationPolicy: 'Background',
+        ...(gracePeriodSeconds === undefined ? {} : { gracePeriodSeconds }),
+      };
       try {
         await ask('DELETE', pathOf(resource, namespace, name), options);
       } catch (error) {
@@ -198,14 +235,18 @@ export async function remoteApi({ url, token, ca }: RemoteOptions): Promise<Remo
         for (const [, object] of gone) take({ type: 'DELETED', object });
         for (const [key, object] of live) {
           const before = known.get(key);
-          if (before?.metadata.resourceVersion !== object.metadata.resourceVersion) take({ type: before ? 'MODIFIED' : 'ADDED', object });
+          if (before?.metadata.resourceVersion !== object.metadata.resourceVersion)
+            take({ type: before ? 'MODIFIED' : 'ADDED', object });
         }
         return at;
       };
 
       /** @returns the version to go on from, or undefined when that is too old */
       const stream = async (from: string): Promise<string | undefined> => {
-        const { response, request } = await send('GET', `${pathOf(resource, undefined)}?watch=true&allowWatchBookmarks=true&resourceVersion=${from}`);
+        const { response, request } = await send(
+          'GET',
+          `${pathOf(resource, undefined)}?watch=true&allowWatchBookmarks=true&resourceVersion=${from}`,
+        );
         state.abort = () => request.destroy();
         if (state.stopped) request.destroy();
         if (response.statusCode! >= 400) {
@@ -268,7 +309,8 @@ export async function remoteApi({ url, token, ca }: RemoteOptions): Promise<Remo
   };
 }
 
-const rootOf = (groupVersion: string): string => (groupVersion.includes('/') ? `/apis/${groupVersion}` : `/api/${groupVersion}`);
+const rootOf = (groupVersion: string): string =>
+  groupVersion.includes('/') ? `/apis/${groupVersion}` : `/api/${groupVersion}`;
 
 function preferredFirst(group: Json): string[] {
   const all: string[] = group.versions.map((it: Json) => it.version);

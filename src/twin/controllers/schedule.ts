@@ -40,7 +40,9 @@ const matchesTerm = (term: Json, node: TwinObject): boolean =>
   (term.matchExpressions ?? []).length + (term.matchFields ?? []).length > 0;
 
 export const matchesNodeSelector = (selector: Json, node: TwinObject): boolean =>
-  selector === undefined || selector === null || (selector.nodeSelectorTerms ?? []).some((it: Json) => matchesTerm(it, node));
+  selector === undefined ||
+  selector === null ||
+  (selector.nodeSelectorTerms ?? []).some((it: Json) => matchesTerm(it, node));
 
 /** Node selector and required node affinity. */
 export function fitsNode(spec: Json, node: TwinObject): boolean {
@@ -55,7 +57,19 @@ export function toleratesNode(spec: Json, node: TwinObject): boolean {
   return taints.filter(isHard).every((it) => tolerates(spec?.tolerations ?? [], it));
 }
 
-const UNITS: Record<string, number> = { m: 1e-3, k: 1e3, M: 1e6, G: 1e9, T: 1e12, P: 1e15, Ki: 2 ** 10, Mi: 2 ** 20, Gi: 2 ** 30, Ti: 2 ** 40, Pi: 2 ** 50 };
+const UNITS: Record<string, number> = {
+  m: 1e-3,
+  k: 1e3,
+  M: 1e6,
+  G: 1e9,
+  T: 1e12,
+  P: 1e15,
+  Ki: 2 ** 10,
+  Mi: 2 ** 20,
+  Gi: 2 ** 30,
+  Ti: 2 ** 40,
+  Pi: 2 ** 50,
+};
 
 /** A quantity as a number of its base unit: `250m` is 0.25, `1Gi` is 1073741824. */
 export function quantity(text: string | number): number {
@@ -72,7 +86,8 @@ function requestsOf(pod: TwinObject): Map<string, number> {
   const sum = new Map([['pods', 1]]);
   for (const container of spec.containers ?? []) {
     const { requests, limits } = container.resources ?? {};
-    for (const [name, value] of Object.entries({ ...limits, ...requests })) sum.set(name, (sum.get(name) ?? 0) + quantity(value as string));
+    for (const [name, value] of Object.entries({ ...limits, ...requests }))
+      sum.set(name, (sum.get(name) ?? 0) + quantity(value as string));
   }
   requestCache.set(spec, sum);
   return sum;
@@ -111,11 +126,18 @@ function fitsBeside(pod: TwinObject, node: TwinObject, around: Surroundings): bo
   const required = (it: Json): Json[] => it?.requiredDuringSchedulingIgnoredDuringExecution ?? [];
   // The first pod of a set that wants to be near itself has to start somewhere.
   const isFirst = (term: Json): boolean =>
-    selects(term.labelSelector, pod.metadata.labels) && !around.pods.some((it) => isActive(it) && it['spec']?.nodeName && selects(term.labelSelector, it.metadata.labels));
-  return required(podAntiAffinity).every((it) => !somebodyNear(it)) && required(podAffinity).every((it) => somebodyNear(it) || isFirst(it));
+    selects(term.labelSelector, pod.metadata.labels) &&
+    !around.pods.some((it) => isActive(it) && it['spec']?.nodeName && selects(term.labelSelector, it.metadata.labels));
+  return (
+    required(podAntiAffinity).every((it) => !somebodyNear(it)) &&
+    required(podAffinity).every((it) => somebodyNear(it) || isFirst(it))
+  );
 }
 
-function volumesOf(pod: TwinObject, around: Surroundings): { bound: TwinObject[]; waiting: TwinObject[] } | { message: string } {
+function volumesOf(
+  pod: TwinObject,
+  around: Surroundings,
+): { bound: TwinObject[]; waiting: TwinObject[] } | { message: string } {
   const bound: TwinObject[] = [];
   const waiting: TwinObject[] = [];
   for (const name of claimsOf(pod)) {
@@ -127,9 +149,15 @@ function volumesOf(pod: TwinObject, around: Surroundings): { bound: TwinObject[]
       bound.push(volume);
       continue;
     }
-    if (claim['status']?.phase === 'Lost') return { message: `persistentvolumeclaim "${name}" bound to non-existent persistentvolume "${claim['spec'].volumeName}"` };
+    if (claim['status']?.phase === 'Lost')
+      return {
+        message: `persistentvolumeclaim "${name}" bound to non-existent persistentvolume "${claim['spec'].volumeName}"`,
+      };
     const className = claim['spec'].storageClassName;
-    const waits = className && !claim['spec'].volumeName && around.storageClass(className)?.['volumeBindingMode'] === 'WaitForFirstConsumer';
+    const waits =
+      className &&
+      !claim['spec'].volumeName &&
+      around.storageClass(className)?.['volumeBindingMode'] === 'WaitForFirstConsumer';
     if (!waits) return { message: 'pod has unbound immediate PersistentVolumeClaims' };
     waiting.push(claim);
   }
@@ -165,7 +193,8 @@ export function placementOf(pod: TwinObject, around: Surroundings): Placement {
     if (!isTrue(node, 'Ready')) return refuse('node(s) were not ready');
     if (!toleratesNode(pod['spec'], node)) return refuse("node(s) had taints that the pod didn't tolerate");
     if (!fitsNode(pod['spec'], node)) return refuse("node(s) didn't match Pod's node affinity/selector");
-    if (!volumes.bound.every((it) => matchesNodeSelector(it['spec'].nodeAffinity?.required, node))) return refuse('node(s) had volume node affinity conflict');
+    if (!volumes.bound.every((it) => matchesNodeSelector(it['spec'].nodeAffinity?.required, node)))
+      return refuse('node(s) had volume node affinity conflict');
     if (!fitsBeside(pod, node, around)) return refuse("node(s) didn't match pod affinity/anti-affinity rules");
     const short = shortOf(pod, node, there);
     return short === undefined || refuse(short === 'pods' ? 'Too many pods' : `Insufficient ${short}`);

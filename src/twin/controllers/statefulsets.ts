@@ -1,7 +1,17 @@
 import { nameSuffix } from '../random.js';
 import type { Json, TwinObject } from '../types.js';
 import { keyOf, splitKey } from './follow.js';
-import { claim, controllerOf, createOnce, isActive, isGoing, isReady, ownerReference, type View, writeStatus } from './objects.js';
+import {
+  claim,
+  controllerOf,
+  createOnce,
+  isActive,
+  isGoing,
+  isReady,
+  ownerReference,
+  type View,
+  writeStatus,
+} from './objects.js';
 import { workQueue } from './queue.js';
 import { fitsNode, toleratesNode } from './schedule.js';
 
@@ -36,7 +46,8 @@ export function runStatefulSets(view: View): { stop(): void } {
     const first: number = set['spec'].ordinals?.start ?? 0;
     const desired: number = set['spec'].replicas ?? 1;
     const inOrder = set['spec'].podManagementPolicy !== 'Parallel';
-    const at = (ordinal: number): TwinObject | undefined => pods.find((it) => it.metadata.name === `${name}-${ordinal}`);
+    const at = (ordinal: number): TwinObject | undefined =>
+      pods.find((it) => it.metadata.name === `${name}-${ordinal}`);
 
     for (let ordinal = first; ordinal < first + desired; ordinal++) {
       const pod = at(ordinal);
@@ -45,18 +56,33 @@ export function runStatefulSets(view: View): { stop(): void } {
       if (inOrder && !(pod && isReady(pod) && !isGoing(pod))) break;
     }
     const ordinalOf = (pod: TwinObject): number => Number(/-(\d+)$/.exec(pod.metadata.name)?.[1] ?? -1);
-    const beyond = pods.filter((it) => ordinalOf(it) >= first + desired || ordinalOf(it) < first).toSorted((a, b) => ordinalOf(b) - ordinalOf(a));
+    const beyond = pods
+      .filter((it) => ordinalOf(it) >= first + desired || ordinalOf(it) < first)
+      .toSorted((a, b) => ordinalOf(b) - ordinalOf(a));
     for (const pod of inOrder ? beyond.slice(0, 1) : beyond) await removePod(pod);
-    if (beyond.length === 0) await replaceOutdated(set, pods.filter((it) => isActive(it)), desired, ordinalOf);
+    if (beyond.length === 0)
+      await replaceOutdated(
+        set,
+        pods.filter((it) => isActive(it)),
+        desired,
+        ordinalOf,
+      );
     await report(set, pods);
   }
 
   /** The highest ordinal of the old template goes, when all others serve. */
-  const replaceOutdated = async (set: TwinObject, pods: TwinObject[], desired: number, ordinalOf: (pod: TwinObject) => number): Promise<void> => {
+  const replaceOutdated = async (
+    set: TwinObject,
+    pods: TwinObject[],
+    desired: number,
+    ordinalOf: (pod: TwinObject) => number,
+  ): Promise<void> => {
     if (set['spec'].updateStrategy?.type === 'OnDelete') return;
     const partition: number = set['spec'].updateStrategy?.rollingUpdate?.partition ?? 0;
     const wanted = `${set.metadata.name}-${revisionOf(set)}`;
-    const outdated = pods.filter((it) => it.metadata.labels?.[REVISION_LABEL] !== wanted && ordinalOf(it) >= partition).toSorted((a, b) => ordinalOf(b) - ordinalOf(a));
+    const outdated = pods
+      .filter((it) => it.metadata.labels?.[REVISION_LABEL] !== wanted && ordinalOf(it) >= partition)
+      .toSorted((a, b) => ordinalOf(b) - ordinalOf(a));
     const [next] = outdated;
     if (!next) return;
     const othersServe = pods.length === desired && pods.every((it) => it === next || isReady(it));
@@ -75,7 +101,12 @@ export function runStatefulSets(view: View): { stop(): void } {
       await createOnce(view, 'persistentvolumeclaims', {
         apiVersion: 'v1',
         kind: 'PersistentVolumeClaim',
-        metadata: { name: claimName, namespace, labels: { ...wanted.metadata.labels, ...set['spec'].selector.matchLabels }, annotations: wanted.metadata.annotations },
+        metadata: {
+          name: claimName,
+          namespace,
+          labels: { ...wanted.metadata.labels, ...set['spec'].selector.matchLabels },
+          annotations: wanted.metadata.annotations,
+        },
         spec: structuredClone(wanted.spec),
       });
     }
@@ -85,11 +116,20 @@ export function runStatefulSets(view: View): { stop(): void } {
       metadata: {
         name: podName,
         namespace,
-        labels: { ...template.metadata?.labels, 'statefulset.kubernetes.io/pod-name': podName, [REVISION_LABEL]: `${name}-${revisionOf(set)}` },
+        labels: {
+          ...template.metadata?.labels,
+          'statefulset.kubernetes.io/pod-name': podName,
+          [REVISION_LABEL]: `${name}-${revisionOf(set)}`,
+        },
         annotations: template.metadata?.annotations,
         ownerReferences: [ownerReference(set)],
       },
-      spec: { ...template.spec, hostname: podName, ...(set['spec'].serviceName ? { subdomain: set['spec'].serviceName } : {}), ...(volumes.length > 0 ? { volumes } : {}) },
+      spec: {
+        ...template.spec,
+        hostname: podName,
+        ...(set['spec'].serviceName ? { subdomain: set['spec'].serviceName } : {}),
+        ...(volumes.length > 0 ? { volumes } : {}),
+      },
     });
   };
 
@@ -114,7 +154,14 @@ export function runStatefulSets(view: View): { stop(): void } {
 }
 
 /** What every DaemonSet pod tolerates without saying so. */
-const DAEMON_TOLERATIONS = ['not-ready', 'unreachable', 'disk-pressure', 'memory-pressure', 'pid-pressure', 'unschedulable'].map((it) => ({
+const DAEMON_TOLERATIONS = [
+  'not-ready',
+  'unreachable',
+  'disk-pressure',
+  'memory-pressure',
+  'pid-pressure',
+  'unschedulable',
+].map((it) => ({
   key: `node.kubernetes.io/${it}`,
   operator: 'Exists',
   ...(it === 'not-ready' || it === 'unreachable' ? { effect: 'NoExecute' } : { effect: 'NoSchedule' }),
@@ -142,7 +189,10 @@ export function runDaemonSets(view: View): { stop(): void } {
     if (!set || isGoing(set)) return;
     const template = structuredClone(set['spec'].template);
     template.spec.tolerations = [...(template.spec.tolerations ?? []), ...DAEMON_TOLERATIONS];
-    const fitting = view.of('nodes').all().filter((it) => fitsNode(template.spec, it) && toleratesNode(template.spec, it));
+    const fitting = view
+      .of('nodes')
+      .all()
+      .filter((it) => fitsNode(template.spec, it) && toleratesNode(template.spec, it));
     const pods = (await claim(view, 'pods', set)).filter((it) => isActive(it) && !asked.has(it.metadata.uid));
     const names = new Set(fitting.map((it) => it.metadata.name));
 

@@ -2,15 +2,54 @@ import { setTimeout as pause } from 'node:timers/promises';
 import type { ClusterApi, TwinObject } from '../types.js';
 
 /** Kinds of velero.io as Velero 1.18 installs them; none has a status subresource. @source vmware-tanzu/velero:config/crd */
-const KINDS: { kind: string; plural: string; version: 'v1' | 'v2alpha1'; short?: string[]; columns?: [name: string, path: string][] }[] = [
-  { kind: 'Backup', plural: 'backups', version: 'v1', columns: [['Status', '.status.phase'], ['Location', '.spec.storageLocation']] },
+const KINDS: {
+  kind: string;
+  plural: string;
+  version: 'v1' | 'v2alpha1';
+  short?: string[];
+  columns?: [name: string, path: string][];
+}[] = [
+  {
+    kind: 'Backup',
+    plural: 'backups',
+    version: 'v1',
+    columns: [
+      ['Status', '.status.phase'],
+      ['Location', '.spec.storageLocation'],
+    ],
+  },
   { kind: 'BackupRepository', plural: 'backuprepositories', version: 'v1' },
-  { kind: 'BackupStorageLocation', plural: 'backupstoragelocations', version: 'v1', short: ['bsl'], columns: [['Phase', '.status.phase'], ['Default', '.spec.default']] },
-  { kind: 'DeleteBackupRequest', plural: 'deletebackuprequests', version: 'v1', columns: [['BackupName', '.spec.backupName'], ['Status', '.status.phase']] },
+  {
+    kind: 'BackupStorageLocation',
+    plural: 'backupstoragelocations',
+    version: 'v1',
+    short: ['bsl'],
+    columns: [
+      ['Phase', '.status.phase'],
+      ['Default', '.spec.default'],
+    ],
+  },
+  {
+    kind: 'DeleteBackupRequest',
+    plural: 'deletebackuprequests',
+    version: 'v1',
+    columns: [
+      ['BackupName', '.spec.backupName'],
+      ['Status', '.status.phase'],
+    ],
+  },
   { kind: 'DownloadRequest', plural: 'downloadrequests', version: 'v1' },
   { kind: 'PodVolumeBackup', plural: 'podvolumebackups', version: 'v1' },
   { kind: 'PodVolumeRestore', plural: 'podvolumerestores', version: 'v1' },
-  { kind: 'Restore', plural: 'restores', version: 'v1', columns: [['Backup', '.spec.backupName'], ['Status', '.status.phase']] },
+  {
+    kind: 'Restore',
+    plural: 'restores',
+    version: 'v1',
+    columns: [
+      ['Backup', '.spec.backupName'],
+      ['Status', '.status.phase'],
+    ],
+  },
   { kind: 'Schedule', plural: 'schedules', version: 'v1' },
   { kind: 'ServerStatusRequest', plural: 'serverstatusrequests', version: 'v1', short: ['ssr'] },
   { kind: 'VolumeSnapshotLocation', plural: 'volumesnapshotlocations', version: 'v1', short: ['vsl'] },
@@ -25,14 +64,30 @@ const definition = ({ kind, plural, version, short, columns = [] }: (typeof KIND
   spec: {
     group: 'velero.io',
     scope: 'Namespaced',
-    names: { kind, listKind: `${kind}List`, plural, singular: kind.toLowerCase(), ...(short ? { shortNames: short } : {}) },
+    names: {
+      kind,
+      listKind: `${kind}List`,
+      plural,
+      singular: kind.toLowerCase(),
+      ...(short ? { shortNames: short } : {}),
+    },
     versions: [
       {
         name: version,
         served: true,
         storage: true,
-        schema: { openAPIV3Schema: { type: 'object', properties: { spec: { type: 'object', 'x-kubernetes-preserve-unknown-fields': true }, status: { type: 'object', 'x-kubernetes-preserve-unknown-fields': true } } } },
-        ...(columns.length > 0 ? { additionalPrinterColumns: columns.map(([name, jsonPath]) => ({ name, type: 'string', jsonPath })) } : {}),
+        schema: {
+          openAPIV3Schema: {
+            type: 'object',
+            properties: {
+              spec: { type: 'object', 'x-kubernetes-preserve-unknown-fields': true },
+              status: { type: 'object', 'x-kubernetes-preserve-unknown-fields': true },
+            },
+          },
+        },
+        ...(columns.length > 0
+          ? { additionalPrinterColumns: columns.map(([name, jsonPath]) => ({ name, type: 'string', jsonPath })) }
+          : {}),
       },
     ],
   },

@@ -26,21 +26,26 @@ const RULE_KEYS: Record<string, string[]> = {
 };
 
 function checkKeys(value: Json, what: string): void {
-  for (const key of Object.keys(value ?? {})) if (!RULE_KEYS[what]!.includes(key)) throw new RangeError(`unknown field "${key}"`);
+  for (const key of Object.keys(value ?? {}))
+    if (!RULE_KEYS[what]!.includes(key)) throw new RangeError(`unknown field "${key}"`);
 }
 
 /** @throws RangeError  in Velero's words, for the validation of a Restore */
 export function parseModifiers(data: Record<string, string> | undefined): Modifiers {
   const texts = Object.values(data ?? {});
-  if (texts.length !== 1) throw new RangeError('illegal resource modifiers configmap: must have exactly one data entry');
+  if (texts.length !== 1)
+    throw new RangeError('illegal resource modifiers configmap: must have exactly one data entry');
   let config: Json;
   try {
     config = parse(texts[0]!);
   } catch (error) {
     throw new RangeError(`failed to decode yaml data into resource modifiers: ${(error as Error).message}`);
   }
-  for (const key of Object.keys(config ?? {})) if (key !== 'version' && key !== 'resourceModifierRules') throw new RangeError(`failed to decode yaml data into resource modifiers: unknown field "${key}"`);
-  if (String(config?.version).toLowerCase() !== 'v1') throw new RangeError(`unsupported resource modifier version ${config?.version}`);
+  for (const key of Object.keys(config ?? {}))
+    if (key !== 'version' && key !== 'resourceModifierRules')
+      throw new RangeError(`failed to decode yaml data into resource modifiers: unknown field "${key}"`);
+  if (String(config?.version).toLowerCase() !== 'v1')
+    throw new RangeError(`unsupported resource modifier version ${config?.version}`);
   const rules: Json[] = config.resourceModifierRules ?? [];
   if (rules.length === 0) throw new RangeError('resource modifier rules cannot be empty');
   for (const rule of rules) checkRule(rule);
@@ -68,15 +73,23 @@ function checkRule(rule: Json): void {
   for (const it of rule.conditions.matches ?? []) checkKeys(it, 'match');
   for (const it of rule.patches ?? []) {
     checkKeys(it, 'patch');
-    if (!['add', 'remove', 'replace', 'test', 'move', 'copy'].includes(it.operation)) throw new RangeError(`unsupported operation: ${it.operation}`);
+    if (!['add', 'remove', 'replace', 'test', 'move', 'copy'].includes(it.operation))
+      throw new RangeError(`unsupported operation: ${it.operation}`);
     if (!it.path) throw new RangeError('path cannot be empty');
   }
   for (const it of [...(rule.mergePatches ?? []), ...(rule.strategicPatches ?? [])]) checkKeys(it, 'merge');
   const given = ['patches', 'mergePatches', 'strategicPatches'].filter((it) => (rule[it] ?? []).length > 0);
-  if (given.length > 1) throw new RangeError('only one of patches, mergePatches, strategicPatches can be specified in a rule');
+  if (given.length > 1)
+    throw new RangeError('only one of patches, mergePatches, strategicPatches can be specified in a rule');
 }
 
-const globOf = (text: string): RegExp => new RegExp(`^${text.replace(/[.+^${}()|[\]\\]/g, '\\$&').replaceAll('*', '.*').replaceAll('?', '.')}$`);
+const globOf = (text: string): RegExp =>
+  new RegExp(
+    `^${text
+      .replace(/[.+^${}()|[\]\\]/g, '\\$&')
+      .replaceAll('*', '.*')
+      .replaceAll('?', '.')}$`,
+  );
 
 /** All rules are matched against the object as it was before any of them. */
 function isMeant(conditions: Json, object: TwinObject, groupResource: string): boolean {
@@ -111,12 +124,24 @@ function literal(value: string | undefined): Json {
 }
 
 function applyRule(rule: Json, object: TwinObject, kind: string): TwinObject {
-  if (rule.mergePatches?.length) return rule.mergePatches.reduce((it: Json, { patchData }: Json) => mergePatch(it, parseData(patchData)), object);
-  if (rule.strategicPatches?.length) return rule.strategicPatches.reduce((it: Json, { patchData }: Json) => strategicPatch(it, parseData(patchData), shapeOf(kind)), object);
+  if (rule.mergePatches?.length)
+    return rule.mergePatches.reduce((it: Json, { patchData }: Json) => mergePatch(it, parseData(patchData)), object);
+  if (rule.strategicPatches?.length)
+    return rule.strategicPatches.reduce(
+      (it: Json, { patchData }: Json) => strategicPatch(it, parseData(patchData), shapeOf(kind)),
+      object,
+    );
   let changed: Json = object;
   for (const { operation, path, from, value } of rule.patches ?? []) {
     try {
-      changed = jsonPatch(changed, [{ op: operation, path, ...(from ? { from } : {}), ...(value === undefined ? {} : { value: literal(String(value)) }) }]);
+      changed = jsonPatch(changed, [
+        {
+          op: operation,
+          path,
+          ...(from ? { from } : {}),
+          ...(value === undefined ? {} : { value: literal(String(value)) }),
+        },
+      ]);
     } catch (error) {
       // A test that fails means that the rule is not for this object.
       if (operation === 'test') return object;

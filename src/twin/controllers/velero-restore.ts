@@ -73,8 +73,11 @@ export function chosenItems(items: readonly StoredItem[], spec: Json, resources:
   const kinds = resourceFilter(spec.includedResources, [...(spec.excludedResources ?? []), ...NON_RESTORABLE], known);
   const namespaces = namespaceFilter(spec.includedNamespaces, spec.excludedNamespaces);
   const selectors: Json[] = spec.orLabelSelectors ?? (spec.labelSelector ? [spec.labelSelector] : []);
-  const matches = (it: StoredItem): boolean => selectors.length === 0 || selectors.some((one) => selects(one, it.object.metadata.labels));
-  const inNamespaces = items.filter((it) => it.namespace !== undefined && namespaces(it.namespace) && kinds(it.groupResource) && matches(it));
+  const matches = (it: StoredItem): boolean =>
+    selectors.length === 0 || selectors.some((one) => selects(one, it.object.metadata.labels));
+  const inNamespaces = items.filter(
+    (it) => it.namespace !== undefined && namespaces(it.namespace) && kinds(it.groupResource) && matches(it),
+  );
   const isRelated = (it: StoredItem): boolean => {
     if (it.groupResource === 'persistentvolumes') return namespaces(it.object['spec'].claimRef?.namespace ?? '');
     return it.groupResource === DEFINITIONS && inNamespaces.some((one) => one.groupResource === it.name);
@@ -85,13 +88,23 @@ export function chosenItems(items: readonly StoredItem[], spec: Json, resources:
     if (spec.includeClusterResources === true || namespaces.everything) return matches(it);
     return isRelated(it);
   });
-  const key = (it: StoredItem): string => `${String(rank(it.groupResource)).padStart(3, '0')} ${it.groupResource} ${it.namespace ?? ''}/${it.name}`;
+  const key = (it: StoredItem): string =>
+    `${String(rank(it.groupResource)).padStart(3, '0')} ${it.groupResource} ${it.namespace ?? ''}/${it.name}`;
   return [...clusterWide, ...inNamespaces].toSorted((a, b) => (key(a) < key(b) ? -1 : 1));
 }
 
 function asResource(it: StoredItem): ApiResource {
   const [resource = '', ...group] = it.groupResource.split('.');
-  return { path: it.path, group: group.join('.'), version: '', resource, kind: it.object.kind, namespaced: it.namespace !== undefined, verbs: [], preferred: true };
+  return {
+    path: it.path,
+    group: group.join('.'),
+    version: '',
+    resource,
+    kind: it.object.kind,
+    namespaced: it.namespace !== undefined,
+    verbs: [],
+    preferred: true,
+  };
 }
 
 /** What one restore knows while it runs. */
@@ -105,7 +118,10 @@ interface Run extends RestoreContext {
 
 const DEFINITIONS = 'customresourcedefinitions.apiextensions.k8s.io';
 
-export const hasCreated = ({ resourceList }: Restored): boolean => Object.values(resourceList).flat().some((it) => it.endsWith('(created)'));
+export const hasCreated = ({ resourceList }: Restored): boolean =>
+  Object.values(resourceList)
+    .flat()
+    .some((it) => it.endsWith('(created)'));
 
 /**
  * Creates everything that is chosen; goes on after an error.
@@ -113,7 +129,12 @@ export const hasCreated = ({ resourceList }: Restored): boolean => Object.values
  * @param part   definitions of custom kinds come first: what they define can follow when it is served
  * @param before  what the first part came to
  */
-export async function restoreItems(context: RestoreContext, items: readonly StoredItem[], part: 'definitions' | 'others', before?: Restored): Promise<Restored> {
+export async function restoreItems(
+  context: RestoreContext,
+  items: readonly StoredItem[],
+  part: 'definitions' | 'others',
+  before?: Restored,
+): Promise<Restored> {
   const { api, spec } = context;
   const resourceList: Record<string, string[]> = { ...before?.resourceList };
   const resources = await resourcesOf(api);
@@ -124,12 +145,17 @@ export async function restoreItems(context: RestoreContext, items: readonly Stor
     ...context,
     results: before?.results ?? { errors: noMessages(), warnings: noMessages() },
     volumes: new Set(items.filter(isVolume).map((it) => it.name)),
-    emptied: new Set(chosen.filter((it) => isVolume(it) && it.object['spec'].persistentVolumeReclaimPolicy === 'Delete').map((it) => it.name)),
+    emptied: new Set(
+      chosen
+        .filter((it) => isVolume(it) && it.object['spec'].persistentVolumeReclaimPolicy === 'Delete')
+        .map((it) => it.name),
+    ),
   };
   const made = new Set<string>();
 
   for (const item of chosen) {
-    const target = item.namespace === undefined ? undefined : (spec.namespaceMapping?.[item.namespace] ?? item.namespace);
+    const target =
+      item.namespace === undefined ? undefined : (spec.namespaceMapping?.[item.namespace] ?? item.namespace);
     if (isPassedOver(item) || (isVolume(item) && run.emptied.has(item.name))) continue;
     if (target !== undefined && !made.has(target)) {
       made.add(target);
@@ -144,20 +170,38 @@ export async function restoreItems(context: RestoreContext, items: readonly Stor
 
 /** Finished work is not repeated, and pods that a kubelet read from a file come by themselves. */
 function isPassedOver({ groupResource: kind, object }: StoredItem): boolean {
-  if (kind === 'pods') return ['Succeeded', 'Failed'].includes(object['status']?.phase) || 'kubernetes.io/config.mirror' in (object.metadata.annotations ?? {});
+  if (kind === 'pods')
+    return (
+      ['Succeeded', 'Failed'].includes(object['status']?.phase) ||
+      'kubernetes.io/config.mirror' in (object.metadata.annotations ?? {})
+    );
   return kind === 'jobs.batch' && object['status']?.completionTime !== undefined;
 }
 
-async function ensureNamespace({ api, results }: Run, name: string, from: string, items: readonly StoredItem[]): Promise<void> {
+async function ensureNamespace(
+  { api, results }: Run,
+  name: string,
+  from: string,
+  items: readonly StoredItem[],
+): Promise<void> {
   if (await api.get('v1/namespaces', undefined, name)) return;
   const original = items.find((it) => it.groupResource === 'namespaces' && it.name === from)?.object;
   const { labels = {}, annotations } = original?.metadata ?? {};
   const { 'kubernetes.io/metadata.name': _, ...kept } = labels;
   try {
-    await api.create('v1/namespaces', { apiVersion: 'v1', kind: 'Namespace', metadata: { name, ...(Object.keys(kept).length > 0 ? { labels: kept } : {}), ...(annotations ? { annotations } : {}) } });
+    await api.create('v1/namespaces', {
+      apiVersion: 'v1',
+      kind: 'Namespace',
+      metadata: {
+        name,
+        ...(Object.keys(kept).length > 0 ? { labels: kept } : {}),
+        ...(annotations ? { annotations } : {}),
+      },
+    });
   } catch (error) {
     if (!isWorthRetrying(error)) throw error;
-    if (!(await api.get('v1/namespaces', undefined, name))) addMessage(results.errors, undefined, `error creating namespace ${name}: ${error.message}`);
+    if (!(await api.get('v1/namespaces', undefined, name)))
+      addMessage(results.errors, undefined, `error creating namespace ${name}: ${error.message}`);
   }
 }
 
@@ -171,15 +215,28 @@ async function restoreOne(run: Run, item: StoredItem, namespace: string | undefi
     return 'failed';
   };
   const missing = missingVolume(run, item);
-  if (missing !== undefined) addMessage(results.warnings, namespace, `unable to restore additional item persistentvolumes/${missing}: it is not in the backup`);
+  if (missing !== undefined)
+    addMessage(
+      results.warnings,
+      namespace,
+      `unable to restore additional item persistentvolumes/${missing}: it is not in the backup`,
+    );
 
   let object = actOn(stripped(item, run.spec), item, run);
   if (modifiers) {
-    const modified = modifiers.apply({ ...object, metadata: { ...object.metadata, namespace: item.namespace } }, item.groupResource);
-    for (const text of modified.errors) addMessage(results.errors, namespace, `error applying resource modifiers to ${about}: ${text}`);
+    const modified = modifiers.apply(
+      { ...object, metadata: { ...object.metadata, namespace: item.namespace } },
+      item.groupResource,
+    );
+    for (const text of modified.errors)
+      addMessage(results.errors, namespace, `error applying resource modifiers to ${about}: ${text}`);
     object = { ...modified.object };
   }
-  const labels = { ...object.metadata.labels, 'velero.io/backup-name': run.backupName.slice(0, 63), 'velero.io/restore-name': run.restoreName.slice(0, 63) };
+  const labels = {
+    ...object.metadata.labels,
+    'velero.io/backup-name': run.backupName.slice(0, 63),
+    'velero.io/restore-name': run.restoreName.slice(0, 63),
+  };
   const { namespace: _, ...metadata } = object.metadata;
   object.metadata = { ...metadata, labels, ...(namespace === undefined ? {} : { namespace }) };
 
@@ -205,9 +262,21 @@ function missingVolume({ volumes }: Run, { groupResource: kind, object }: Stored
 /** What only one server's life put into it goes; labels, annotations, managed fields and finalizers stay. */
 function stripped({ object, groupResource: kind }: StoredItem, spec: Json): TwinObject {
   const copy = stored(object);
-  for (const field of ['generateName', 'selfLink', 'uid', 'resourceVersion', 'generation', 'creationTimestamp', 'deletionTimestamp', 'deletionGracePeriodSeconds', 'ownerReferences'])
+  for (const field of [
+    'generateName',
+    'selfLink',
+    'uid',
+    'resourceVersion',
+    'generation',
+    'creationTimestamp',
+    'deletionTimestamp',
+    'deletionGracePeriodSeconds',
+    'ownerReferences',
+  ])
     delete copy.metadata[field];
-  const keeps = spec.restoreStatus && resourceFilter(spec.restoreStatus.includedResources, spec.restoreStatus.excludedResources)(kind);
+  const keeps =
+    spec.restoreStatus &&
+    resourceFilter(spec.restoreStatus.includedResources, spec.restoreStatus.excludedResources)(kind);
   if (!keeps) delete copy['status'];
   return copy;
 }
@@ -218,7 +287,8 @@ function actOn(object: TwinObject, item: StoredItem, run: Run): TwinObject {
   switch (item.groupResource) {
     case 'persistentvolumes':
       unbind(object);
-      if (spec.claimRef) spec.claimRef.namespace = run.spec.namespaceMapping?.[spec.claimRef.namespace] ?? spec.claimRef.namespace;
+      if (spec.claimRef)
+        spec.claimRef.namespace = run.spec.namespaceMapping?.[spec.claimRef.namespace] ?? spec.claimRef.namespace;
       mapClass(spec, run);
       break;
     case 'persistentvolumeclaims':
@@ -235,7 +305,13 @@ function actOn(object: TwinObject, item: StoredItem, run: Run): TwinObject {
     case 'jobs.batch':
       delete spec.selector;
       for (const labels of [object.metadata.labels, spec.template?.metadata?.labels])
-        for (const key of ['controller-uid', 'job-name', 'batch.kubernetes.io/controller-uid', 'batch.kubernetes.io/job-name']) delete labels?.[key];
+        for (const key of [
+          'controller-uid',
+          'job-name',
+          'batch.kubernetes.io/controller-uid',
+          'batch.kubernetes.io/job-name',
+        ])
+          delete labels?.[key];
       break;
     case 'serviceaccounts':
       // Tokens of the old cluster mean nothing in the new one.
@@ -259,7 +335,13 @@ function actOn(object: TwinObject, item: StoredItem, run: Run): TwinObject {
   return object;
 }
 
-const BINDING = ['pv.kubernetes.io/bind-completed', 'pv.kubernetes.io/bound-by-controller', 'volume.kubernetes.io/selected-node', 'volume.beta.kubernetes.io/storage-provisioner', 'volume.kubernetes.io/storage-provisioner'];
+const BINDING = [
+  'pv.kubernetes.io/bind-completed',
+  'pv.kubernetes.io/bound-by-controller',
+  'volume.kubernetes.io/selected-node',
+  'volume.beta.kubernetes.io/storage-provisioner',
+  'volume.kubernetes.io/storage-provisioner',
+];
 
 function unbind(object: TwinObject): void {
   for (const key of BINDING) delete object.metadata.annotations?.[key];
@@ -282,7 +364,13 @@ function drawAnew(object: TwinObject, { preserveNodePorts }: Json): void {
   if (spec.type === 'ExternalName' || preserveNodePorts) return;
   const chosen = explicitPorts(object);
   if (spec.healthCheckNodePort && !chosen.health) delete spec.healthCheckNodePort;
-  for (const port of spec.ports ?? []) if (port.nodePort && !chosen.ports.has(port.nodePort) && !chosen.names.has(`${port.port}/${port.protocol ?? 'TCP'}`)) delete port.nodePort;
+  for (const port of spec.ports ?? [])
+    if (
+      port.nodePort &&
+      !chosen.ports.has(port.nodePort) &&
+      !chosen.names.has(`${port.port}/${port.protocol ?? 'TCP'}`)
+    )
+      delete port.nodePort;
 }
 
 function explicitPorts({ metadata }: TwinObject): { ports: Set<number>; names: Set<string>; health: boolean } {
@@ -323,10 +411,19 @@ function canonical(value: Json): string {
   if (Array.isArray(value)) return `[${value.map(canonical).join(',')}]`;
   if (typeof value !== 'object' || value === null) return JSON.stringify(value) ?? 'null';
   const entries = Object.entries(value).filter(([, it]) => it !== undefined);
-  return `{${entries.toSorted(([a], [b]) => (a < b ? -1 : 1)).map(([key, it]) => `${key}:${canonical(it)}`).join(',')}}`;
+  return `{${entries
+    .toSorted(([a], [b]) => (a < b ? -1 : 1))
+    .map(([key, it]) => `${key}:${canonical(it)}`)
+    .join(',')}}`;
 }
 
-async function meetExisting({ api, spec, results }: Run, path: string, wanted: TwinObject, live: TwinObject, about: string): Promise<Outcome> {
+async function meetExisting(
+  { api, spec, results }: Run,
+  path: string,
+  wanted: TwinObject,
+  live: TwinObject,
+  about: string,
+): Promise<Outcome> {
   const { namespace } = wanted.metadata;
   if (comparable(live) === comparable(wanted)) return 'skipped';
   const warn = (text: string): Outcome => {
@@ -334,7 +431,9 @@ async function meetExisting({ api, spec, results }: Run, path: string, wanted: T
     return 'skipped';
   };
   if (spec.existingResourcePolicy !== 'update')
-    return warn(`could not restore, ${about} already exists. Warning: the in-cluster version is different than the backed-up version`);
+    return warn(
+      `could not restore, ${about} already exists. Warning: the in-cluster version is different than the backed-up version`,
+    );
   const { metadata, ...rest } = wanted;
   try {
     const { finalizers: _finalizers, managedFields: _managedFields, ...kept } = metadata;

@@ -1,6 +1,14 @@
 import type { ClusterApi, Json, Timer, TwinObject } from '../types.js';
 import { follow, keyOf, splitKey } from './follow.js';
-import { countMessages, noMessages, type ObjectStore, type Results, type Shelf, stored, type StoredItem } from './object-store.js';
+import {
+  countMessages,
+  noMessages,
+  type ObjectStore,
+  type Results,
+  type Shelf,
+  stored,
+  type StoredItem,
+} from './object-store.js';
 import { backgroundOf, type ControllerClock, isWorthRetrying, workQueue } from './queue.js';
 import { isoSeconds } from './record.js';
 import { collect, NEW_FILTERS, usesNewFilters } from './velero-backup.js';
@@ -53,10 +61,14 @@ export function durationMs(text: string): number | undefined {
   const units: Record<string, number> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 };
   if (text === '0') return 0;
   if (!/^(\d+(\.\d+)?(ms|s|m|h))+$/.test(text)) return undefined;
-  return [...text.matchAll(/(\d+(?:\.\d+)?)(ms|s|m|h)/g)].reduce((sum, [, number, unit]) => sum + Number(number) * units[unit!]!, 0);
+  return [...text.matchAll(/(\d+(?:\.\d+)?)(ms|s|m|h)/g)].reduce(
+    (sum, [, number, unit]) => sum + Number(number) * units[unit!]!,
+    0,
+  );
 }
 
-const isFinished = (phase: string | undefined): boolean => phase === 'Completed' || phase === 'PartiallyFailed' || phase === 'Failed';
+const isFinished = (phase: string | undefined): boolean =>
+  phase === 'Completed' || phase === 'PartiallyFailed' || phase === 'Failed';
 
 const isNew = (it: TwinObject): boolean => ['New', ''].includes(it['status']?.phase ?? 'New');
 
@@ -75,8 +87,10 @@ export async function startVelero(api: ClusterApi, clock: ControllerClock, optio
   const timers = new Set<Timer>();
   const now = (): string => isoSeconds(clock.now());
 
-  const patch = (resource: string, name: string, change: Json): Promise<TwinObject> => api.mergePatch(resource, namespace, name, change);
-  const setStatus = (resource: string, name: string, status: Json): Promise<TwinObject> => patch(resource, name, { status });
+  const patch = (resource: string, name: string, change: Json): Promise<TwinObject> =>
+    api.mergePatch(resource, namespace, name, change);
+  const setStatus = (resource: string, name: string, status: Json): Promise<TwinObject> =>
+    patch(resource, name, { status });
   const ours = (object: TwinObject): boolean => object.metadata.namespace === namespace;
 
   const location = async (name: string | undefined): Promise<TwinObject | undefined> => {
@@ -100,8 +114,13 @@ export async function startVelero(api: ClusterApi, clock: ControllerClock, optio
     const bucket = place['spec'].objectStorage?.bucket;
     const status = shelf
       ? { phase: 'Available', message: null, lastValidationTime: now() }
-      : { phase: 'Unavailable', message: `BackupStorageLocation "${name}" is unavailable: rpc error: code = Unknown desc = bucket ${bucket} does not exist`, lastValidationTime: now() };
-    if (place['status']?.phase !== status.phase || place['status']?.message !== (status.message ?? undefined)) await setStatus(LOCATIONS, name, status);
+      : {
+          phase: 'Unavailable',
+          message: `BackupStorageLocation "${name}" is unavailable: rpc error: code = Unknown desc = bucket ${bucket} does not exist`,
+          lastValidationTime: now(),
+        };
+    if (place['status']?.phase !== status.phase || place['status']?.message !== (status.message ?? undefined))
+      await setStatus(LOCATIONS, name, status);
   };
 
   /** Backups of the store that this cluster does not know come in; known ones that left the store go. */
@@ -114,11 +133,18 @@ export async function startVelero(api: ClusterApi, clock: ControllerClock, optio
       const { hooks: _hooks, ...spec } = backup['spec'];
       const labels = { ...backup.metadata.labels, [LOCATION_LABEL]: placeName };
       const { annotations } = backup.metadata;
-      await api.create(BACKUPS, { apiVersion: 'velero.io/v1', kind: 'Backup', metadata: { name, namespace, labels, ...(annotations ? { annotations } : {}) }, spec: { ...stored(spec), storageLocation: placeName }, status: stored(backup['status']) });
+      await api.create(BACKUPS, {
+        apiVersion: 'velero.io/v1',
+        kind: 'Backup',
+        metadata: { name, namespace, labels, ...(annotations ? { annotations } : {}) },
+        spec: { ...stored(spec), storageLocation: placeName },
+        status: stored(backup['status']),
+      });
     }
     for (const backup of await api.list(BACKUPS, namespace)) {
       const isHere = backup.metadata.labels?.[LOCATION_LABEL] === placeName && isFinished(backup['status']?.phase);
-      if (isHere && !shelf.backups.has(backup.metadata.name)) await api.delete(BACKUPS, namespace, backup.metadata.name);
+      if (isHere && !shelf.backups.has(backup.metadata.name))
+        await api.delete(BACKUPS, namespace, backup.metadata.name);
     }
     await setStatus(LOCATIONS, placeName, { lastSyncedTime: now() });
   };
@@ -157,20 +183,39 @@ export async function startVelero(api: ClusterApi, clock: ControllerClock, optio
     const { spec } = backup;
     const place = await location(spec.storageLocation);
     const errors: string[] = [];
-    if (!place) errors.push(spec.storageLocation ? `an existing backup storage location wasn't specified at backup creation time and the server default '${spec.storageLocation}' doesn't exist. Please address this issue (see \`velero backup-location -h\` for options) and create a new backup. Error: backupstoragelocations.velero.io "${spec.storageLocation}" not found` : 'an existing backup storage location was not specified at backup creation time and the default default was not found. Please address this issue (see `velero backup-location -h` for options) and create a new backup.');
-    else if (place['spec'].accessMode === 'ReadOnly') errors.push(`backup can't be created because backup storage location ${place.metadata.name} is currently in read-only mode`);
-    else if (place['status']?.phase !== 'Available') errors.push(`backup can't be created because BackupStorageLocation ${place.metadata.name} is in Unavailable status.`);
-    const old = ['includedResources', 'excludedResources'].some((it) => (spec[it] ?? []).length > 0) || spec.includeClusterResources !== undefined;
+    if (!place)
+      errors.push(
+        spec.storageLocation
+          ? `an existing backup storage location wasn't specified at backup creation time and the server default '${spec.storageLocation}' doesn't exist. Please address this issue (see \`velero backup-location -h\` for options) and create a new backup. Error: backupstoragelocations.velero.io "${spec.storageLocation}" not found`
+          : 'an existing backup storage location was not specified at backup creation time and the default default was not found. Please address this issue (see `velero backup-location -h` for options) and create a new backup.',
+      );
+    else if (place['spec'].accessMode === 'ReadOnly')
+      errors.push(
+        `backup can't be created because backup storage location ${place.metadata.name} is currently in read-only mode`,
+      );
+    else if (place['status']?.phase !== 'Available')
+      errors.push(
+        `backup can't be created because BackupStorageLocation ${place.metadata.name} is in Unavailable status.`,
+      );
+    const old =
+      ['includedResources', 'excludedResources'].some((it) => (spec[it] ?? []).length > 0) ||
+      spec.includeClusterResources !== undefined;
     if (old && usesNewFilters(spec))
-      errors.push(`include-resources, exclude-resources and include-cluster-resources are old filter parameters.\n${NEW_FILTERS.join(', ')} are new filter parameters.\nThey cannot be used together`);
-    for (const fault of listFaults(spec.includedResources, spec.excludedResources)) errors.push(`Invalid included/excluded resource lists: ${fault}`);
-    for (const fault of listFaults(spec.includedNamespaces, spec.excludedNamespaces)) errors.push(`Invalid included/excluded namespace lists: ${fault}`);
-    if (spec.labelSelector && spec.orLabelSelectors) errors.push('encountered labelSelector as well as orLabelSelectors in backup spec, only one can be specified');
+      errors.push(
+        `include-resources, exclude-resources and include-cluster-resources are old filter parameters.\n${NEW_FILTERS.join(', ')} are new filter parameters.\nThey cannot be used together`,
+      );
+    for (const fault of listFaults(spec.includedResources, spec.excludedResources))
+      errors.push(`Invalid included/excluded resource lists: ${fault}`);
+    for (const fault of listFaults(spec.includedNamespaces, spec.excludedNamespaces))
+      errors.push(`Invalid included/excluded namespace lists: ${fault}`);
+    if (spec.labelSelector && spec.orLabelSelectors)
+      errors.push('encountered labelSelector as well as orLabelSelectors in backup spec, only one can be specified');
     if (spec.ttl !== undefined && durationMs(String(spec.ttl)) === undefined) errors.push(`invalid ttl ${spec.ttl}`);
     return { ...(place ? { place } : {}), errors };
   };
 
-  const isUnderWay = (backup: TwinObject): boolean => ['InProgress', 'ReadyToStart', 'Finalizing', 'FinalizingPartiallyFailed'].includes(backup['status']?.phase);
+  const isUnderWay = (backup: TwinObject): boolean =>
+    ['InProgress', 'ReadyToStart', 'Finalizing', 'FinalizingPartiallyFailed'].includes(backup['status']?.phase);
 
   /** Collected when it began, written to the store when it ends. */
   const gathered = new Map<string, { items: StoredItem[]; results: Results }>();
@@ -194,7 +239,11 @@ export async function startVelero(api: ClusterApi, clock: ControllerClock, optio
           'velero.io/source-cluster-k8s-minor-version': minor,
         },
       },
-      spec: { storageLocation: place!.metadata.name, ttl, includedNamespaces: backup['spec'].includedNamespaces ?? ['*'] },
+      spec: {
+        storageLocation: place!.metadata.name,
+        ttl,
+        includedNamespaces: backup['spec'].includedNamespaces ?? ['*'],
+      },
       status: { ...status, phase: queues ? 'Queued' : 'InProgress', ...(queues ? {} : { startTimestamp: now() }) },
     });
     return pace.stepMs;
@@ -205,7 +254,8 @@ export async function startVelero(api: ClusterApi, clock: ControllerClock, optio
     const isBefore = (it: TwinObject): boolean => it['status']?.phase === 'Queued' && keyAge(it) < keyAge(backup);
     const position = all.filter(isBefore).length + 1;
     if (all.some((it) => isUnderWay(it) || isBefore(it))) {
-      if (backup['status'].queuePosition !== position) await setStatus(BACKUPS, backup.metadata.name, { queuePosition: position });
+      if (backup['status'].queuePosition !== position)
+        await setStatus(BACKUPS, backup.metadata.name, { queuePosition: position });
       return 1_000;
     }
     await setStatus(BACKUPS, backup.metadata.name, { phase: 'ReadyToStart', queuePosition: null });
@@ -220,7 +270,12 @@ export async function startVelero(api: ClusterApi, clock: ControllerClock, optio
     if (!known) {
       const taken = await collect(api, backup['spec']);
       gathered.set(uid, taken);
-      await setStatus(BACKUPS, name, { progress: { totalItems: countOf(taken.items.length), itemsBackedUp: countOf(Math.floor(taken.items.length / 2)) } });
+      await setStatus(BACKUPS, name, {
+        progress: {
+          totalItems: countOf(taken.items.length),
+          itemsBackedUp: countOf(Math.floor(taken.items.length / 2)),
+        },
+      });
       return pace.stepMs + pace.itemMs * taken.items.length;
     }
     const failed = countMessages(known.results.errors) > 0;
@@ -241,12 +296,23 @@ export async function startVelero(api: ClusterApi, clock: ControllerClock, optio
     const place = await location(backup['spec'].storageLocation);
     const shelf = place && shelfOf(place);
     if (!shelf) {
-      await setStatus(BACKUPS, name, { phase: 'Failed', failureReason: 'error uploading the backup: the backup storage location is gone', completionTimestamp: now() });
+      await setStatus(BACKUPS, name, {
+        phase: 'Failed',
+        failureReason: 'error uploading the backup: the backup storage location is gone',
+        completionTimestamp: now(),
+      });
       return;
     }
-    const ended = { phase: backup['status'].phase === 'Finalizing' ? 'Completed' : 'PartiallyFailed', completionTimestamp: now() };
+    const ended = {
+      phase: backup['status'].phase === 'Finalizing' ? 'Completed' : 'PartiallyFailed',
+      completionTimestamp: now(),
+    };
     // The store has it first: a finished Backup that is not in the store is taken away by the next sync.
-    shelf.backups.set(name, { backup: { ...stored(backup), status: { ...stored(backup['status']), ...ended } }, items: taken.items, results: taken.results });
+    shelf.backups.set(name, {
+      backup: { ...stored(backup), status: { ...stored(backup['status']), ...ended } },
+      items: taken.items,
+      results: taken.results,
+    });
     await setStatus(BACKUPS, name, ended);
   };
 
@@ -278,14 +344,18 @@ export async function startVelero(api: ClusterApi, clock: ControllerClock, optio
     const request = await api.get(REQUESTS, namespace, name);
     if (!request || request['status']?.phase === 'Processed') return;
     const backupName: string = request['spec']?.backupName ?? '';
-    const refuse = (text: string): Promise<TwinObject> => setStatus(REQUESTS, name, { phase: 'Processed', errors: [text] });
+    const refuse = (text: string): Promise<TwinObject> =>
+      setStatus(REQUESTS, name, { phase: 'Processed', errors: [text] });
     if (!backupName) return void (await refuse('spec.backupName is required'));
     const backup = await api.get(BACKUPS, namespace, backupName);
     if (!backup) return void (await refuse('backup not found'));
     if (isUnderWay(backup)) return void (await refuse('backup is still in progress'));
     const place = await location(backup['spec'].storageLocation);
     if (!place) return void (await refuse(`backup storage location ${backup['spec'].storageLocation} not found`));
-    if (place['spec'].accessMode === 'ReadOnly') return void (await refuse(`cannot delete backup because backup storage location ${place.metadata.name} is currently in read-only mode`));
+    if (place['spec'].accessMode === 'ReadOnly')
+      return void (await refuse(
+        `cannot delete backup because backup storage location ${place.metadata.name} is currently in read-only mode`,
+      ));
     const shelf = shelfOf(place);
     await setStatus(BACKUPS, backupName, { phase: 'Deleting' });
     shelf?.backups.delete(backupName);
@@ -303,8 +373,18 @@ export async function startVelero(api: ClusterApi, clock: ControllerClock, optio
     for (const backup of await api.list(BACKUPS, namespace)) {
       const expiration = backup['status']?.expiration;
       const { name } = backup.metadata;
-      if (!expiration || Date.parse(expiration) > clock.now() || (await api.get(REQUESTS, namespace, `${name}-expired`))) continue;
-      await api.create(REQUESTS, { apiVersion: 'velero.io/v1', kind: 'DeleteBackupRequest', metadata: { name: `${name}-expired`, namespace, labels: { 'velero.io/backup-name': name } }, spec: { backupName: name } });
+      if (
+        !expiration ||
+        Date.parse(expiration) > clock.now() ||
+        (await api.get(REQUESTS, namespace, `${name}-expired`))
+      )
+        continue;
+      await api.create(REQUESTS, {
+        apiVersion: 'velero.io/v1',
+        kind: 'DeleteBackupRequest',
+        metadata: { name: `${name}-expired`, namespace, labels: { 'velero.io/backup-name': name } },
+        spec: { backupName: name },
+      });
     }
   };
 
@@ -324,28 +404,50 @@ export async function startVelero(api: ClusterApi, clock: ControllerClock, optio
   const backupFor = async (spec: Json): Promise<TwinObject | undefined> => {
     if (spec.backupName) return api.get(BACKUPS, namespace, spec.backupName);
     const all = await api.list(BACKUPS, namespace);
-    const ofSchedule = all.filter((it) => it.metadata.labels?.['velero.io/schedule-name'] === spec.scheduleName && it['status']?.phase === 'Completed');
-    return ofSchedule.toSorted((a, b) => ((a['status'].startTimestamp ?? '') < (b['status'].startTimestamp ?? '') ? 1 : -1))[0];
+    const ofSchedule = all.filter(
+      (it) =>
+        it.metadata.labels?.['velero.io/schedule-name'] === spec.scheduleName && it['status']?.phase === 'Completed',
+    );
+    return ofSchedule.toSorted((a, b) =>
+      (a['status'].startTimestamp ?? '') < (b['status'].startTimestamp ?? '') ? 1 : -1,
+    )[0];
   };
 
   const validateRestore = async (restore: TwinObject): Promise<string[]> => {
     const { spec } = restore;
     const errors: string[] = [];
-    for (const it of spec.includedResources ?? []) if (NON_RESTORABLE.includes(it)) errors.push(`${it} are non-restorable resources`);
-    for (const fault of listFaults(spec.includedResources, spec.excludedResources)) errors.push(`Invalid included/excluded resource lists: ${fault}`);
-    for (const fault of listFaults(spec.includedNamespaces, spec.excludedNamespaces)) errors.push(`Invalid included/excluded namespace lists: ${fault}`);
-    if (spec.labelSelector && spec.orLabelSelectors) errors.push('encountered labelSelector as well as orLabelSelectors in restore spec, only one can be specified');
-    if (spec.existingResourcePolicy && !['none', 'update'].includes(spec.existingResourcePolicy)) errors.push('Invalid ExistingResourcePolicy');
-    if (Boolean(spec.backupName) === Boolean(spec.scheduleName)) return [...errors, 'Either a backup or schedule must be specified as a source for the restore, but not both'];
+    for (const it of spec.includedResources ?? [])
+      if (NON_RESTORABLE.includes(it)) errors.push(`${it} are non-restorable resources`);
+    for (const fault of listFaults(spec.includedResources, spec.excludedResources))
+      errors.push(`Invalid included/excluded resource lists: ${fault}`);
+    for (const fault of listFaults(spec.includedNamespaces, spec.excludedNamespaces))
+      errors.push(`Invalid included/excluded namespace lists: ${fault}`);
+    if (spec.labelSelector && spec.orLabelSelectors)
+      errors.push('encountered labelSelector as well as orLabelSelectors in restore spec, only one can be specified');
+    if (spec.existingResourcePolicy && !['none', 'update'].includes(spec.existingResourcePolicy))
+      errors.push('Invalid ExistingResourcePolicy');
+    if (Boolean(spec.backupName) === Boolean(spec.scheduleName))
+      return [...errors, 'Either a backup or schedule must be specified as a source for the restore, but not both'];
     const backup = await backupFor(spec);
-    if (!backup) return [...errors, spec.backupName ? `Error retrieving backup: backup.velero.io "${spec.backupName}" not found` : 'No backups found for schedule'];
+    if (!backup)
+      return [
+        ...errors,
+        spec.backupName
+          ? `Error retrieving backup: backup.velero.io "${spec.backupName}" not found`
+          : 'No backups found for schedule',
+      ];
     const place = await location(backup['spec'].storageLocation);
-    if (!place || !shelfOf(place)?.backups.has(backup.metadata.name)) errors.push(`Error retrieving backup: the contents of ${backup.metadata.name} are not in its storage location`);
+    if (!place || !shelfOf(place)?.backups.has(backup.metadata.name))
+      errors.push(`Error retrieving backup: the contents of ${backup.metadata.name} are not in its storage location`);
     try {
       await modifiersOf(spec);
     } catch (error) {
       if (!(error instanceof RangeError)) throw error;
-      errors.push(error.message.startsWith('failed to get') ? error.message : `Error in parsing resource modifiers provided in configmap ${namespace}/${spec.resourceModifier.name}: ${error.message}`);
+      errors.push(
+        error.message.startsWith('failed to get')
+          ? error.message
+          : `Error in parsing resource modifiers provided in configmap ${namespace}/${spec.resourceModifier.name}: ${error.message}`,
+      );
     }
     return errors;
   };
@@ -359,10 +461,15 @@ export async function startVelero(api: ClusterApi, clock: ControllerClock, optio
     }
     const { spec } = restore;
     const backup = await backupFor(spec);
-    const metadata = finalizers.includes(RESTORE_FINALIZER) ? {} : { metadata: { finalizers: [...finalizers, RESTORE_FINALIZER] } };
+    const metadata = finalizers.includes(RESTORE_FINALIZER)
+      ? {}
+      : { metadata: { finalizers: [...finalizers, RESTORE_FINALIZER] } };
     await patch(RESTORES, name, {
       ...metadata,
-      spec: { backupName: backup!.metadata.name, excludedResources: [...new Set([...(spec.excludedResources ?? []), ...NON_RESTORABLE])] },
+      spec: {
+        backupName: backup!.metadata.name,
+        excludedResources: [...new Set([...(spec.excludedResources ?? []), ...NON_RESTORABLE])],
+      },
       status: { phase: 'InProgress', startTimestamp: now() },
     });
     const place = await location(backup!['spec'].storageLocation);
@@ -372,7 +479,11 @@ export async function startVelero(api: ClusterApi, clock: ControllerClock, optio
   /** `old` → `new` by the plug-in's ConfigMap, whose labels it is found by. */
   const storageClassMap = async (): Promise<Record<string, string> | undefined> => {
     const maps = await api.list('v1/configmaps', namespace);
-    const found = maps.find((it) => 'velero.io/plugin-config' in (it.metadata.labels ?? {}) && it.metadata.labels['velero.io/change-storage-class'] === 'RestoreItemAction');
+    const found = maps.find(
+      (it) =>
+        'velero.io/plugin-config' in (it.metadata.labels ?? {}) &&
+        it.metadata.labels['velero.io/change-storage-class'] === 'RestoreItemAction',
+    );
     return found?.['data'];
   };
 
@@ -396,7 +507,14 @@ export async function startVelero(api: ClusterApi, clock: ControllerClock, optio
       done = { results, resourceList: {}, count: 0 };
     } else {
       const modifiers = await modifiersOf(spec);
-      const context = { api, spec, backupName: spec.backupName, restoreName: name, modifiers, storageClasses: await storageClassMap() };
+      const context = {
+        api,
+        spec,
+        backupName: spec.backupName,
+        restoreName: name,
+        modifiers,
+        storageClasses: await storageClassMap(),
+      };
       const defined = begun.get(restore.metadata.uid);
       done = await restoreItems(context, contents.items, defined ? 'others' : 'definitions', defined);
       if (!defined) {
@@ -424,7 +542,12 @@ export async function startVelero(api: ClusterApi, clock: ControllerClock, optio
     const backup = await api.get(BACKUPS, namespace, restore['spec'].backupName);
     const place = backup && (await location(backup['spec'].storageLocation));
     const done = lastResults.get(name);
-    if (place && done) shelfOf(place)?.restores.set(name, { restore: stored(ended), results: done.results, resourceList: done.resourceList });
+    if (place && done)
+      shelfOf(place)?.restores.set(name, {
+        restore: stored(ended),
+        results: done.results,
+        resourceList: done.resourceList,
+      });
   };
 
   const releaseRestore = async (restore: TwinObject): Promise<void> => {
@@ -459,12 +582,20 @@ export async function startVelero(api: ClusterApi, clock: ControllerClock, optio
     const { name } = splitKey(key);
     const request = await api.get(STATUS_REQUESTS, namespace, name);
     if (request && request['status']?.phase !== 'Processed')
-      await setStatus(STATUS_REQUESTS, name, { phase: 'Processed', processedTimestamp: now(), serverVersion: `v${version.replace(/^v/, '')}`, plugins: [{ kind: 'ObjectStore', name: 'velero.io/alibabacloud' }] });
+      await setStatus(STATUS_REQUESTS, name, {
+        phase: 'Processed',
+        processedTimestamp: now(),
+        serverVersion: `v${version.replace(/^v/, '')}`,
+        plugins: [{ kind: 'ObjectStore', name: 'velero.io/alibabacloud' }],
+      });
   };
 
   /** What a server that went away left half done is given up by the next one. */
   const giveUp = async (): Promise<void> => {
-    for (const [resource, word] of [[BACKUPS, 'backup'], [RESTORES, 'restore']] as const)
+    for (const [resource, word] of [
+      [BACKUPS, 'backup'],
+      [RESTORES, 'restore'],
+    ] as const)
       for (const object of await api.list(resource, namespace)) {
         if (object['status']?.phase !== 'InProgress') continue;
         const failureReason = `found a ${word} with status "InProgress" during the server starting, mark it as "Failed"`;
@@ -475,7 +606,11 @@ export async function startVelero(api: ClusterApi, clock: ControllerClock, optio
   await giveUp();
   const running: { stop(): void }[] = [];
   /** One that is new is looked at; each look says when the next one is due. At the start all that is not finished is taken up again. */
-  const watchKind = async (resource: string, look: (key: string) => Promise<number | void>, isDue = isNew): Promise<void> => {
+  const watchKind = async (
+    resource: string,
+    look: (key: string) => Promise<number | void>,
+    isDue = isNew,
+  ): Promise<void> => {
     const queue = workQueue(clock, { delayMs: pace.stepMs }, look);
     const followed = await follow(api, resource, ({ type, object }, before) => {
       if (type === 'DELETED' || !ours(object)) return;
@@ -516,7 +651,10 @@ export function veleroObjects(version = '1.18.3', namespace = 'velero', bucket =
       spec: {
         replicas: 1,
         selector: { matchLabels: { deploy: 'velero' } },
-        template: { metadata: { labels: { ...labels, deploy: 'velero' } }, spec: { containers: [{ name: 'velero', image: `velero/velero:v${version}`, args: ['server'] }] } },
+        template: {
+          metadata: { labels: { ...labels, deploy: 'velero' } },
+          spec: { containers: [{ name: 'velero', image: `velero/velero:v${version}`, args: ['server'] }] },
+        },
       },
     },
     {

@@ -21,7 +21,9 @@ const hasModes = (volume: TwinObject, claim: TwinObject): boolean =>
   (claim['spec'].accessModes ?? []).every((it: string) => (volume['spec'].accessModes ?? []).includes(it));
 
 const isFor = (reference: Json, claim: TwinObject): boolean =>
-  reference?.namespace === claim.metadata.namespace && reference?.name === claim.metadata.name && (!reference.uid || reference.uid === claim.metadata.uid);
+  reference?.namespace === claim.metadata.namespace &&
+  reference?.name === claim.metadata.name &&
+  (!reference.uid || reference.uid === claim.metadata.uid);
 
 /** Binds claims to volumes, makes empty disks for claims of a known class, and lets volumes go. */
 export function runBinder(view: View): { stop(): void } {
@@ -29,7 +31,8 @@ export function runBinder(view: View): { stop(): void } {
   const claims = workQueue(clock, { delayMs: DELAY_MS }, lookAtClaim);
   const volumes = workQueue(clock, { delayMs: DELAY_MS }, lookAtVolume);
   const unboundClaims = (): void => {
-    for (const claim of view.of('persistentvolumeclaims').all()) if (claim['status']?.phase !== 'Bound') claims.add(keyOf(claim));
+    for (const claim of view.of('persistentvolumeclaims').all())
+      if (claim['status']?.phase !== 'Bound') claims.add(keyOf(claim));
   };
   view.on('persistentvolumeclaims', ({ object }) => {
     claims.add(keyOf(object));
@@ -45,7 +48,10 @@ export function runBinder(view: View): { stop(): void } {
     const named = claim['spec'].storageClassName;
     if (named === '') return undefined;
     if (named !== undefined && named !== null) return view.of('storageclasses').get(undefined, named);
-    return view.of('storageclasses').all().find((it) => it.metadata.annotations?.[DEFAULT_CLASS] === 'true');
+    return view
+      .of('storageclasses')
+      .all()
+      .find((it) => it.metadata.annotations?.[DEFAULT_CLASS] === 'true');
   };
 
   const patchVolume = async (name: string, patch: Json): Promise<TwinObject> => {
@@ -62,24 +68,41 @@ export function runBinder(view: View): { stop(): void } {
       volume = await patchVolume(volume.metadata.name, { metadata: annotations, spec: { claimRef } });
     }
     await writeStatus(view, 'persistentvolumes', volume, { phase: 'Bound', reason: undefined, message: undefined });
-    if (claim['spec'].volumeName !== volume.metadata.name || !claim.metadata.annotations?.['pv.kubernetes.io/bind-completed']) {
-      const annotations = { 'pv.kubernetes.io/bind-completed': 'yes', ...(byController ? { [BOUND_BY_CONTROLLER]: 'yes' } : {}) };
-      claim = await api.mergePatch('v1/persistentvolumeclaims', namespace, name, { metadata: { annotations }, spec: { volumeName: volume.metadata.name } });
+    if (
+      claim['spec'].volumeName !== volume.metadata.name ||
+      !claim.metadata.annotations?.['pv.kubernetes.io/bind-completed']
+    ) {
+      const annotations = {
+        'pv.kubernetes.io/bind-completed': 'yes',
+        ...(byController ? { [BOUND_BY_CONTROLLER]: 'yes' } : {}),
+      };
+      claim = await api.mergePatch('v1/persistentvolumeclaims', namespace, name, {
+        metadata: { annotations },
+        spec: { volumeName: volume.metadata.name },
+      });
       view.of('persistentvolumeclaims').note(claim);
     }
     const capacity = { storage: volume['spec'].capacity?.storage ?? claim['spec'].resources?.requests?.storage };
-    await writeStatus(view, 'persistentvolumeclaims', claim, { phase: 'Bound', accessModes: volume['spec'].accessModes, capacity });
+    await writeStatus(view, 'persistentvolumeclaims', claim, {
+      phase: 'Bound',
+      accessModes: volume['spec'].accessModes,
+      capacity,
+    });
   };
 
   async function lookAtClaim(key: string): Promise<void> {
     const { namespace, name } = splitKey(key);
     const claim = view.of('persistentvolumeclaims').get(namespace, name);
     if (!claim || isGoing(claim)) return;
-    const all = view.of('persistentvolumes').all().filter((it) => !isGoing(it));
+    const all = view
+      .of('persistentvolumes')
+      .all()
+      .filter((it) => !isGoing(it));
     const wanted = claim['spec'].volumeName;
     if (wanted) {
       const volume = view.of('persistentvolumes').get(undefined, wanted);
-      if (volume && (!volume['spec'].claimRef || isFor(volume['spec'].claimRef, claim))) return bind(claim, volume, false);
+      if (volume && (!volume['spec'].claimRef || isFor(volume['spec'].claimRef, claim)))
+        return bind(claim, volume, false);
       const lost = !volume && claim.metadata.annotations?.['pv.kubernetes.io/bind-completed'];
       await writeStatus(view, 'persistentvolumeclaims', claim, { phase: lost ? 'Lost' : 'Pending' });
       return;
@@ -90,25 +113,44 @@ export function runBinder(view: View): { stop(): void } {
     const storageClass = classOf(claim);
     const node = claim.metadata.annotations?.['volume.kubernetes.io/selected-node'];
     if (storageClass?.['volumeBindingMode'] === 'WaitForFirstConsumer' && !node) return;
-    const free = all.filter((it) => fits(it, claim, storageClass, node)).toSorted((a, b) => quantity(a['spec'].capacity.storage) - quantity(b['spec'].capacity.storage));
+    const free = all
+      .filter((it) => fits(it, claim, storageClass, node))
+      .toSorted((a, b) => quantity(a['spec'].capacity.storage) - quantity(b['spec'].capacity.storage));
     if (free[0]) return bind(claim, free[0], true);
     if (storageClass) return provision(claim, storageClass, node);
     const named = claim['spec'].storageClassName;
-    if (named) await view.record(claim, 'Warning', 'ProvisioningFailed', `storageclass.storage.k8s.io "${named}" not found`);
-    else await view.record(claim, 'Normal', 'FailedBinding', 'no persistent volumes available for this claim and no storage class is set');
+    if (named)
+      await view.record(claim, 'Warning', 'ProvisioningFailed', `storageclass.storage.k8s.io "${named}" not found`);
+    else
+      await view.record(
+        claim,
+        'Normal',
+        'FailedBinding',
+        'no persistent volumes available for this claim and no storage class is set',
+      );
   }
 
-  const fits = (volume: TwinObject, claim: TwinObject, storageClass: TwinObject | undefined, nodeName: string | undefined): boolean => {
+  const fits = (
+    volume: TwinObject,
+    claim: TwinObject,
+    storageClass: TwinObject | undefined,
+    nodeName: string | undefined,
+  ): boolean => {
     const { spec } = volume;
     if (spec.claimRef || !hasModes(volume, claim)) return false;
-    if ((spec.storageClassName ?? '') !== (claim['spec'].storageClassName ?? storageClass?.metadata.name ?? '')) return false;
+    if ((spec.storageClassName ?? '') !== (claim['spec'].storageClassName ?? storageClass?.metadata.name ?? ''))
+      return false;
     if (quantity(spec.capacity?.storage ?? 0) < quantity(claim['spec'].resources?.requests?.storage ?? 0)) return false;
     const node = nodeName ? view.of('nodes').get(undefined, nodeName) : undefined;
     return !node || matchesNodeSelector(spec.nodeAffinity?.required, node);
   };
 
   /** The CSI provisioner for Alibaba's disks; classes of other provisioners wait for somebody else. */
-  const provision = async (claim: TwinObject, storageClass: TwinObject, nodeName: string | undefined): Promise<void> => {
+  const provision = async (
+    claim: TwinObject,
+    storageClass: TwinObject,
+    nodeName: string | undefined,
+  ): Promise<void> => {
     if (storageClass['provisioner'] !== DISK_DRIVER || !cloud) {
       const message = `waiting for a volume to be created, either by external provisioner "${storageClass['provisioner']}" or manually created by system administrator`;
       return view.record(claim, 'Normal', 'ExternalProvisioning', message);
@@ -133,11 +175,18 @@ export function runBinder(view: View): { stop(): void } {
         'Tag.1.Value': 'true',
         'Tag.2.Key': 'createdby',
         'Tag.2.Value': 'alibabacloud-csi-plugin',
-        ...(parameters['performanceLevel'] && categories[0] === 'cloud_essd' ? { PerformanceLevel: parameters['performanceLevel'] } : {}),
+        ...(parameters['performanceLevel'] && categories[0] === 'cloud_essd'
+          ? { PerformanceLevel: parameters['performanceLevel'] }
+          : {}),
       });
     } catch (error) {
       if (!isWorthRetrying(error)) throw error;
-      await view.record(claim, 'Warning', 'ProvisioningFailed', `failed to provision volume with StorageClass "${storageClass.metadata.name}": ${error.message}`);
+      await view.record(
+        claim,
+        'Warning',
+        'ProvisioningFailed',
+        `failed to provision volume with StorageClass "${storageClass.metadata.name}": ${error.message}`,
+      );
       throw error;
     }
     const volume = await createOnce(view, 'persistentvolumes', {
@@ -150,8 +199,15 @@ export function runBinder(view: View): { stop(): void } {
         persistentVolumeReclaimPolicy: storageClass['reclaimPolicy'] ?? 'Delete',
         storageClassName: storageClass.metadata.name,
         volumeMode: claim['spec'].volumeMode ?? 'Filesystem',
-        csi: { driver: DISK_DRIVER, volumeHandle: made.DiskId, fsType: parameters['fsType'] ?? 'ext4', volumeAttributes: { type: categories[0] } },
-        nodeAffinity: { required: { nodeSelectorTerms: [{ matchExpressions: [{ key: ZONE_KEY, operator: 'In', values: [zone] }] }] } },
+        csi: {
+          driver: DISK_DRIVER,
+          volumeHandle: made.DiskId,
+          fsType: parameters['fsType'] ?? 'ext4',
+          volumeAttributes: { type: categories[0] },
+        },
+        nodeAffinity: {
+          required: { nodeSelectorTerms: [{ matchExpressions: [{ key: ZONE_KEY, operator: 'In', values: [zone] }] }] },
+        },
         claimRef: { apiVersion: 'v1', kind: 'PersistentVolumeClaim', namespace, name, uid },
       },
     });
@@ -166,14 +222,19 @@ export function runBinder(view: View): { stop(): void } {
     const claim = reference && view.of('persistentvolumeclaims').get(reference.namespace, reference.name);
     const isReleased = reference?.uid && claim?.metadata.uid !== reference.uid;
     if (!isReleased) {
-      if (!volume['status']?.phase || volume['status'].phase === 'Pending') await writeStatus(view, 'persistentvolumes', volume, { phase: 'Available' });
+      if (!volume['status']?.phase || volume['status'].phase === 'Pending')
+        await writeStatus(view, 'persistentvolumes', volume, { phase: 'Available' });
       if (reference && claim && claim['status']?.phase !== 'Bound') claims.add(keyOf(claim));
       return;
     }
     await writeStatus(view, 'persistentvolumes', volume, { phase: 'Released' });
-    const isOurs = volume.metadata.annotations?.[PROVISIONED_BY] === DISK_DRIVER && volume['spec'].csi?.driver === DISK_DRIVER;
+    const isOurs =
+      volume.metadata.annotations?.[PROVISIONED_BY] === DISK_DRIVER && volume['spec'].csi?.driver === DISK_DRIVER;
     if (volume['spec'].persistentVolumeReclaimPolicy !== 'Delete' || !isOurs || !cloud) return;
-    const attached = view.of('volumeattachments').all().some((it) => it['spec'].source.persistentVolumeName === name);
+    const attached = view
+      .of('volumeattachments')
+      .all()
+      .some((it) => it['spec'].source.persistentVolumeName === name);
     if (attached) throw new NotNow(`${name} is still attached`);
     await cloud.call('Ecs', 'DeleteDisk', { RegionId: cloud.region, DiskId: volume['spec'].csi.volumeHandle });
     await api.delete('v1/persistentvolumes', undefined, name);
@@ -194,34 +255,54 @@ export interface Attachments {
   stop(): void;
 }
 
-const diskOf = (volume: TwinObject | undefined): string | undefined => (volume?.['spec'].csi?.driver === DISK_DRIVER ? volume['spec'].csi.volumeHandle : undefined);
+const diskOf = (volume: TwinObject | undefined): string | undefined =>
+  volume?.['spec'].csi?.driver === DISK_DRIVER ? volume['spec'].csi.volumeHandle : undefined;
 
 /** Attaches disks to the instances of nodes while a pod there uses them. One disk is attached in one place. */
 export function runAttacher(view: View): Attachments {
   const { api, clock, cloud } = view;
-  const queue = workQueue(clock, { delayMs: () => view.options.attachMs, retryMs: { first: 2_000, last: 60_000 } }, detachUnused);
+  const queue = workQueue(
+    clock,
+    { delayMs: () => view.options.attachMs, retryMs: { first: 2_000, last: 60_000 } },
+    detachUnused,
+  );
   view.on('pods', ({ type, object }) => {
-    if (type === 'DELETED' || !isActive(object)) for (const volume of volumesOf(object)) queue.add(`/${volume.metadata.name}`);
+    if (type === 'DELETED' || !isActive(object))
+      for (const volume of volumesOf(object)) queue.add(`/${volume.metadata.name}`);
   });
 
   const volumesOf = (pod: TwinObject): TwinObject[] =>
     claimsOf(pod).flatMap((name) => {
       const claim = view.of('persistentvolumeclaims').get(pod.metadata.namespace, name);
-      const volume = claim?.['spec'].volumeName && view.of('persistentvolumes').get(undefined, claim['spec'].volumeName);
+      const volume =
+        claim?.['spec'].volumeName && view.of('persistentvolumes').get(undefined, claim['spec'].volumeName);
       return volume ? [volume] : [];
     });
 
   const attachmentOf = (volume: TwinObject, node: string): TwinObject | undefined =>
-    view.of('volumeattachments').all().find((it) => it['spec'].source.persistentVolumeName === volume.metadata.name && it['spec'].nodeName === node);
+    view
+      .of('volumeattachments')
+      .all()
+      .find((it) => it['spec'].source.persistentVolumeName === volume.metadata.name && it['spec'].nodeName === node);
 
   async function detachUnused(key: string): Promise<void> {
     const { name } = splitKey(key);
     const volume = view.of('persistentvolumes').get(undefined, name);
-    for (const attachment of view.of('volumeattachments').all().filter((it) => it['spec'].source.persistentVolumeName === name)) {
+    for (const attachment of view
+      .of('volumeattachments')
+      .all()
+      .filter((it) => it['spec'].source.persistentVolumeName === name)) {
       const node = attachment['spec'].nodeName;
-      const used = view.of('pods').all().some(
-        (it) => it['spec']?.nodeName === node && it['status']?.phase !== 'Succeeded' && it['status']?.phase !== 'Failed' && volumesOf(it).some((one) => one.metadata.name === name),
-      );
+      const used = view
+        .of('pods')
+        .all()
+        .some(
+          (it) =>
+            it['spec']?.nodeName === node &&
+            it['status']?.phase !== 'Succeeded' &&
+            it['status']?.phase !== 'Failed' &&
+            volumesOf(it).some((one) => one.metadata.name === name),
+        );
       if (used) continue;
       const disk = attachment.metadata.annotations?.[DISK_ANNOTATION] ?? diskOf(volume);
       if (attachment['status']?.attached && disk) cloud?.detachDisk(disk);
@@ -250,12 +331,20 @@ export function runAttacher(view: View): Attachments {
     } catch (error) {
       if (!isWorthRetrying(error)) throw error;
       const message = `AttachVolume.Attach failed for volume "${volume.metadata.name}" : ${error.message}`;
-      await writeStatus(view, 'volumeattachments', attachment, { attached: false, attachError: { message: error.message } });
+      await writeStatus(view, 'volumeattachments', attachment, {
+        attached: false,
+        attachError: { message: error.message },
+      });
       await view.record(pod, 'Warning', 'FailedAttachVolume', message);
       return message;
     }
     await writeStatus(view, 'volumeattachments', attachment, { attached: true, attachError: undefined });
-    await view.record(pod, 'Normal', 'SuccessfulAttachVolume', `AttachVolume.Attach succeeded for volume "${volume.metadata.name}"`);
+    await view.record(
+      pod,
+      'Normal',
+      'SuccessfulAttachVolume',
+      `AttachVolume.Attach succeeded for volume "${volume.metadata.name}"`,
+    );
     return undefined;
   };
 

@@ -20,7 +20,12 @@ export const DEFAULT_WEIGHT = 100;
  * @param defaultWeight  per member when `weight` is absent; not used under Local
  * @returns one weight per member, in order
  */
-export function weightsOf(mode: BackendMode, weight: number | undefined, members: readonly Weighable[], defaultWeight = DEFAULT_WEIGHT): number[] {
+export function weightsOf(
+  mode: BackendMode,
+  weight: number | undefined,
+  members: readonly Weighable[],
+  defaultWeight = DEFAULT_WEIGHT,
+): number[] {
   if (weight === 0) return members.map(() => 0);
   if (mode !== 'Local') {
     const each = weight === undefined ? defaultWeight : Math.max(1, Math.floor(weight / members.length));
@@ -28,7 +33,9 @@ export function weightsOf(mode: BackendMode, weight: number | undefined, members
   }
   if (weight === undefined) return members.map((it) => (it.type === 'ecs' ? it.pods : 1));
   const pods = members.reduce((sum, it) => sum + (it.type === 'ecs' ? it.pods : 1), 0);
-  return members.map((it) => (it.type === 'ecs' ? Math.max(1, Math.floor((weight * it.pods) / pods)) : Math.floor(weight / pods)));
+  return members.map((it) =>
+    it.type === 'ecs' ? Math.max(1, Math.floor((weight * it.pods) / pods)) : Math.floor(weight / pods),
+  );
 }
 
 /**
@@ -44,7 +51,11 @@ export function parseWeight(text: string): number | undefined {
 }
 
 export const isAtLeast = (version: string, wanted: string): boolean => {
-  const parts = (text: string): number[] => text.replace(/^v/, '').split('.').map((it) => Number.parseInt(it, 10) || 0);
+  const parts = (text: string): number[] =>
+    text
+      .replace(/^v/, '')
+      .split('.')
+      .map((it) => Number.parseInt(it, 10) || 0);
   const [a, b] = [parts(version), parts(wanted)];
   for (let i = 0; i < 3; i++) if ((a[i] ?? 0) !== (b[i] ?? 0)) return (a[i] ?? 0) > (b[i] ?? 0);
   return true;

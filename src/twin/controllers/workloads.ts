@@ -12,7 +12,14 @@ import { runAttacher, runBinder } from './volumes.js';
 
 export type { WorkloadOptions } from './objects.js';
 
-const DEFAULTS: WorkloadOptions = { podNetwork: 'overlay', podReadyMs: 3_000, terminationMs: 2_000, jobMs: 3_000, attachMs: 1_500, pool: 0 };
+const DEFAULTS: WorkloadOptions = {
+  podNetwork: 'overlay',
+  podReadyMs: 3_000,
+  terminationMs: 2_000,
+  jobMs: 3_000,
+  attachMs: 1_500,
+  pool: 0,
+};
 
 /**
  * What a controller manager, a scheduler, the kubelets and the disks' CSI driver do for the workloads of one of the twin's clusters.
@@ -58,7 +65,8 @@ export async function startWorkloads(
   for (const kind of VIEW_KINDS) {
     const tell = listeners.get(kind) ?? [];
     const on = (event: WatchEvent, before: TwinObject | undefined): void => {
-      for (const listener of tell) if (open) listener(event, before);
+      for (const listener of tell)
+        if (open) listener(event, before);
         else held.push(() => listener(event, before));
     };
     followed.set(kind, await follow(api, path(kind), on));

@@ -1,7 +1,18 @@
 import type { Json, TwinObject } from '../types.js';
 import { badRequest, conflict, StatusError } from './errors.js';
 import type { Fields } from './fields.js';
-import { compare, difference, fieldsOf, intersection, isEmpty, isSameSet, mergeApplied, pathsOf, removeFields, union } from './fields.js';
+import {
+  compare,
+  difference,
+  fieldsOf,
+  intersection,
+  isEmpty,
+  isSameSet,
+  mergeApplied,
+  pathsOf,
+  removeFields,
+  union,
+} from './fields.js';
 import { cloneJson, sameJson } from './json.js';
 import type { Owner } from './managed.js';
 import { everyField, ownable, ownersOf, putOwners } from './managed.js';
@@ -24,24 +35,51 @@ const SUBRESOURCE_MINOR = 22;
  * @throws StatusError 409 with one cause for each conflicting field
  * @source kubernetes-sigs/structured-merge-diff:merge/update.go, kubernetes/apimachinery:pkg/util/managedfields
  */
-export function applyManifest(store: Store, target: Target, manifest: TwinObject, options: ApplyOptions): { object: TwinObject; created: boolean } {
+export function applyManifest(
+  store: Store,
+  target: Target,
+  manifest: TwinObject,
+  options: ApplyOptions,
+): { object: TwinObject; created: boolean } {
   const { served, namespace, name } = target;
   if (manifest.metadata.managedFields?.length) throw badRequest('metadata.managedFields must be nil');
   const live = store.find(served, namespace, name!);
   if (live) {
-    const object = store.replace(served, namespace, name!, (current) => applyTo(store, target, current, manifest, options), { ...options, ownersKept: true });
+    const object = store.replace(
+      served,
+      namespace,
+      name!,
+      (current) => applyTo(store, target, current, manifest, options),
+      { ...options, ownersKept: true },
+    );
     return { object, created: false };
   }
-  if (manifest.metadata.uid) throw conflict(served, name!, `uid mismatch: the provided object specified uid ${manifest.metadata.uid}, and no existing object was found`);
+  if (manifest.metadata.uid)
+    throw conflict(
+      served,
+      name!,
+      `uid mismatch: the provided object specified uid ${manifest.metadata.uid}, and no existing object was found`,
+    );
   const fresh = cloneJson(manifest);
   fresh.metadata = { ...fresh.metadata, name, ...(namespace !== undefined && { namespace }) };
-  putOwners(fresh, [{ ...self(store, target, options), fields: appliedFields(target, manifest), time: store.timestamp() }]);
+  putOwners(fresh, [
+    { ...self(store, target, options), fields: appliedFields(target, manifest), time: store.timestamp() },
+  ]);
   return { object: store.create(served, fresh, { ...options, ownersKept: true }), created: true };
 }
 
-function self(store: Store, { served, subresource }: Target, { manager }: ApplyOptions): Omit<Owner, 'fields' | 'time'> {
+function self(
+  store: Store,
+  { served, subresource }: Target,
+  { manager }: ApplyOptions,
+): Omit<Owner, 'fields' | 'time'> {
   const part = store.minor >= SUBRESOURCE_MINOR ? subresource : undefined;
-  return { manager, operation: 'Apply', apiVersion: served.apiVersion, ...(part !== undefined && { subresource: part }) };
+  return {
+    manager,
+    operation: 'Apply',
+    apiVersion: served.apiVersion,
+    ...(part !== undefined && { subresource: part }),
+  };
 }
 
 /** What a manifest claims: not status through the object, nothing but status through the status. */
@@ -57,11 +95,18 @@ const appliedFields = (target: Target, manifest: TwinObject): Fields => {
   return Object.keys(claim).length === 0 ? { here: false, children: new Map() } : fieldsOf(claim, target.served.shape);
 };
 
-function applyTo(store: Store, target: Target, live: TwinObject, manifest: TwinObject, options: ApplyOptions): TwinObject {
+function applyTo(
+  store: Store,
+  target: Target,
+  live: TwinObject,
+  manifest: TwinObject,
+  options: ApplyOptions,
+): TwinObject {
   const { served } = target;
   const owner = self(store, target, options);
   const owners = knownOwners(target, live);
-  const isSelf = (it: Owner): boolean => it.manager === owner.manager && it.operation === 'Apply' && it.subresource === owner.subresource;
+  const isSelf = (it: Owner): boolean =>
+    it.manager === owner.manager && it.operation === 'Apply' && it.subresource === owner.subresource;
   const others = owners.filter((it) => !isSelf(it));
   const before = owners.find(isSelf);
   const fields = appliedFields(target, manifest);
@@ -88,11 +133,19 @@ function applyTo(store: Store, target: Target, live: TwinObject, manifest: TwinO
 function knownOwners({ served }: Target, live: TwinObject): Owner[] {
   const owners = ownersOf(live);
   if (owners.length > 0) return owners;
-  return [{ manager: BEFORE_FIRST_APPLY, operation: 'Update', apiVersion: served.apiVersion, fields: everyField(live, served) }];
+  return [
+    {
+      manager: BEFORE_FIRST_APPLY,
+      operation: 'Update',
+      apiVersion: served.apiVersion,
+      fields: everyField(live, served),
+    },
+  ];
 }
 
 function ownerText({ manager, operation, apiVersion, subresource, time }: Owner): string {
-  const name = JSON.stringify(manager) + (subresource === undefined ? '' : ` with subresource ${JSON.stringify(subresource)}`);
+  const name =
+    JSON.stringify(manager) + (subresource === undefined ? '' : ` with subresource ${JSON.stringify(subresource)}`);
   if (operation === 'Apply') return name;
   return `${name} using ${apiVersion}${time === undefined ? '' : ` at ${time}`}`;
 }
@@ -105,14 +158,22 @@ function refuseConflicts(others: Owner[], changed: Fields, force: boolean): void
   });
   const [first] = conflicts;
   if (!first) return;
-  const causes = conflicts.map(({ who, path }) => ({ reason: 'FieldManagerConflict', message: `conflict with ${who}`, field: path }));
+  const causes = conflicts.map(({ who, path }) => ({
+    reason: 'FieldManagerConflict',
+    message: `conflict with ${who}`,
+    field: path,
+  }));
   throw new StatusError(409, 'Conflict', conflictText(conflicts), { causes });
 }
 
 function conflictText(conflicts: { who: string; path: string }[]): string {
-  if (conflicts.length === 1) return `Apply failed with 1 conflict: conflict with ${conflicts[0]!.who}: ${conflicts[0]!.path}`;
+  if (conflicts.length === 1)
+    return `Apply failed with 1 conflict: conflict with ${conflicts[0]!.who}: ${conflicts[0]!.path}`;
   const lines = [...new Set(conflicts.map(({ who }) => who))]
     .toSorted()
-    .flatMap((who) => [`conflicts with ${who}:`, ...conflicts.filter((it) => it.who === who).map(({ path }) => `- ${path}`)]);
+    .flatMap((who) => [
+      `conflicts with ${who}:`,
+      ...conflicts.filter((it) => it.who === who).map(({ path }) => `- ${path}`),
+    ]);
   return `Apply failed with ${conflicts.length} conflicts: ${lines.join('\n')}`;
 }

@@ -26,10 +26,16 @@ const text = (name: string, cell: Cell): TableColumn => ({ name, type: 'string',
 const count = (name: string, cell: Cell): TableColumn => ({ name, type: 'integer', cell });
 const wide = (column: TableColumn): TableColumn => ({ ...column, priority: 1 });
 
-export const NAME: TableColumn = { name: 'Name', type: 'string', format: 'name', cell: ({ metadata }) => metadata.name };
+export const NAME: TableColumn = {
+  name: 'Name',
+  type: 'string',
+  format: 'name',
+  cell: ({ metadata }) => metadata.name,
+};
 export const AGE: TableColumn = text('Age', ({ metadata }, moment) => ageAt(metadata.creationTimestamp, moment));
 
-const or = (value: Json, otherwise: string): Json => (value === undefined || value === null || value === '' ? otherwise : value);
+const or = (value: Json, otherwise: string): Json =>
+  value === undefined || value === null || value === '' ? otherwise : value;
 const NONE = '<none>';
 
 // Pods: kubernetes/kubernetes:pkg/printers/internalversion/printers.go printPod
@@ -39,12 +45,15 @@ const readyContainers: Cell = (pod) => {
   return `${states.filter((it) => it.ready).length}/${pod['spec']?.containers?.length ?? 0}`;
 };
 
-const restarts: Cell = (pod) => (pod['status']?.containerStatuses ?? []).reduce((sum: number, it: Json) => sum + (it.restartCount ?? 0), 0);
+const restarts: Cell = (pod) =>
+  (pod['status']?.containerStatuses ?? []).reduce((sum: number, it: Json) => sum + (it.restartCount ?? 0), 0);
 
 const podStatus: Cell = (pod) => {
   const { metadata, status } = pod as Json;
   if (metadata.deletionTimestamp) return 'Terminating';
-  const waiting = (status?.containerStatuses ?? []).map((it: Json) => it.state?.waiting?.reason ?? it.state?.terminated?.reason).find(Boolean);
+  const waiting = (status?.containerStatuses ?? [])
+    .map((it: Json) => it.state?.waiting?.reason ?? it.state?.terminated?.reason)
+    .find(Boolean);
   return waiting ?? status?.reason ?? status?.phase ?? 'Unknown';
 };
 
@@ -72,8 +81,14 @@ const pods = [
 // Workloads
 
 const containers = (template: Json): Json[] => template?.spec?.containers ?? [];
-const containerNames: Cell = (object) => containers(object['spec']?.template).map(({ name }) => name).join(',');
-const images: Cell = (object) => containers(object['spec']?.template).map(({ image }) => image).join(',');
+const containerNames: Cell = (object) =>
+  containers(object['spec']?.template)
+    .map(({ name }) => name)
+    .join(',');
+const images: Cell = (object) =>
+  containers(object['spec']?.template)
+    .map(({ image }) => image)
+    .join(',');
 const selector: Cell = (object) => or(selectorText(object['spec']?.selector), NONE);
 const MADE_OF = [wide(text('Containers', containerNames)), wide(text('Images', images))];
 const WORKLOAD = [...MADE_OF, wide(text('Selector', selector))];
@@ -111,7 +126,9 @@ const daemonSets = [
 
 const jobDuration: Cell = ({ status }: Json, { now }) => {
   if (!status?.startTime) return '';
-  return humanDuration((status.completionTime ? Date.parse(status.completionTime) : now) - Date.parse(status.startTime));
+  return humanDuration(
+    (status.completionTime ? Date.parse(status.completionTime) : now) - Date.parse(status.startTime),
+  );
 };
 
 const jobs = [
@@ -127,15 +144,31 @@ const cronJobs = [
   text('Schedule', (it) => it['spec']?.schedule),
   { name: 'Suspend', type: 'boolean', cell: (it: TwinObject) => (it['spec']?.suspend ? 'True' : 'False') },
   count('Active', (it) => it['status']?.active?.length ?? 0),
-  text('Last Schedule', (it, moment) => (it['status']?.lastScheduleTime ? ageAt(it['status'].lastScheduleTime, moment) : NONE)),
+  text('Last Schedule', (it, moment) =>
+    it['status']?.lastScheduleTime ? ageAt(it['status'].lastScheduleTime, moment) : NONE,
+  ),
   AGE,
-  wide(text('Containers', (it) => containers(it['spec']?.jobTemplate?.spec?.template).map(({ name }) => name).join(','))),
-  wide(text('Images', (it) => containers(it['spec']?.jobTemplate?.spec?.template).map(({ image }) => image).join(','))),
+  wide(
+    text('Containers', (it) =>
+      containers(it['spec']?.jobTemplate?.spec?.template)
+        .map(({ name }) => name)
+        .join(','),
+    ),
+  ),
+  wide(
+    text('Images', (it) =>
+      containers(it['spec']?.jobTemplate?.spec?.template)
+        .map(({ image }) => image)
+        .join(','),
+    ),
+  ),
 ];
 
 const targets: Cell = ({ spec }: Json) =>
   (spec?.metrics ?? [])
-    .map(({ resource }: Json) => (resource ? `${resource.name}: <unknown>/${resource.target?.averageUtilization ?? '<auto>'}%` : '<unknown>'))
+    .map(({ resource }: Json) =>
+      resource ? `${resource.name}: <unknown>/${resource.target?.averageUtilization ?? '<auto>'}%` : '<unknown>',
+    )
     .join(', ') || NONE;
 
 const autoscalers = [
@@ -159,9 +192,8 @@ const externalAddress: Cell = ({ spec, status }: Json) => {
 };
 
 const servicePorts: Cell = ({ spec }: Json) =>
-  (spec?.ports ?? [])
-    .map((it: Json) => `${it.port}${it.nodePort ? `:${it.nodePort}` : ''}/${it.protocol}`)
-    .join(',') || NONE;
+  (spec?.ports ?? []).map((it: Json) => `${it.port}${it.nodePort ? `:${it.nodePort}` : ''}/${it.protocol}`).join(',') ||
+  NONE;
 
 const services = [
   NAME,
@@ -183,28 +215,44 @@ const few = (list: Json[], most: number): string => {
 const endpointAddresses: Cell = ({ subsets }: Json) =>
   few(
     (subsets ?? []).flatMap((subset: Json) =>
-      (subset.ports ?? [{}]).flatMap(({ port }: Json) => (subset.addresses ?? []).map(({ ip }: Json) => (port === undefined ? ip : `${ip}:${port}`))),
+      (subset.ports ?? [{}]).flatMap(({ port }: Json) =>
+        (subset.addresses ?? []).map(({ ip }: Json) => (port === undefined ? ip : `${ip}:${port}`)),
+      ),
     ),
     3,
   );
 
-const sliceEndpoints: Cell = (slice) => few((slice['endpoints'] ?? []).flatMap(({ addresses }: Json) => addresses ?? []), 3);
+const sliceEndpoints: Cell = (slice) =>
+  few(
+    (slice['endpoints'] ?? []).flatMap(({ addresses }: Json) => addresses ?? []),
+    3,
+  );
 
 const endpointSlices = [
   NAME,
   text('AddressType', (it) => it['addressType']),
-  text('Ports', (it) => few((it['ports'] ?? []).map(({ port }: Json) => port ?? '*'), 3).replace(NONE, '<unset>')),
+  text('Ports', (it) =>
+    few(
+      (it['ports'] ?? []).map(({ port }: Json) => port ?? '*'),
+      3,
+    ).replace(NONE, '<unset>'),
+  ),
   text('Endpoints', (it, moment) => String(sliceEndpoints(it, moment)).replace(NONE, '<unset>')),
   AGE,
 ];
 
-const hosts: Cell = (it) => few([...new Set((it['spec']?.rules ?? []).map(({ host }: Json) => host).filter(Boolean))], 3).replace(NONE, '*');
+const hosts: Cell = (it) =>
+  few([...new Set((it['spec']?.rules ?? []).map(({ host }: Json) => host).filter(Boolean))], 3).replace(NONE, '*');
 
 const ingresses = [
   NAME,
-  text('Class', (it) => or(it['spec']?.ingressClassName ?? it.metadata.annotations?.['kubernetes.io/ingress.class'], NONE)),
+  text('Class', (it) =>
+    or(it['spec']?.ingressClassName ?? it.metadata.annotations?.['kubernetes.io/ingress.class'], NONE),
+  ),
   text('Hosts', hosts),
-  text('Address', (it) => (it['status']?.loadBalancer?.ingress ?? []).map((own: Json) => own.ip ?? own.hostname).join(',')),
+  text('Address', (it) =>
+    (it['status']?.loadBalancer?.ingress ?? []).map((own: Json) => own.ip ?? own.hostname).join(','),
+  ),
   text('Ports', (it) => (it['spec']?.tls?.length ? '80, 443' : '80')),
   AGE,
 ];
@@ -220,7 +268,9 @@ const nodeStatus: Cell = ({ status, spec }: Json) => {
 
 const ROLE_LABEL = 'node-role.kubernetes.io/';
 const nodeRoles: Cell = ({ metadata }) => {
-  const roles = Object.keys(metadata.labels ?? {}).flatMap((it) => (it.startsWith(ROLE_LABEL) ? [it.slice(ROLE_LABEL.length)] : []));
+  const roles = Object.keys(metadata.labels ?? {}).flatMap((it) =>
+    it.startsWith(ROLE_LABEL) ? [it.slice(ROLE_LABEL.length)] : [],
+  );
   return roles.toSorted().join(',') || NONE;
 };
 
@@ -246,9 +296,15 @@ const namespaces = [NAME, text('Status', (it) => it['status']?.phase), AGE];
 
 // Storage
 
-const MODES: Record<string, string> = { ReadWriteOnce: 'RWO', ReadOnlyMany: 'ROX', ReadWriteMany: 'RWX', ReadWriteOncePod: 'RWOP' };
+const MODES: Record<string, string> = {
+  ReadWriteOnce: 'RWO',
+  ReadOnlyMany: 'ROX',
+  ReadWriteMany: 'RWX',
+  ReadWriteOncePod: 'RWOP',
+};
 const modes = (list: Json): string => (list ?? []).map((it: string) => MODES[it] ?? it).join(',');
-const phase: Cell = ({ metadata, status }: Json) => (metadata.deletionTimestamp ? 'Terminating' : (status?.phase ?? ''));
+const phase: Cell = ({ metadata, status }: Json) =>
+  metadata.deletionTimestamp ? 'Terminating' : (status?.phase ?? '');
 
 const volumes = [
   NAME,
@@ -310,7 +366,10 @@ const events = [
   wide(NAME),
 ];
 
-const definitions = [NAME, { name: 'Created At', type: 'date', cell: ({ metadata }: TwinObject) => metadata.creationTimestamp }];
+const definitions = [
+  NAME,
+  { name: 'Created At', type: 'date', cell: ({ metadata }: TwinObject) => metadata.creationTimestamp },
+];
 
 const budgets = [
   NAME,

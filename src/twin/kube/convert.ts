@@ -141,7 +141,8 @@ const autoscalerV1: Conversion = {
       ...(behavior !== undefined && { behavior: JSON.parse(behavior) }),
     };
     const { currentCPUUtilizationPercentage: now, ...status } = object['status'] ?? {};
-    if (object['status']) object['status'] = { ...status, ...(now !== undefined && { currentMetrics: [cpuStatus(now)] }) };
+    if (object['status'])
+      object['status'] = { ...status, ...(now !== undefined && { currentMetrics: [cpuStatus(now)] }) };
     return object;
   },
   fromStored(object) {
@@ -153,7 +154,10 @@ const autoscalerV1: Conversion = {
       ...(rest.length > 0 && { [HPA_ANNOTATIONS.metrics]: JSON.stringify(beta1Metrics.fromStored(rest)) }),
       ...(behavior !== undefined && { [HPA_ANNOTATIONS.behavior]: JSON.stringify(behavior) }),
     };
-    object['spec'] = { ...spec, ...(cpu && { targetCPUUtilizationPercentage: cpu.resource.target.averageUtilization }) };
+    object['spec'] = {
+      ...spec,
+      ...(cpu && { targetCPUUtilizationPercentage: cpu.resource.target.averageUtilization }),
+    };
     const { currentMetrics, conditions, ...status } = object['status'] ?? {};
     const seen = currentMetrics?.find((metric: Json) => metric.resource?.name === 'cpu');
     if (conditions) annotations[HPA_ANNOTATIONS.conditions] = JSON.stringify(conditions);
@@ -223,16 +227,25 @@ const beta1Metrics = {
       }
       if (pods) {
         const flat = { targetAverageValue: pods.target?.averageValue };
-        return { type: metric.type, pods: present({ metricName: pods.metric?.name, selector: pods.metric?.selector, ...flat }) };
+        return {
+          type: metric.type,
+          pods: present({ metricName: pods.metric?.name, selector: pods.metric?.selector, ...flat }),
+        };
       }
       if (object) {
         const flat = { targetValue: object.target?.value ?? '0', averageValue: object.target?.averageValue };
         const { metric: named, describedObject: target } = object;
-        return { type: metric.type, object: present({ target, metricName: named?.name, selector: named?.selector, ...flat }) };
+        return {
+          type: metric.type,
+          object: present({ target, metricName: named?.name, selector: named?.selector, ...flat }),
+        };
       }
       const flat = { targetValue: external?.target?.value, targetAverageValue: external?.target?.averageValue };
       const named = external?.metric;
-      return { type: metric.type, external: present({ metricName: named?.name, metricSelector: named?.selector, ...flat }) };
+      return {
+        type: metric.type,
+        external: present({ metricName: named?.name, metricSelector: named?.selector, ...flat }),
+      };
     }),
 };
 
@@ -271,7 +284,15 @@ const fromColumns = (columns: Json): Json => columns?.map((column: Json) => rena
 
 const definition: Conversion = {
   toStored(object) {
-    const { version, validation, subresources, additionalPrinterColumns, conversion, scope = 'Namespaced', ...spec } = object['spec'] ?? {};
+    const {
+      version,
+      validation,
+      subresources,
+      additionalPrinterColumns,
+      conversion,
+      scope = 'Namespaced',
+      ...spec
+    } = object['spec'] ?? {};
     const versions = spec.versions?.length > 0 ? spec.versions : [{ name: version, served: true, storage: true }];
     const { webhookClientConfig: clientConfig, conversionReviewVersions, ...how } = conversion ?? { strategy: 'None' };
     object['spec'] = {
@@ -294,15 +315,33 @@ const definition: Conversion = {
     const { versions = [], conversion, ...spec } = object['spec'] ?? {};
     const [first] = versions;
     const { webhook, ...how } = conversion ?? { strategy: 'None' };
-    const same = versions.every((own: Json) => JSON.stringify({ ...own, name: 0, served: 0, storage: 0 }) === JSON.stringify({ ...first, name: 0, served: 0, storage: 0 }));
-    const lifted = same ? present({ validation: first?.schema, subresources: first?.subresources, additionalPrinterColumns: fromColumns(first?.additionalPrinterColumns) }) : {};
+    const same = versions.every(
+      (own: Json) =>
+        JSON.stringify({ ...own, name: 0, served: 0, storage: 0 }) ===
+        JSON.stringify({ ...first, name: 0, served: 0, storage: 0 }),
+    );
+    const lifted = same
+      ? present({
+          validation: first?.schema,
+          subresources: first?.subresources,
+          additionalPrinterColumns: fromColumns(first?.additionalPrinterColumns),
+        })
+      : {};
     object['spec'] = {
       ...spec,
       ...lifted,
       version: first?.name,
-      conversion: { ...how, ...(webhook && { webhookClientConfig: webhook.clientConfig, conversionReviewVersions: webhook.conversionReviewVersions }) },
+      conversion: {
+        ...how,
+        ...(webhook && {
+          webhookClientConfig: webhook.clientConfig,
+          conversionReviewVersions: webhook.conversionReviewVersions,
+        }),
+      },
       versions: versions.map(({ schema, subresources, additionalPrinterColumns, ...own }: Json) =>
-        same ? own : present({ ...own, schema, subresources, additionalPrinterColumns: fromColumns(additionalPrinterColumns) }),
+        same
+          ? own
+          : present({ ...own, schema, subresources, additionalPrinterColumns: fromColumns(additionalPrinterColumns) }),
       ),
     };
     return object;

@@ -5,7 +5,8 @@ import type { Served } from './kinds.js';
 
 const BASE64 = /^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/;
 
-const typeName = (value: Json): string => (Array.isArray(value) ? 'array' : typeof value === 'boolean' ? 'bool' : typeof value);
+const typeName = (value: Json): string =>
+  Array.isArray(value) ? 'array' : typeof value === 'boolean' ? 'bool' : typeof value;
 
 /**
  * Refuses the mistakes of type that people make most: numbers among labels, annotations and data, and data of a Secret that isn't
@@ -19,9 +20,11 @@ export function checkTypes(served: Served, object: TwinObject): void {
   };
   const strings = (value: Json, field: string): void => {
     if (value === undefined || value === null) return;
-    if (!isMap(value)) refuse(`json: cannot unmarshal ${typeName(value)} into Go struct field ${field} of type map[string]string`);
+    if (!isMap(value))
+      refuse(`json: cannot unmarshal ${typeName(value)} into Go struct field ${field} of type map[string]string`);
     for (const it of Object.values(value)) {
-      if (typeof it !== 'string' && it !== null) refuse(`json: cannot unmarshal ${typeName(it)} into Go struct field ${field} of type string`);
+      if (typeof it !== 'string' && it !== null)
+        refuse(`json: cannot unmarshal ${typeName(it)} into Go struct field ${field} of type string`);
     }
   };
   strings(object.metadata?.labels, 'ObjectMeta.metadata.labels');

@@ -14,7 +14,14 @@ const KEY = 'apiextensions.k8s.io/customresourcedefinitions';
 
 interface Definition {
   group: string;
-  names: { plural: string; singular?: string; kind: string; listKind?: string; shortNames?: string[]; categories?: string[] };
+  names: {
+    plural: string;
+    singular?: string;
+    kind: string;
+    listKind?: string;
+    shortNames?: string[];
+    categories?: string[];
+  };
   scope: string;
   versions: Json[];
 }
@@ -60,7 +67,13 @@ function serve(store: Store, definition: Definition): void {
         createOnly: false,
         stored,
         shape: shapeOfSchema(schema),
-        ...(scale && { scale: { replicas: scale.specReplicasPath, statusReplicas: scale.statusReplicasPath, selector: scale.labelSelectorPath } }),
+        ...(scale && {
+          scale: {
+            replicas: scale.specReplicasPath,
+            statusReplicas: scale.statusReplicasPath,
+            selector: scale.labelSelectorPath,
+          },
+        }),
         ...(version.additionalPrinterColumns && { columns: version.additionalPrinterColumns }),
         schema,
       }),
@@ -89,8 +102,20 @@ function established(store: Store, object: TwinObject): TwinObject {
     ...cloneJson(object),
     status: {
       conditions: [
-        { type: 'NamesAccepted', status: 'True', lastTransitionTime, reason: 'NoConflicts', message: 'no conflicts found' },
-        { type: 'Established', status: 'True', lastTransitionTime, reason: 'InitialNamesAccepted', message: 'the initial names have been accepted' },
+        {
+          type: 'NamesAccepted',
+          status: 'True',
+          lastTransitionTime,
+          reason: 'NoConflicts',
+          message: 'no conflicts found',
+        },
+        {
+          type: 'Established',
+          status: 'True',
+          lastTransitionTime,
+          reason: 'InitialNamesAccepted',
+          message: 'the initial names have been accepted',
+        },
       ],
       acceptedNames: accepted,
       storedVersions: storedVersions(object),
@@ -150,7 +175,11 @@ export function defineCustomKinds(store: Store): void {
 /** @source kubernetes/apiextensions-apiserver:pkg/registry/customresourcedefinition, pkg/apis/apiextensions/validation */
 export const definitionRules: Rules = {
   create(object) {
-    object['status'] = { conditions: null, acceptedNames: { plural: '', kind: '' }, storedVersions: storedVersions(object) };
+    object['status'] = {
+      conditions: null,
+      acceptedNames: { plural: '', kind: '' },
+      storedVersions: storedVersions(object),
+    };
   },
 
   defaults(object) {
@@ -169,15 +198,21 @@ export const definitionRules: Rules = {
     if (!names?.plural) faults.push(required('spec.names.plural'));
     if (!names?.kind) faults.push(required('spec.names.kind'));
     const name = `${names?.plural}.${group}`;
-    if (object.metadata.name !== name) faults.push(invalidValue('metadata.name', object.metadata.name, 'must be spec.names.plural+"."+spec.group'));
-    if (!['Namespaced', 'Cluster'].includes(scope)) faults.push(notSupported('spec.scope', scope ?? '', ['Cluster', 'Namespaced']));
+    if (object.metadata.name !== name)
+      faults.push(invalidValue('metadata.name', object.metadata.name, 'must be spec.names.plural+"."+spec.group'));
+    if (!['Namespaced', 'Cluster'].includes(scope))
+      faults.push(notSupported('spec.scope', scope ?? '', ['Cluster', 'Namespaced']));
     if ((versions ?? []).filter((it: Json) => it.storage).length !== 1) {
-      faults.push(invalidValue('spec.versions', versions ?? null, 'must have exactly one version marked as storage version'));
+      faults.push(
+        invalidValue('spec.versions', versions ?? null, 'must have exactly one version marked as storage version'),
+      );
     }
     (versions ?? []).forEach((version: Json, index: number) => {
-      if (!version.schema?.openAPIV3Schema && !preserveUnknownFields) faults.push(required(`spec.versions[${index}].schema.openAPIV3Schema`, 'schemas are required'));
+      if (!version.schema?.openAPIV3Schema && !preserveUnknownFields)
+        faults.push(required(`spec.versions[${index}].schema.openAPIV3Schema`, 'schemas are required'));
     });
-    if (before && before['spec'].scope !== scope && isEstablished(before)) faults.push(invalidValue('spec.scope', scope, 'field is immutable'));
+    if (before && before['spec'].scope !== scope && isEstablished(before))
+      faults.push(invalidValue('spec.scope', scope, 'field is immutable'));
     return faults;
   },
 
@@ -185,7 +220,13 @@ export const definitionRules: Rules = {
     const finalizers: string[] = object.metadata.finalizers ?? [];
     if (!finalizers.includes(FINALIZER)) object.metadata.finalizers = [...finalizers, FINALIZER];
     const message = 'CustomResourceDefinition marked for deletion; CustomResource deletion will begin soon';
-    const condition = { type: 'Terminating', status: 'True', lastTransitionTime: store.timestamp(), reason: 'InstanceDeletionPending', message };
+    const condition = {
+      type: 'Terminating',
+      status: 'True',
+      lastTransitionTime: store.timestamp(),
+      reason: 'InstanceDeletionPending',
+      message,
+    };
     object['status'] = { ...object['status'], conditions: [...(object['status']?.conditions ?? []), condition] };
   },
 

@@ -55,7 +55,9 @@ export function directApi(store: Store): ClusterApi {
       store.later(() => {
         for (const object of first) tell({ type: 'ADDED', object });
       });
-      const stop = store.watch(served.stored, undefined, ({ type, object }) => tell({ type, object: served.fromStored(object) }));
+      const stop = store.watch(served.stored, undefined, ({ type, object }) =>
+        tell({ type, object: served.fromStored(object) }),
+      );
       return () => {
         stopped = true;
         stop();

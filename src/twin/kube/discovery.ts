@@ -18,7 +18,8 @@ const SUBRESOURCE_VERBS: Record<string, string[]> = {
 
 function subresourceKind(served: Served, subresource: string): Json {
   if (subresource === 'scale') return { kind: 'Scale', group: 'autoscaling', version: 'v1' };
-  if (subresource === 'eviction') return { kind: 'Eviction', group: 'policy', version: served.stored.key === '/pods' ? 'v1' : '' };
+  if (subresource === 'eviction')
+    return { kind: 'Eviction', group: 'policy', version: served.stored.key === '/pods' ? 'v1' : '' };
   if (subresource === 'binding') return { kind: 'Binding' };
   if (subresource === 'token') return { kind: 'TokenRequest', group: 'authentication.k8s.io', version: 'v1' };
   return { kind: served.kind };
@@ -39,7 +40,13 @@ function resourceEntries(store: Store, served: Served): Json[] {
   const parts = [...served.subresources].toSorted().map((part) => {
     const about = subresourceKind(served, part);
     if (part === 'eviction' && store.minor < 22) about.version = 'v1beta1';
-    return { name: `${resource}/${part}`, singularName: '', namespaced, ...about, verbs: SUBRESOURCE_VERBS[part] ?? ['get'] };
+    return {
+      name: `${resource}/${part}`,
+      singularName: '',
+      namespaced,
+      ...about,
+      verbs: SUBRESOURCE_VERBS[part] ?? ['get'],
+    };
   });
   return [entry, ...parts];
 }
@@ -103,7 +110,11 @@ export function versionInfo(store: Store): Json {
 export function aggregated(store: Store, groups: { group: string; versions: string[] }[], version: string): Json {
   const items = groups.map(({ group: name, versions }) => ({
     metadata: { name, creationTimestamp: null },
-    versions: versions.map((it) => ({ version: it, freshness: 'Current', resources: aggregatedResources(store, apiVersionOf(name, it)) })),
+    versions: versions.map((it) => ({
+      version: it,
+      freshness: 'Current',
+      resources: aggregatedResources(store, apiVersionOf(name, it)),
+    })),
   }));
   return { kind: 'APIGroupDiscoveryList', apiVersion: `apidiscovery.k8s.io/${version}`, metadata: {}, items };
 }

@@ -77,8 +77,7 @@ export function conflict(subject: Subject, name: string, because: string): Statu
   return new StatusError(409, 'Conflict', message, about(subject, name));
 }
 
-export const MODIFIED =
-  'the object has been modified; please apply your changes to the latest version and try again';
+export const MODIFIED = 'the object has been modified; please apply your changes to the latest version and try again';
 
 export function forbidden(subject: Subject, name: string, because: string, causes?: Cause[]): StatusError {
   const what = qualified(subject.group, subject.resource);
@@ -95,7 +94,12 @@ export function internalError(message: string): StatusError {
 }
 
 export function methodNotAllowed(): StatusError {
-  return new StatusError(405, 'MethodNotAllowed', 'the server does not allow this method on the requested resource', {});
+  return new StatusError(
+    405,
+    'MethodNotAllowed',
+    'the server does not allow this method on the requested resource',
+    {},
+  );
 }
 
 export function expired(message: string, listMeta?: Json): StatusError {
@@ -109,7 +113,12 @@ export function unsupportedMedia(message: string): StatusError {
 /** One thing wrong with a field. The texts are those of field.Error. */
 export interface Fault {
   field: string;
-  reason: 'FieldValueRequired' | 'FieldValueInvalid' | 'FieldValueForbidden' | 'FieldValueNotSupported' | 'FieldValueDuplicate';
+  reason:
+    | 'FieldValueRequired'
+    | 'FieldValueInvalid'
+    | 'FieldValueForbidden'
+    | 'FieldValueNotSupported'
+    | 'FieldValueDuplicate';
   message: string;
 }
 

@@ -66,7 +66,9 @@ export function isSameSet(a: Fields, b: Fields): boolean {
 // The JSON of fieldsV1
 
 export function toFieldsV1(fields: Fields): Json {
-  const entries = [...fields.children].toSorted(([a], [b]) => (a < b ? -1 : 1)).map(([key, it]) => [key, toFieldsV1(it)]);
+  const entries = [...fields.children]
+    .toSorted(([a], [b]) => (a < b ? -1 : 1))
+    .map(([key, it]) => [key, toFieldsV1(it)]);
   if (fields.here && entries.length > 0) entries.unshift(['.', {}]);
   return Object.fromEntries(entries);
 }
@@ -138,7 +140,8 @@ function partsOf(value: Json, shape: Shape): { parts: Map<string, Json>; isList:
   return items && { parts: items, isList: true };
 }
 
-const partShape = (shape: Shape, key: string): Shape => (key.startsWith('f:') ? fieldShape(shape, key.slice(2)) : itemShape(shape));
+const partShape = (shape: Shape, key: string): Shape =>
+  key.startsWith('f:') ? fieldShape(shape, key.slice(2)) : itemShape(shape);
 
 /** Every field that a value sets. */
 export function fieldsOf(value: Json, shape: Shape): Fields {
@@ -167,7 +170,10 @@ export function compare(before: Json, after: Json, shape: Shape): Difference {
 }
 
 const prune = (fields: Fields): Fields =>
-  withChildren(fields.here, [...fields.children].map(([key, it]) => [key, prune(it)]));
+  withChildren(
+    fields.here,
+    [...fields.children].map(([key, it]) => [key, prune(it)]),
+  );
 
 function graft(onto: Fields, fields: Fields): void {
   if (fields.here) onto.here = true;
@@ -208,7 +214,8 @@ export function mergeApplied(live: Json, applied: Json, shape: Shape): Json {
   const items = itemsOf(applied, shape);
   const known = itemsOf(live, shape);
   if (!items || !known) return applied;
-  for (const [key, item] of items) known.set(key, known.has(key) ? mergeApplied(known.get(key), item, itemShape(shape)) : item);
+  for (const [key, item] of items)
+    known.set(key, known.has(key) ? mergeApplied(known.get(key), item, itemShape(shape)) : item);
   return [...known.values()];
 }
 
@@ -234,5 +241,7 @@ export function removeFields(value: Json, gone: Fields, kept: Fields, shape: Sha
     if (rest !== undefined) left.push([key, rest]);
   }
   if (left.length === 0 && split.parts.size > 0) return undefined;
-  return split.isList ? left.map(([, item]) => item) : Object.fromEntries(left.map(([key, field]) => [key.slice(2), field]));
+  return split.isList
+    ? left.map(([, item]) => item)
+    : Object.fromEntries(left.map(([key, field]) => [key.slice(2), field]));
 }

@@ -49,7 +49,8 @@ export function collectGarbage(store: Store): void {
     if (!object || owners(object).length === 0) return;
     const served = store.kinds.ofStored(dependent.kind.key)!;
     if (!owners(object).some(({ uid }) => alive.has(uid))) {
-      if (!object.metadata.deletionTimestamp) store.delete(served, dependent.namespace, dependent.name, { propagation: 'Background' });
+      if (!object.metadata.deletionTimestamp)
+        store.delete(served, dependent.namespace, dependent.name, { propagation: 'Background' });
     }
   };
 
@@ -91,7 +92,9 @@ export function collectGarbage(store: Store): void {
       if (others.length > 0) continue;
       const served = store.kinds.ofStored(dependent.kind.key)!;
       const propagation = dependents.has(object.metadata.uid) ? 'Foreground' : 'Background';
-      const gone = object.metadata.deletionTimestamp ? false : store.delete(served, dependent.namespace, dependent.name, { propagation }).gone;
+      const gone = object.metadata.deletionTimestamp
+        ? false
+        : store.delete(served, dependent.namespace, dependent.name, { propagation }).gone;
       if (!gone && blocks) blocking += 1;
     }
     if (blocking === 0) dropFinalizer(owner, FOREGROUND);
@@ -124,7 +127,10 @@ export function collectGarbage(store: Store): void {
       if (left.length > 0) store.clock.after(NOTICE_MS, () => left.forEach(removeIfOwnerless));
       const waiting = ownersOf(object).filter((owner) => find(owner)?.metadata.finalizers?.includes(FOREGROUND));
       if (waiting.length > 0) store.clock.after(NOTICE_MS, () => waiting.forEach(look));
-    } else if (deletionTimestamp && object.metadata.finalizers?.some((it: string) => it === ORPHAN || it === FOREGROUND)) {
+    } else if (
+      deletionTimestamp &&
+      object.metadata.finalizers?.some((it: string) => it === ORPHAN || it === FOREGROUND)
+    ) {
       store.clock.after(NOTICE_MS, () => look(self));
     } else if (type === 'ADDED' && owners(object).length > 0 && !owners(object).some((owner) => alive.has(owner.uid))) {
       // Its owners may still be on their way when a whole world is put in.

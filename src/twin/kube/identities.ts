@@ -37,7 +37,8 @@ export function isAllowed({ rules }: Identity, { verb, group, resource, subresou
       has(rule.verbs, verb) &&
       has(rule.groups, group) &&
       (has(rule.resources, wanted) || (subresource !== undefined && rule.resources.includes(`*/${subresource}`))) &&
-      (rule.namespaces === undefined || (namespace !== undefined && namespace !== '' && has(rule.namespaces, namespace))),
+      (rule.namespaces === undefined ||
+        (namespace !== undefined && namespace !== '' && has(rule.namespaces, namespace))),
   );
 }
 

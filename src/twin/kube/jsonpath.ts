@@ -1,6 +1,7 @@
 import type { Json } from '../types.js';
 
-const STEP = /^(?:\.([^.[\]\\]+(?:\\\.[^.[\]\\]*)*)|\['([^']+)'\]|\[(\d+|\*)\]|\[\?\(@\.([\w.]+)\s*==\s*["']([^"']*)["']\)\])/;
+const STEP =
+  /^(?:\.([^.[\]\\]+(?:\\\.[^.[\]\\]*)*)|\['([^']+)'\]|\[(\d+|\*)\]|\[\?\(@\.([\w.]+)\s*==\s*["']([^"']*)["']\)\])/;
 
 /**
  * The first value at a JSONPath of the kind that definitions of custom resources name columns by: fields, indexes, `[*]` and

@@ -101,9 +101,14 @@ const WITH_GENERATION_OF_ALL = new Set([
   'priorityclasses',
 ]);
 
-const WORKLOAD_SCALE: Scale = { replicas: 'spec.replicas', statusReplicas: 'status.replicas', selector: 'spec.selector' };
+const WORKLOAD_SCALE: Scale = {
+  replicas: 'spec.replicas',
+  statusReplicas: 'status.replicas',
+  selector: 'spec.selector',
+};
 
-export const apiVersionOf = (group: string, version: string): string => (group === '' ? version : `${group}/${version}`);
+export const apiVersionOf = (group: string, version: string): string =>
+  group === '' ? version : `${group}/${version}`;
 
 interface ServedFields extends Omit<Served, 'path' | 'apiVersion' | 'listKind' | 'toStored' | 'fromStored' | 'viewOf'> {
   listKind?: string;
@@ -160,7 +165,8 @@ export class Kinds {
 
   constructor(minor: number) {
     this.minor = minor;
-    for (const row of KIND_ROWS) if (row.home === row.group) this.#stored.set(`${row.group}/${row.resource}`, storedKind(row));
+    for (const row of KIND_ROWS)
+      if (row.home === row.group) this.#stored.set(`${row.group}/${row.resource}`, storedKind(row));
     for (const row of KIND_ROWS) this.#addRow(row);
   }
 

@@ -82,7 +82,8 @@ export function putOwners(object: TwinObject, owners: Owner[]): void {
 const FIRST_MINOR = 18;
 const SUBRESOURCE_MINOR = 22;
 
-const isReset = (given: Json): boolean => Array.isArray(given) && given.length === 1 && Object.keys(given[0]).length === 0;
+const isReset = (given: Json): boolean =>
+  Array.isArray(given) && given.length === 1 && Object.keys(given[0]).length === 0;
 
 /** The name under which the controllers of this process are recorded, where anybody needs to know. */
 const CONTROLLERS: Writer = { manager: 'kube-controller-manager' };
@@ -115,7 +116,10 @@ export function recordUpdate({ served, minor, before, object, writer, time }: Up
   const subresource = minor >= SUBRESOURCE_MINOR ? by.subresource : undefined;
   const { changed, removed } = compare(viewed(served, before), viewed(served, object), served.shape);
   const isSelf = (owner: Owner): boolean =>
-    owner.manager === by.manager && owner.operation === 'Update' && owner.apiVersion === served.apiVersion && owner.subresource === subresource;
+    owner.manager === by.manager &&
+    owner.operation === 'Update' &&
+    owner.apiVersion === served.apiVersion &&
+    owner.subresource === subresource;
   const self: Owner = owners.find(isSelf) ?? {
     manager: by.manager,
     operation: 'Update',
@@ -125,8 +129,13 @@ export function recordUpdate({ served, minor, before, object, writer, time }: Up
   };
   const lost = union(changed, removed);
   const fields = difference(union(self.fields, changed), removed);
-  const others = owners.filter((owner) => !isSelf(owner)).map((owner) => ({ ...owner, fields: difference(owner.fields, lost) }));
-  putOwners(object, [...others, { ...self, fields, time: isSameSet(fields, self.fields) ? (self.time ?? time) : time }]);
+  const others = owners
+    .filter((owner) => !isSelf(owner))
+    .map((owner) => ({ ...owner, fields: difference(owner.fields, lost) }));
+  putOwners(object, [
+    ...others,
+    { ...self, fields, time: isSameSet(fields, self.fields) ? (self.time ?? time) : time },
+  ]);
 }
 
 /** In the version of the request, which is the one its owner's field names are in. */

@@ -18,9 +18,12 @@ const LABEL_1035_TEXT =
 const FREE_NAMES = new Set(['roles', 'rolebindings', 'clusterroles', 'clusterrolebindings']);
 
 function checkName(served: Served, name: string): Fault[] {
-  if (FREE_NAMES.has(served.resource)) return /[/%]/.test(name) ? [invalidValue('metadata.name', name, "may not contain '/'")] : [];
-  if (served.stored.key === '/namespaces') return LABEL.test(name) ? [] : [invalidValue('metadata.name', name, LABEL_TEXT)];
-  if (served.stored.key === '/services') return LABEL_1035.test(name) ? [] : [invalidValue('metadata.name', name, LABEL_1035_TEXT)];
+  if (FREE_NAMES.has(served.resource))
+    return /[/%]/.test(name) ? [invalidValue('metadata.name', name, "may not contain '/'")] : [];
+  if (served.stored.key === '/namespaces')
+    return LABEL.test(name) ? [] : [invalidValue('metadata.name', name, LABEL_TEXT)];
+  if (served.stored.key === '/services')
+    return LABEL_1035.test(name) ? [] : [invalidValue('metadata.name', name, LABEL_1035_TEXT)];
   return SUBDOMAIN.test(name) ? [] : [invalidValue('metadata.name', name, SUBDOMAIN_TEXT)];
 }
 
@@ -38,7 +41,8 @@ export function checkMeta(served: Served, object: TwinObject, before: TwinObject
   if (metadata.labels !== before?.metadata.labels) {
     for (const [key, value] of Object.entries(metadata.labels ?? {})) {
       if (!QUALIFIED.test(key)) faults.push(invalidValue('metadata.labels', key, QUALIFIED_TEXT));
-      if (typeof value !== 'string' || !LABEL_VALUE.test(value)) faults.push(invalidValue('metadata.labels', value, LABEL_VALUE_TEXT));
+      if (typeof value !== 'string' || !LABEL_VALUE.test(value))
+        faults.push(invalidValue('metadata.labels', value, LABEL_VALUE_TEXT));
     }
   }
   if (before?.metadata.deletionTimestamp) {

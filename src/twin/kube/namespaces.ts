@@ -17,12 +17,32 @@ export function bootstrap(store: Store, uid: string | undefined): void {
   const labels = { component: 'apiserver', provider: 'kubernetes' };
   const metadata = { name: 'kubernetes', namespace: 'default', labels };
   const ports = [{ name: 'https', port: 443, protocol: 'TCP', targetPort: 6443 }];
-  objects.push({ apiVersion: 'v1', kind: 'Service', metadata, spec: { clusterIP: API_ADDRESS, ports, type: 'ClusterIP' } });
+  objects.push({
+    apiVersion: 'v1',
+    kind: 'Service',
+    metadata,
+    spec: { clusterIP: API_ADDRESS, ports, type: 'ClusterIP' },
+  });
   const subsets = [{ addresses: [{ ip: '192.0.2.1' }], ports: [{ name: 'https', port: 6443, protocol: 'TCP' }] }];
-  objects.push({ apiVersion: 'v1', kind: 'Endpoints', metadata: { name: 'kubernetes', namespace: 'default' }, subsets });
-  for (const [name, value] of [['system-cluster-critical', 2_000_000_000], ['system-node-critical', 2_000_001_000]] as const) {
+  objects.push({
+    apiVersion: 'v1',
+    kind: 'Endpoints',
+    metadata: { name: 'kubernetes', namespace: 'default' },
+    subsets,
+  });
+  for (const [name, value] of [
+    ['system-cluster-critical', 2_000_000_000],
+    ['system-node-critical', 2_000_001_000],
+  ] as const) {
     const description = 'Used for system critical pods.';
-    objects.push({ apiVersion: 'scheduling.k8s.io/v1', kind: 'PriorityClass', metadata: { name }, value, description, preemptionPolicy: 'PreemptLowerPriority' });
+    objects.push({
+      apiVersion: 'scheduling.k8s.io/v1',
+      kind: 'PriorityClass',
+      metadata: { name },
+      value,
+      description,
+      preemptionPolicy: 'PreemptLowerPriority',
+    });
   }
   store.seed(objects);
 }
@@ -46,7 +66,12 @@ export function runNamespaces(store: Store): void {
     const maps = store.served('v1/configmaps');
     if (store.minor >= 20 && !store.find(maps, namespace, 'kube-root-ca.crt')) {
       const metadata = { name: 'kube-root-ca.crt', namespace };
-      store.create(maps, { apiVersion: 'v1', kind: 'ConfigMap', metadata, data: { 'ca.crt': `certificate of ${store.version}` } });
+      store.create(maps, {
+        apiVersion: 'v1',
+        kind: 'ConfigMap',
+        metadata,
+        data: { 'ca.crt': `certificate of ${store.version}` },
+      });
     }
   };
 
@@ -60,7 +85,11 @@ export function runNamespaces(store: Store): void {
       if (!served.namespaced || served.createOnly || seen.has(served.stored.key)) continue;
       seen.add(served.stored.key);
       for (const { metadata } of store.list(served, namespace)) {
-        if (metadata.deletionTimestamp || !store.delete(served, namespace, metadata.name, { propagation: 'Background' }).gone) left += 1;
+        if (
+          metadata.deletionTimestamp ||
+          !store.delete(served, namespace, metadata.name, { propagation: 'Background' }).gone
+        )
+          left += 1;
       }
     }
     if (left > 0) return;
@@ -91,5 +120,7 @@ function isTerminating(store: Store, namespace: string): boolean {
 /** Lets go of an empty namespace, as a request to its subresource `finalize` does. */
 function finalize(store: Store, namespace: string): void {
   const spaces = store.served('v1/namespaces');
-  store.replace(spaces, undefined, namespace, (current) => ({ ...cloneJson(current), spec: { finalizers: [] } }), { subresource: 'finalize' });
+  store.replace(spaces, undefined, namespace, (current) => ({ ...cloneJson(current), spec: { finalizers: [] } }), {
+    subresource: 'finalize',
+  });
 }

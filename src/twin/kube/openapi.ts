@@ -57,7 +57,11 @@ function pathItem({ group, version, kind }: Served, parameter: Json): Json {
 
 export function openApiV2(store: Store, accept: string): Answer {
   if (accept.includes('protobuf')) {
-    return { status: 200, bytes: documentOf(store), type: 'application/com.github.proto-openapi.spec.v2.v1.0+protobuf' };
+    return {
+      status: 200,
+      bytes: documentOf(store),
+      type: 'application/com.github.proto-openapi.spec.v2.v1.0+protobuf',
+    };
   }
   const parameter = { name: 'dryRun', in: 'query', type: 'string', uniqueItems: true };
   const paths = Object.fromEntries(store.kinds.all().map((served) => [urlOf(served), pathItem(served, parameter)]));
@@ -76,5 +80,10 @@ export function openApiV3Document(store: Store, path: string): Json {
   if (kinds.length === 0) return undefined;
   const parameter = { name: 'dryRun', in: 'query', schema: { type: 'string' } };
   const paths = Object.fromEntries(kinds.map((served) => [urlOf(served), pathItem(served, parameter)]));
-  return { openapi: '3.0.0', info: { title: 'Kubernetes', version: store.version }, paths, components: { schemas: {} } };
+  return {
+    openapi: '3.0.0',
+    info: { title: 'Kubernetes', version: store.version },
+    paths,
+    components: { schemas: {} },
+  };
 }

@@ -72,7 +72,12 @@ export class Pages {
     this.#remember(key, all);
     const remaining = matching.length - items.length;
     const start = placeOf(items.at(-1)!);
-    return { items, revision, continue: encode({ v: 'meta.k8s.io/v1', rv: revision, start }), ...(!query.match && { remaining }) };
+    return {
+      items,
+      revision,
+      continue: encode({ v: 'meta.k8s.io/v1', rv: revision, start }),
+      ...(!query.match && { remaining }),
+    };
   }
 
   /** The state of a kind at a revision, if a list is under way there or nothing happened since. */
@@ -96,4 +101,3 @@ export class Pages {
     throw expired(TOO_OLD, { continue: encode({ ...token, rv: -1 }) });
   }
 }
-

@@ -16,7 +16,9 @@ export function handlePlainPath(store: Store, request: WireRequest, address: str
   const [first, second, third, ...rest] = request.path;
   switch (first) {
     case undefined:
-      return answer({ paths: ['/api', '/apis', '/healthz', '/livez', '/metrics', '/openapi/v2', '/readyz', '/version'] });
+      return answer({
+        paths: ['/api', '/apis', '/healthz', '/livez', '/metrics', '/openapi/v2', '/readyz', '/version'],
+      });
     case 'version':
       return answer(versionInfo(store));
     case 'healthz':
@@ -24,7 +26,8 @@ export function handlePlainPath(store: Store, request: WireRequest, address: str
     case 'readyz':
       return OK;
     case 'api':
-      if (second === undefined) return discovery(store, request, [{ group: '', versions: ['v1'] }], coreVersions(address));
+      if (second === undefined)
+        return discovery(store, request, [{ group: '', versions: ['v1'] }], coreVersions(address));
       return third === undefined && second === 'v1' ? found(resourceList(store, 'v1')) : answerError(noSuchPath());
     case 'apis':
       if (second === undefined) return discovery(store, request, store.kinds.groups(), groupList(store));
@@ -33,7 +36,10 @@ export function handlePlainPath(store: Store, request: WireRequest, address: str
       return found(resourceList(store, apiVersionOf(second, third)) ?? noSuchPath().body());
     case 'openapi':
       if (second === 'v2' && third === undefined) return openApiV2(store, request.headers.accept ?? '');
-      if (second === 'v3') return third === undefined ? answer(openApiV3(store)) : found(openApiV3Document(store, [third, ...rest].join('/')));
+      if (second === 'v3')
+        return third === undefined
+          ? answer(openApiV3(store))
+          : found(openApiV3Document(store, [third, ...rest].join('/')));
       return NOT_THERE;
     default:
       return NOT_THERE;
@@ -41,9 +47,15 @@ export function handlePlainPath(store: Store, request: WireRequest, address: str
 }
 
 /** The first release that answers discovery in one piece, and the version of that answer. */
-const aggregatedVersions = (minor: number): string[] => (minor >= 30 ? ['v2', 'v2beta1'] : minor >= 27 ? ['v2beta1'] : []);
+const aggregatedVersions = (minor: number): string[] =>
+  minor >= 30 ? ['v2', 'v2beta1'] : minor >= 27 ? ['v2beta1'] : [];
 
-function discovery(store: Store, request: WireRequest, groups: { group: string; versions: string[] }[], plain: Json): Answer {
+function discovery(
+  store: Store,
+  request: WireRequest,
+  groups: { group: string; versions: string[] }[],
+  plain: Json,
+): Answer {
   for (const part of (request.headers.accept ?? '').split(',')) {
     if (!part.includes('as=APIGroupDiscoveryList')) continue;
     const version = /;\s*v=(v2beta1|v2)\s*(;|$)/.exec(part)?.[1];

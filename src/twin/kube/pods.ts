@@ -8,14 +8,23 @@ import type { Store, WriteOptions } from './store.js';
 const success = { kind: 'Status', apiVersion: 'v1', metadata: {}, status: 'Success', code: 201 };
 
 /** Deletes a pod unless a disruption budget stands against it: 429 TooManyRequests. */
-export function evict(store: Store, { served, namespace, name }: Target, eviction: TwinObject, { dryRun = false }: WriteOptions): Json {
+export function evict(
+  store: Store,
+  { served, namespace, name }: Target,
+  eviction: TwinObject,
+  { dryRun = false }: WriteOptions,
+): Json {
   const pod = store.get(served, namespace, name!);
   for (const budget of store.storedByKey('policy/poddisruptionbudgets', namespace)) {
     const { selector } = budget['spec'] ?? {};
     if (!selector || !labelMatch(selectorText(selector))(pod)) continue;
     if ((budget['status']?.disruptionsAllowed ?? 0) > 0) continue;
-    const causes = [{ reason: 'DisruptionBudget', message: `The disruption budget ${budget.metadata.name} needs more healthy pods` }];
-    throw new StatusError(429, 'TooManyRequests', "Cannot evict pod as it would violate the pod's disruption budget.", { causes });
+    const causes = [
+      { reason: 'DisruptionBudget', message: `The disruption budget ${budget.metadata.name} needs more healthy pods` },
+    ];
+    throw new StatusError(429, 'TooManyRequests', "Cannot evict pod as it would violate the pod's disruption budget.", {
+      causes,
+    });
   }
   const { uid } = eviction['deleteOptions']?.preconditions ?? {};
   store.delete(served, namespace, name!, { dryRun, ...(uid !== undefined && { uid }) });
@@ -23,7 +32,12 @@ export function evict(store: Store, { served, namespace, name }: Target, evictio
 }
 
 /** Puts a pod onto a node, once. */
-export function bind(store: Store, { served, namespace, name }: Target, binding: TwinObject, options: WriteOptions): Json {
+export function bind(
+  store: Store,
+  { served, namespace, name }: Target,
+  binding: TwinObject,
+  options: WriteOptions,
+): Json {
   store.replace(
     served,
     namespace,
@@ -43,5 +57,9 @@ export function requestToken(store: Store, { served, namespace, name }: Target, 
   const account = store.get(served, namespace, name!);
   const seconds = request['spec']?.expirationSeconds ?? 3_600;
   const expirationTimestamp = `${new Date(store.clock.now() + seconds * 1_000).toISOString().slice(0, 19)}Z`;
-  return { ...request, metadata: account.metadata, status: { token: `twin.${store.letters(32)}`, expirationTimestamp } };
+  return {
+    ...request,
+    metadata: account.metadata,
+    status: { token: `twin.${store.letters(32)}`, expirationTimestamp },
+  };
 }

@@ -43,7 +43,8 @@ export function protectVolumes(store: Store): void {
     const { namespace, name, deletionTimestamp } = object.metadata;
     if (kind.key === '/pods' && (type === 'DELETED' || isOver(object))) {
       const claims = claimNames(object);
-      if (claims.length > 0) store.clock.after(NOTICE_MS, () => claims.forEach((claim) => lookAtClaim(namespace, claim)));
+      if (claims.length > 0)
+        store.clock.after(NOTICE_MS, () => claims.forEach((claim) => lookAtClaim(namespace, claim)));
     }
     if (type !== 'MODIFIED' || !deletionTimestamp) return;
     if (kind.key === '/persistentvolumeclaims') store.clock.after(NOTICE_MS, () => lookAtClaim(namespace, name));

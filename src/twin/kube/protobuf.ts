@@ -44,7 +44,12 @@ function fieldsOf(message: string): Map<number, Field> | undefined {
   const table = new Map<number, Field>();
   for (const row of text.split(', ')) {
     const [number = '', name = '', type = ''] = row.split(' ');
-    table.set(Number(number), { name, type: type.replace(/^\{|\*$/g, ''), isMap: type.startsWith('{'), repeated: type.endsWith('*') });
+    table.set(Number(number), {
+      name,
+      type: type.replace(/^\{|\*$/g, ''),
+      isMap: type.startsWith('{'),
+      repeated: type.endsWith('*'),
+    });
   }
   tables.set(message, table);
   return table;
@@ -53,7 +58,9 @@ function fieldsOf(message: string): Map<number, Field> | undefined {
 type Part = { number: number; value: number; bytes?: undefined } | { number: number; value?: undefined; bytes: Buffer };
 
 const unreadable = (what: string): Error =>
-  unsupportedMedia(`the body of the request holds ${what} in protobuf, which this server reads for a few kinds only - send application/json`);
+  unsupportedMedia(
+    `the body of the request holds ${what} in protobuf, which this server reads for a few kinds only - send application/json`,
+  );
 
 /** The fields of a message as they stand in its bytes. */
 function* partsOf(bytes: Buffer): Generator<Part> {
@@ -79,8 +86,10 @@ function* partsOf(bytes: Buffer): Generator<Part> {
   }
 }
 
-const bytesAt = (parts: Part[], number: number): Buffer | undefined => parts.find((part) => part.number === number)?.bytes;
-const numberAt = (parts: Part[], number: number): number | undefined => parts.find((part) => part.number === number)?.value;
+const bytesAt = (parts: Part[], number: number): Buffer | undefined =>
+  parts.find((part) => part.number === number)?.bytes;
+const numberAt = (parts: Part[], number: number): number | undefined =>
+  parts.find((part) => part.number === number)?.value;
 
 function decodeTime(bytes: Buffer): string | undefined {
   const seconds = numberAt([...partsOf(bytes)], 1);
@@ -114,7 +123,9 @@ function decodeValue({ name, type }: Field, part: Part): Json {
 const SPEAKS_EMPTY = new Set(['LabelSelector']);
 
 const isNothing = (value: Json, type: string): boolean =>
-  value === undefined || value === '' || (typeof value === 'object' && !Array.isArray(value) && Object.keys(value).length === 0 && !SPEAKS_EMPTY.has(type));
+  value === undefined ||
+  value === '' ||
+  (typeof value === 'object' && !Array.isArray(value) && Object.keys(value).length === 0 && !SPEAKS_EMPTY.has(type));
 
 function decodeMessage(message: string, bytes: Buffer): Json {
   const table = fieldsOf(message);
@@ -140,7 +151,10 @@ function put(object: Record<string, Json>, field: Field, part: Part): void {
     const entry = [...partsOf(part.bytes ?? Buffer.alloc(0))];
     const value = bytesAt(entry, 2) ?? Buffer.alloc(0);
     object[name] ??= {};
-    object[name][bytesAt(entry, 1)?.toString() ?? ''] = decodeValue({ ...field, name, type }, { number: 2, bytes: value });
+    object[name][bytesAt(entry, 1)?.toString() ?? ''] = decodeValue(
+      { ...field, name, type },
+      { number: 2, bytes: value },
+    );
     return;
   }
   const value = decodeValue(field, part);

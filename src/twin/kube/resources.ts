@@ -1,5 +1,16 @@
 import type { Json, TwinClock, TwinObject } from '../types.js';
-import { badRequest, forbiddenValue, invalid, invalidValue, methodNotAllowed, noSuchPath, notSupported, required, StatusError, unsupportedMedia } from './errors.js';
+import {
+  badRequest,
+  forbiddenValue,
+  invalid,
+  invalidValue,
+  methodNotAllowed,
+  noSuchPath,
+  notSupported,
+  required,
+  StatusError,
+  unsupportedMedia,
+} from './errors.js';
 import { cloneJson, isMap } from './json.js';
 import type { Served } from './kinds.js';
 import { applyManifest } from './apply.js';
@@ -89,7 +100,13 @@ function show(store: Store, served: Served, request: WireRequest, object: TwinOb
 }
 
 /** What was made (then there is nothing before) or changed, with what the server has to say about it. */
-function written(store: Store, served: Served, request: WireRequest, object: TwinObject, before: TwinObject | undefined): Answer {
+function written(
+  store: Store,
+  served: Served,
+  request: WireRequest,
+  object: TwinObject,
+  before: TwinObject | undefined,
+): Answer {
   const changed = before === undefined || before.metadata.generation !== object.metadata.generation;
   const warnings = changed ? warningsFor(object, store.minor, before === undefined) : [];
   return { ...show(store, served, request, object, before === undefined ? 201 : 200), warnings };
@@ -117,7 +134,8 @@ function list({ store, pages }: Desk, { served, namespace }: Target, request: Wi
   const { query } = request;
   const revision = readRevision(query);
   const token = query.get('continue') || undefined;
-  if (token !== undefined && revision !== undefined) throw badRequest('specifying resource version is not allowed when using continue');
+  if (token !== undefined && revision !== undefined)
+    throw badRequest('specifying resource version is not allowed when using continue');
   checkNotAhead(store, revision);
   const limit = Number(query.get('limit') ?? 0);
   const page = pages.list(served, { namespace, limit, continue: token, match: matchOf(served, query) });
@@ -145,10 +163,16 @@ function checkInitialEvents(store: Store, query: URLSearchParams): boolean {
   if (wanted === null || store.minor < 27) {
     if (query.get('resourceVersionMatch') === null) return false;
     const detail = 'resourceVersionMatch is forbidden for watch';
-    throw invalidOptions('resourceVersionMatch', store.minor < 27 ? detail : `${detail} unless sendInitialEvents is provided`);
+    throw invalidOptions(
+      'resourceVersionMatch',
+      store.minor < 27 ? detail : `${detail} unless sendInitialEvents is provided`,
+    );
   }
   if (store.minor < INITIAL_EVENTS_MINOR) {
-    throw invalidOptions('sendInitialEvents', 'sendInitialEvents is forbidden for watch unless the WatchList feature gate is enabled');
+    throw invalidOptions(
+      'sendInitialEvents',
+      'sendInitialEvents is forbidden for watch unless the WatchList feature gate is enabled',
+    );
   }
   return wanted === 'true' || wanted === '1';
 }
@@ -162,7 +186,8 @@ function watch({ store, idle }: Desk, { served, namespace, name }: Target, reque
   const life = Number(query.get('timeoutSeconds') ?? 0);
   const match = matchOf(served, query);
   const view = showAs(store, served, request);
-  const only: Match | undefined = name === undefined ? match : (object) => object.metadata.name === name && (!match || match(object));
+  const only: Match | undefined =
+    name === undefined ? match : (object) => object.metadata.name === name && (!match || match(object));
   return {
     stream: streamWatch(
       store,
@@ -185,7 +210,8 @@ function watch({ store, idle }: Desk, { served, namespace, name }: Target, reque
 
 function isDry(query: URLSearchParams, verb: string): boolean {
   const values = query.getAll('dryRun').filter((value) => value !== '');
-  if (values.some((value) => value !== 'All')) throw invalid(optionsOf(verb), '', [notSupported('dryRun', values, ['All'])]);
+  if (values.some((value) => value !== 'All'))
+    throw invalid(optionsOf(verb), '', [notSupported('dryRun', values, ['All'])]);
   return values.length > 0;
 }
 
@@ -214,13 +240,17 @@ function writeOptions({ subresource, verb }: Target, request: WireRequest): Writ
 /** The kind, namespace and name of a body must be those of the URL, or not be there. */
 function checkBody({ served, namespace, name }: Target, object: TwinObject): void {
   const { apiVersion, kind, metadata } = object;
-  if (served.stored.custom && (!apiVersion || !kind)) throw badRequest('Object \'Kind\' is missing in the body');
+  if (served.stored.custom && (!apiVersion || !kind)) throw badRequest("Object 'Kind' is missing in the body");
   if (apiVersion && apiVersion !== served.apiVersion) {
     const version = apiVersion.split('/').at(-1);
-    throw badRequest(`${kind} in version "${version}" cannot be handled as a ${served.kind}: no kind "${kind}" is registered for version "${apiVersion}"`);
+    throw badRequest(
+      `${kind} in version "${version}" cannot be handled as a ${served.kind}: no kind "${kind}" is registered for version "${apiVersion}"`,
+    );
   }
   if (kind && kind !== served.kind) {
-    throw badRequest(`${kind} in version "${served.version}" cannot be handled as a ${served.kind}: converting (${served.version}.${kind}) to (core.${served.kind}): unknown conversion`);
+    throw badRequest(
+      `${kind} in version "${served.version}" cannot be handled as a ${served.kind}: converting (${served.version}.${kind}) to (core.${served.kind}): unknown conversion`,
+    );
   }
   if (!isMap(metadata)) throw badRequest('metadata is not an object');
   if (served.namespaced && metadata.namespace && metadata.namespace !== namespace) {
@@ -270,7 +300,13 @@ function update({ store }: Desk, target: Target, request: WireRequest): Answer {
     throw invalid(served, name, [invalidValue('metadata.resourceVersion', '', 'must be specified for an update')]);
   }
   const before = store.find(served, namespace, name);
-  return written(store, served, request, store.replace(served, namespace, name, () => object, options), before);
+  return written(
+    store,
+    served,
+    request,
+    store.replace(served, namespace, name, () => object, options),
+    before,
+  );
 }
 
 /** The first release whose Services are overwritten without a version. */
@@ -280,7 +316,9 @@ const BLIND_SERVICE_UPDATE_MINOR = 23;
 const missingRevision = (served: Served, name: string): StatusError => {
   const detail = 'must be specified for an update';
   const message = `${served.resource}.${served.group} "${name}" is invalid: metadata.resourceVersion: Invalid value: 0x0: ${detail}`;
-  const causes = [{ reason: 'FieldValueInvalid', message: `Invalid value: 0x0: ${detail}`, field: 'metadata.resourceVersion' }];
+  const causes = [
+    { reason: 'FieldValueInvalid', message: `Invalid value: 0x0: ${detail}`, field: 'metadata.resourceVersion' },
+  ];
   return new StatusError(422, 'Invalid', message, { name, group: served.group, kind: served.resource, causes });
 };
 
@@ -293,7 +331,9 @@ function patcher(served: Served, request: WireRequest): (current: TwinObject) =>
   const type = mediaType(request.headers);
   const accepted = [JSON_PATCH, MERGE_PATCH, ...(served.stored.custom ? [] : [STRATEGIC_PATCH]), APPLY_PATCH];
   if (!accepted.includes(type)) {
-    throw unsupportedMedia(`the body of the request was in an unknown format - accepted media types include: ${accepted.join(', ')}`);
+    throw unsupportedMedia(
+      `the body of the request was in an unknown format - accepted media types include: ${accepted.join(', ')}`,
+    );
   }
   const body = readBody(request);
   if (type === JSON_PATCH) return (current) => jsonPatch(current, body);
@@ -314,9 +354,16 @@ function patch({ store }: Desk, target: Target, request: WireRequest): Answer {
     const { object, created } = applyManifest(store, target, manifest, { ...options, manager, force });
     return written(store, served, request, object, created ? undefined : before);
   }
-  if (isTrue(request.query, 'force')) throw invalid(optionsOf('patch'), '', [forbiddenValue('force', 'may not be specified for non-apply patch')]);
+  if (isTrue(request.query, 'force'))
+    throw invalid(optionsOf('patch'), '', [forbiddenValue('force', 'may not be specified for non-apply patch')]);
   const change = patcher(served, request);
-  const object = store.replace(served, namespace, name, (current) => checkedPatch(target, current, change(current)), options);
+  const object = store.replace(
+    served,
+    namespace,
+    name,
+    (current) => checkedPatch(target, current, change(current)),
+    options,
+  );
   return written(store, served, request, object, before);
 }
 
@@ -324,14 +371,20 @@ function patch({ store }: Desk, target: Target, request: WireRequest): Answer {
 function checkedPatch(target: Target, current: TwinObject, patched: Json): TwinObject {
   if (!isMap(patched) || !isMap(patched['metadata'])) throw badRequest('the patch does not leave an object');
   const object = patched as TwinObject;
-  checkBody(target, { ...object, apiVersion: object.apiVersion ?? current.apiVersion, kind: object.kind ?? current.kind });
+  checkBody(target, {
+    ...object,
+    apiVersion: object.apiVersion ?? current.apiVersion,
+    kind: object.kind ?? current.kind,
+  });
   return object;
 }
 
 function readApply(target: Target, request: WireRequest): TwinObject {
   const manifest = readObject({ ...request, headers: { ...request.headers, 'content-type': 'application/yaml' } });
   if (manifest.apiVersion !== target.served.apiVersion || manifest.kind !== target.served.kind) {
-    throw badRequest(`the manifest is a ${manifest.kind} of ${manifest.apiVersion}, not a ${target.served.kind} of ${target.served.apiVersion}`);
+    throw badRequest(
+      `the manifest is a ${manifest.kind} of ${manifest.apiVersion}, not a ${target.served.kind} of ${target.served.apiVersion}`,
+    );
   }
   checkBody(target, manifest);
   return manifest;
@@ -343,9 +396,12 @@ function deleteOptions(request: WireRequest): DeleteOptions {
   const { query } = request;
   const body = request.body.length > 0 ? readBody(request) : {};
   const propagation = body.propagationPolicy ?? query.get('propagationPolicy') ?? undefined;
-  const orphan = body.orphanDependents ?? (query.has('orphanDependents') ? isTrue(query, 'orphanDependents') : undefined);
+  const orphan =
+    body.orphanDependents ?? (query.has('orphanDependents') ? isTrue(query, 'orphanDependents') : undefined);
   if (propagation !== undefined && !['Foreground', 'Background', 'Orphan'].includes(propagation)) {
-    throw invalid(optionsOf('delete'), '', [notSupported('propagationPolicy', propagation, ['Foreground', 'Background', 'Orphan', 'nil'])]);
+    throw invalid(optionsOf('delete'), '', [
+      notSupported('propagationPolicy', propagation, ['Foreground', 'Background', 'Orphan', 'nil']),
+    ]);
   }
   const { uid, resourceVersion } = body.preconditions ?? {};
   const grace = body.gracePeriodSeconds ?? query.get('gracePeriodSeconds') ?? undefined;
@@ -355,7 +411,8 @@ function deleteOptions(request: WireRequest): DeleteOptions {
     ...(uid !== undefined && { uid }),
     ...(resourceVersion !== undefined && { resourceVersion }),
     ...(propagation !== undefined && { propagation }),
-    ...(propagation === undefined && orphan !== undefined && { propagation: orphan ? ('Orphan' as const) : ('Background' as const) }),
+    ...(propagation === undefined &&
+      orphan !== undefined && { propagation: orphan ? ('Orphan' as const) : ('Background' as const) }),
   };
 }
 
@@ -407,7 +464,13 @@ function handleScale({ store }: Desk, target: Target, request: WireRequest): Ans
     if (verb === 'update') return readObject(request);
     return verb === 'patch' ? patcher(scaleOf(served), request)(scale) : undefined;
   };
-  const object = store.replace(served, namespace, name!, (live) => writeScale(served, live, wanted(cloneJson(readScale(served, live)))), options);
+  const object = store.replace(
+    served,
+    namespace,
+    name!,
+    (live) => writeScale(served, live, wanted(cloneJson(readScale(served, live)))),
+    options,
+  );
   return answer(readScale(served, object));
 }
 

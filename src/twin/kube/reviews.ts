@@ -38,7 +38,11 @@ function accessOf({ identity }: WireRequest, spec: Json): Json {
 }
 
 function rulesOf({ identity }: WireRequest, namespace: string): Json {
-  const own = { verbs: ['create'], apiGroups: ['authorization.k8s.io'], resources: ['selfsubjectaccessreviews', 'selfsubjectrulesreviews'] };
+  const own = {
+    verbs: ['create'],
+    apiGroups: ['authorization.k8s.io'],
+    resources: ['selfsubjectaccessreviews', 'selfsubjectrulesreviews'],
+  };
   const nonResourceRules = [{ verbs: ['get'], nonResourceURLs: ['/healthz', '/livez', '/readyz', '/version'] }];
   return { resourceRules: [...resourceRules(identity, namespace), own], nonResourceRules, incomplete: false };
 }

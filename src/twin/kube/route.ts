@@ -28,7 +28,8 @@ export function partsOf(path: readonly string[]): Parts | undefined {
   const [group, version, ...rest] = isCore ? ['', path[1], ...path.slice(2)] : path.slice(1);
   if (group === undefined || version === undefined || rest.length === 0) return undefined;
   const apiVersion = isCore ? version : `${group}/${version}`;
-  const inNamespace = rest[0] === 'namespaces' && rest.length > 2 && !(isCore && ['status', 'finalize'].includes(rest[2]!));
+  const inNamespace =
+    rest[0] === 'namespaces' && rest.length > 2 && !(isCore && ['status', 'finalize'].includes(rest[2]!));
   const [resource = '', name, ...more] = inNamespace ? rest.slice(2) : rest;
   if (more.length > 1) return undefined;
   return { apiVersion, group, resource, namespace: inNamespace ? rest[1] : undefined, name, subresource: more[0] };

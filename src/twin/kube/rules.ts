@@ -33,7 +33,8 @@ const secret: Rules = {
     const plain = object['stringData'];
     if (!isMap(plain)) return;
     object['data'] = { ...object['data'] };
-    for (const [key, value] of Object.entries(plain)) object['data'][key] = Buffer.from(String(value)).toString('base64');
+    for (const [key, value] of Object.entries(plain))
+      object['data'][key] = Buffer.from(String(value)).toString('base64');
     delete object['stringData'];
   },
   check(object, before) {
@@ -50,7 +51,8 @@ function checkFrozenData(object: TwinObject, before: TwinObject | undefined): Fa
   if (!before?.['immutable']) return [];
   const faults: Fault[] = [];
   if (!object['immutable']) faults.push(forbiddenValue('immutable', 'field is immutable when `immutable` is set'));
-  if (!sameJson(object['data'], before['data'])) faults.push(forbiddenValue('data', 'field is immutable when `immutable` is set'));
+  if (!sameJson(object['data'], before['data']))
+    faults.push(forbiddenValue('data', 'field is immutable when `immutable` is set'));
   return faults;
 }
 
@@ -70,14 +72,18 @@ const ingress: Rules = {
     const noted = object.metadata.annotations?.[CLASS_ANNOTATION];
     const both = noted !== undefined && spec.ingressClassName !== undefined;
     if (!before && both && (store.minor < SAME_CLASS_MINOR || noted !== spec.ingressClassName)) {
-      const detail = store.minor < SAME_CLASS_MINOR ? 'can not be set when the class field is also set' : 'must match `ingressClassName` when both are specified';
+      const detail =
+        store.minor < SAME_CLASS_MINOR
+          ? 'can not be set when the class field is also set'
+          : 'must match `ingressClassName` when both are specified';
       return [invalidValue(`annotations.${CLASS_ANNOTATION}`, noted, detail)];
     }
     return (spec.rules ?? []).flatMap((rule: Json, index: number) =>
       (rule.http?.paths ?? []).flatMap((path: Json, place: number) => {
         const where = `spec.rules[${index}].http.paths[${place}]`;
         if (!path.pathType) return [required(`${where}.pathType`, 'pathType must be specified')];
-        if (!path.backend?.service && !path.backend?.resource) return [required(`${where}.backend`, 'port name or number is required')];
+        if (!path.backend?.service && !path.backend?.resource)
+          return [required(`${where}.backend`, 'port name or number is required')];
         return [];
       }),
     );
@@ -118,7 +124,8 @@ const networkPolicy: Rules = {
 
 const endpoints: Rules = {
   defaults(object) {
-    for (const subset of object['subsets'] ?? []) for (const port of subset.ports ?? []) fill(port, { protocol: 'TCP' });
+    for (const subset of object['subsets'] ?? [])
+      for (const port of subset.ports ?? []) fill(port, { protocol: 'TCP' });
   },
 };
 
@@ -130,7 +137,8 @@ const endpointSlice: Rules = {
   check(object, before) {
     const types = ['IPv4', 'IPv6', 'FQDN'];
     if (!object['addressType']) return [required('addressType')];
-    if (!types.includes(object['addressType'])) return [notSupported('addressType', object['addressType'], types.toSorted())];
+    if (!types.includes(object['addressType']))
+      return [notSupported('addressType', object['addressType'], types.toSorted())];
     const same = !before || before['addressType'] === object['addressType'];
     return same ? [] : [invalidValue('addressType', object['addressType'], IMMUTABLE)];
   },
@@ -138,7 +146,14 @@ const endpointSlice: Rules = {
 
 const event: Rules = {
   defaults(object) {
-    fill(object, { source: {}, firstTimestamp: null, lastTimestamp: null, eventTime: null, reportingComponent: '', reportingInstance: '' });
+    fill(object, {
+      source: {},
+      firstTimestamp: null,
+      lastTimestamp: null,
+      eventTime: null,
+      reportingComponent: '',
+      reportingInstance: '',
+    });
   },
 };
 
@@ -147,7 +162,8 @@ const RBAC_GROUP = 'rbac.authorization.k8s.io';
 const roleBinding: Rules = {
   defaults(object) {
     if (isMap(object['roleRef'])) fill(object['roleRef'], { apiGroup: RBAC_GROUP });
-    for (const subject of object['subjects'] ?? []) if (subject.kind !== 'ServiceAccount') fill(subject, { apiGroup: RBAC_GROUP });
+    for (const subject of object['subjects'] ?? [])
+      if (subject.kind !== 'ServiceAccount') fill(subject, { apiGroup: RBAC_GROUP });
   },
   check(object, before) {
     if (!before || sameJson(object['roleRef'], before['roleRef'])) return [];
@@ -163,7 +179,10 @@ const priorityClass: Rules = {
 
 const quota: Rules = { create: emptyStatus() };
 
-const CPU_AT_80 = { type: 'Resource', resource: { name: 'cpu', target: { type: 'Utilization', averageUtilization: 80 } } };
+const CPU_AT_80 = {
+  type: 'Resource',
+  resource: { name: 'cpu', target: { type: 'Utilization', averageUtilization: 80 } },
+};
 
 const autoscaler: Rules = {
   create: emptyStatus({ currentReplicas: 0, desiredReplicas: 0 }),

@@ -27,7 +27,9 @@ export function writeScale(served: Served, object: TwinObject, scale: Json): Twi
   if (!Number.isInteger(replicas)) throw badRequest('spec.replicas is not a number');
   if (replicas < 0) {
     const subject = { group: 'autoscaling', kind: 'Scale', resource: 'scales' };
-    throw invalid(subject, object.metadata.name, [invalidValue('spec.replicas', replicas, 'must be greater than or equal to 0')]);
+    throw invalid(subject, object.metadata.name, [
+      invalidValue('spec.replicas', replicas, 'must be greater than or equal to 0'),
+    ]);
   }
   const copy = cloneJson(object);
   putAt(copy, served.scale!.replicas, replicas);

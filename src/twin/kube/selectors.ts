@@ -73,7 +73,15 @@ export function selectorText(selector: Json): string {
 
 /** Fields that can be asked for, beside the name and the namespace that every kind has. */
 const FIELDS: Record<string, readonly string[]> = {
-  '/pods': ['spec.nodeName', 'spec.restartPolicy', 'spec.schedulerName', 'spec.serviceAccountName', 'status.phase', 'status.podIP', 'status.nominatedNodeName'],
+  '/pods': [
+    'spec.nodeName',
+    'spec.restartPolicy',
+    'spec.schedulerName',
+    'spec.serviceAccountName',
+    'status.phase',
+    'status.podIP',
+    'status.nominatedNodeName',
+  ],
   '/events': [
     'involvedObject.kind',
     'involvedObject.namespace',
@@ -109,8 +117,14 @@ function fieldValue(object: TwinObject, field: string): string {
  * @throws StatusError 400 for a field that this kind can't be selected by
  */
 export function fieldMatch(served: Served, text: string): Match {
-  const allowed = ['metadata.name', ...(served.namespaced ? ['metadata.namespace'] : []), ...(FIELDS[served.stored.key] ?? [])];
-  const terms = text.split(',').flatMap((term) => (term.trim() === '' ? [] : [parseField(served, allowed, term.trim())]));
+  const allowed = [
+    'metadata.name',
+    ...(served.namespaced ? ['metadata.namespace'] : []),
+    ...(FIELDS[served.stored.key] ?? []),
+  ];
+  const terms = text
+    .split(',')
+    .flatMap((term) => (term.trim() === '' ? [] : [parseField(served, allowed, term.trim())]));
   return (object) => terms.every(({ field, not, value }) => (fieldValue(object, field) === value) !== not);
 }
 

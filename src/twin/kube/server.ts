@@ -104,7 +104,10 @@ export async function startApiServer(options: ApiServerOptions): Promise<TwinApi
 
   const serve = async (incoming: IncomingMessage, response: ServerResponse): Promise<void> => {
     const { pathname, searchParams: query } = new URL(incoming.url ?? '/', 'http://localhost');
-    const path = pathname.split('/').filter((part) => part !== '').map(decodeURIComponent);
+    const path = pathname
+      .split('/')
+      .filter((part) => part !== '')
+      .map(decodeURIComponent);
     const method = incoming.method ?? 'GET';
     const verb = verbOf(method, partsOf(path) ? partsOf(path)!.name : pathname, isTrue(query, 'watch'));
     requests[verb] = (requests[verb] ?? 0) + 1;
@@ -114,7 +117,9 @@ export async function startApiServer(options: ApiServerOptions): Promise<TwinApi
     if (fault?.kind === 'refuse') return write(response, refused(fault), retryHeader(fault));
     if (fault?.kind === 'slow') await clock.park(fault.ms);
     if (response.destroyed) return;
-    const reply = attempt(() => respond({ method, path, query, headers: incoming.headers, body, identity: identify(incoming.headers) }));
+    const reply = attempt(() =>
+      respond({ method, path, query, headers: incoming.headers, body, identity: identify(incoming.headers) }),
+    );
     if (fault?.kind === 'lose') return cut(incoming);
     write(response, reply);
   };
@@ -127,7 +132,9 @@ export async function startApiServer(options: ApiServerOptions): Promise<TwinApi
   };
   const settings = { maxHeaderSize: MAX_HEADER_BYTES, keepAliveTimeout: 0, requestTimeout: 0 };
   const certificate = tls ? selfSigned(`twin ${name}`) : undefined;
-  const server: Server = certificate ? createSecureServer({ ...settings, ...certificate }, onRequest) : createServer(settings, onRequest);
+  const server: Server = certificate
+    ? createSecureServer({ ...settings, ...certificate }, onRequest)
+    : createServer(settings, onRequest);
   server.on('connection', (socket) => {
     if (isDown) socket.destroy();
     sockets.add(socket);
@@ -229,6 +236,10 @@ function write(response: ServerResponse, reply: Answer, headers: Record<string, 
   const body = 'bytes' in reply ? reply.bytes : Buffer.from(reply.text);
   const warnings = ('warnings' in reply && reply.warnings) || [];
   if (warnings.length > 0) response.setHeader('warning', warnings.map(warningHeader));
-  response.writeHead(reply.status, { 'content-type': reply.type ?? 'application/json', 'content-length': body.length, ...headers });
+  response.writeHead(reply.status, {
+    'content-type': reply.type ?? 'application/json',
+    'content-length': body.length,
+    ...headers,
+  });
   response.end(body);
 }

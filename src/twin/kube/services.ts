@@ -33,7 +33,8 @@ function takenPorts(store: Store, but: TwinObject): Set<string> {
   const taken = new Set<string>();
   for (const service of services(store)) {
     if (isSame(service, but)) continue;
-    for (const { nodePort, protocol } of service['spec'].ports ?? []) if (nodePort) taken.add(`${nodePort}/${protocol}`);
+    for (const { nodePort, protocol } of service['spec'].ports ?? [])
+      if (nodePort) taken.add(`${nodePort}/${protocol}`);
     if (service['spec'].healthCheckNodePort) taken.add(`${service['spec'].healthCheckNodePort}/TCP`);
   }
   return taken;
@@ -51,7 +52,12 @@ function draw<T>(store: Store, key: string, from: (fraction: number) => T, isTak
 
 function drawPort(store: Store, taken: Set<string>, object: TwinObject, use: string, protocol: string): number {
   const span = NODE_PORTS.last - NODE_PORTS.first + 1;
-  const port = draw(store, `${nameOf(object)} ${use}/${protocol}`, (fraction) => NODE_PORTS.first + Math.floor(fraction * span), (it) => taken.has(`${it}/${protocol}`));
+  const port = draw(
+    store,
+    `${nameOf(object)} ${use}/${protocol}`,
+    (fraction) => NODE_PORTS.first + Math.floor(fraction * span),
+    (it) => taken.has(`${it}/${protocol}`),
+  );
   taken.add(`${port}/${protocol}`);
   return port;
 }
@@ -62,10 +68,20 @@ function allocateAddress(object: TwinObject, store: Store): void {
     spec.clusterIPs = [NO_ADDRESS];
     return;
   }
-  const taken = new Map(services(store).filter((it) => !isSame(it, object)).map((it) => [it['spec'].clusterIP, it]));
+  const taken = new Map(
+    services(store)
+      .filter((it) => !isSame(it, object))
+      .map((it) => [it['spec'].clusterIP, it]),
+  );
   if (spec.clusterIP) {
     if (taken.has(spec.clusterIP)) {
-      const faults = [invalidValue(store.minor >= 20 ? 'spec.clusterIPs' : 'spec.clusterIP', store.minor >= 20 ? [spec.clusterIP] : spec.clusterIP, 'failed to allocate IP ' + spec.clusterIP + ': provided IP is already allocated')];
+      const faults = [
+        invalidValue(
+          store.minor >= 20 ? 'spec.clusterIPs' : 'spec.clusterIP',
+          store.minor >= 20 ? [spec.clusterIP] : spec.clusterIP,
+          'failed to allocate IP ' + spec.clusterIP + ': provided IP is already allocated',
+        ),
+      ];
       throw invalid(SERVICE, object.metadata.name, faults);
     }
   } else {
@@ -108,15 +124,20 @@ function allocatePorts(object: TwinObject, before: TwinObject | undefined, store
   if (!usesNodePorts(spec)) return;
   for (const port of spec.ports ?? []) {
     if (port.nodePort) continue;
-    const old = before?.['spec'].ports?.find((it: Json) => it.port === port.port && it.protocol === port.protocol && it.nodePort);
-    const sharing = (spec.ports as Json[]).find((it) => it !== port && it.port === port.port && it.nodePort && !taken.has(`${it.nodePort}/${port.protocol}`));
+    const old = before?.['spec'].ports?.find(
+      (it: Json) => it.port === port.port && it.protocol === port.protocol && it.nodePort,
+    );
+    const sharing = (spec.ports as Json[]).find(
+      (it) => it !== port && it.port === port.port && it.nodePort && !taken.has(`${it.nodePort}/${port.protocol}`),
+    );
     if (old && !taken.has(`${old.nodePort}/${port.protocol}`)) port.nodePort = old.nodePort;
     else if (sharing) port.nodePort = sharing.nodePort;
     else port.nodePort = drawPort(store, taken, object, port.port, port.protocol);
     taken.add(`${port.nodePort}/${port.protocol}`);
   }
   if (spec.type === 'LoadBalancer' && spec.externalTrafficPolicy === 'Local') {
-    spec.healthCheckNodePort ??= before?.['spec'].healthCheckNodePort ?? drawPort(store, taken, object, 'health', 'TCP');
+    spec.healthCheckNodePort ??=
+      before?.['spec'].healthCheckNodePort ?? drawPort(store, taken, object, 'health', 'TCP');
   } else delete spec.healthCheckNodePort;
 }
 
@@ -127,7 +148,8 @@ const PORT_NAME = /^[a-z0-9]([-a-z0-9]*[a-z0-9])?$/;
 
 function checkPorts(spec: Json): Fault[] {
   const ports = spec.ports ?? [];
-  if (ports.length === 0 && spec.clusterIP !== NO_ADDRESS && spec.type !== 'ExternalName') return [required('spec.ports')];
+  if (ports.length === 0 && spec.clusterIP !== NO_ADDRESS && spec.type !== 'ExternalName')
+    return [required('spec.ports')];
   const seen = new Set<string>();
   return ports.flatMap((port: Json, index: number) => {
     const path = `spec.ports[${index}]`;
@@ -184,7 +206,8 @@ export const serviceRules: Rules = {
     if (spec.type === 'LoadBalancer' && store.minor >= 22) spec.allocateLoadBalancerNodePorts ??= true;
     if (spec.type !== 'LoadBalancer') delete spec.allocateLoadBalancerNodePorts;
     if (spec.type === 'ExternalName') {
-      for (const field of ['externalTrafficPolicy', 'internalTrafficPolicy', 'ipFamilies', 'ipFamilyPolicy']) delete spec[field];
+      for (const field of ['externalTrafficPolicy', 'internalTrafficPolicy', 'ipFamilies', 'ipFamilyPolicy'])
+        delete spec[field];
       return;
     }
     if (store.minor >= 22) spec.internalTrafficPolicy ??= 'Cluster';
@@ -204,7 +227,9 @@ export const serviceRules: Rules = {
     const faults = checkPorts(spec);
     const protocols = new Set((spec.ports ?? []).map((port: Json) => port.protocol));
     if (spec.type === 'LoadBalancer' && protocols.size > 1 && store.minor < MIXED_PROTOCOLS_MINOR) {
-      faults.push(invalidValue('spec.ports', spec.ports, "may not contain a mix of protocols when 'type' is 'LoadBalancer'"));
+      faults.push(
+        invalidValue('spec.ports', spec.ports, "may not contain a mix of protocols when 'type' is 'LoadBalancer'"),
+      );
     }
     if (!TYPES.includes(spec.type)) faults.push(notSupported('spec.type', spec.type, TYPES));
     const old = before?.['spec'];
@@ -212,7 +237,13 @@ export const serviceRules: Rules = {
     if (keeps && old.clusterIP && spec.clusterIP !== old.clusterIP) {
       const several = Array.isArray(old.clusterIPs);
       const field = several ? 'spec.clusterIPs[0]' : 'spec.clusterIP';
-      faults.push(invalidValue(field, several ? [spec.clusterIP] : spec.clusterIP, several ? 'may not change once set' : 'field is immutable'));
+      faults.push(
+        invalidValue(
+          field,
+          several ? [spec.clusterIP] : spec.clusterIP,
+          several ? 'may not change once set' : 'field is immutable',
+        ),
+      );
     }
     return faults;
   },

@@ -107,7 +107,11 @@ const SHAPES: Record<string, Shape> = {
   StatefulSet: fields(WORKLOAD),
   DaemonSet: fields(WORKLOAD),
   ReplicationController: fields({ ...WORKLOAD, spec: fields({ selector: ATOMIC, template: TEMPLATE }) }),
-  Job: fields({ metadata: METADATA, spec: JOB_SPEC, status: fields({ conditions: { list: { patchKey: 'type', item: PLAIN } } }) }),
+  Job: fields({
+    metadata: METADATA,
+    spec: JOB_SPEC,
+    status: fields({ conditions: { list: { patchKey: 'type', item: PLAIN } } }),
+  }),
   CronJob: fields({
     metadata: METADATA,
     spec: fields({ jobTemplate: fields({ metadata: METADATA, spec: JOB_SPEC }) }),
@@ -121,10 +125,16 @@ const SHAPES: Record<string, Shape> = {
   Namespace: fields({ metadata: METADATA, status: STATUS }),
   Node: fields({
     metadata: METADATA,
-    spec: fields({ taints: { list: { patchKey: 'key', item: PLAIN } }, podCIDRs: { set: { patch: true, apply: true } } }),
+    spec: fields({
+      taints: { list: { patchKey: 'key', item: PLAIN } },
+      podCIDRs: { set: { patch: true, apply: true } },
+    }),
     status: fields({ conditions: CONDITIONS, addresses: listBy('type') }),
   }),
-  PersistentVolume: fields({ metadata: METADATA, spec: fields({ claimRef: PLAIN, nodeAffinity: fields({ required: ATOMIC }) }) }),
+  PersistentVolume: fields({
+    metadata: METADATA,
+    spec: fields({ claimRef: PLAIN, nodeAffinity: fields({ required: ATOMIC }) }),
+  }),
   PersistentVolumeClaim: fields({
     metadata: METADATA,
     spec: fields({ selector: SELECTOR, dataSource: NAMED_REF }),
@@ -168,7 +178,9 @@ function schemaShape(schema: Json): Shape {
   if (schema['type'] === 'array') return listShape(schema);
   return {
     ...(isMap(schema['properties']) && {
-      fields: Object.fromEntries(Object.entries(schema['properties']).map(([name, field]) => [name, schemaShape(field)])),
+      fields: Object.fromEntries(
+        Object.entries(schema['properties']).map(([name, field]) => [name, schemaShape(field)]),
+      ),
     }),
     ...(isMap(schema['additionalProperties']) && { values: schemaShape(schema['additionalProperties']) }),
   };

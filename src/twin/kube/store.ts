@@ -171,7 +171,8 @@ export class Store {
   create(served: Served, given: TwinObject, options: WriteOptions = {}): TwinObject {
     const kind = served.stored;
     const object = ownCopy(served, given);
-    if (object.metadata.resourceVersion) throw new StatusError(500, '', 'resourceVersion should not be set on objects to be created');
+    if (object.metadata.resourceVersion)
+      throw new StatusError(500, '', 'resourceVersion should not be set on objects to be created');
     if (!kind.namespaced) delete object.metadata.namespace;
     this.#nameNew(served, object);
     const { namespace, name } = object.metadata;
@@ -224,7 +225,12 @@ export class Store {
   }
 
   /** @returns the object as it was left, and whether it is gone */
-  delete(served: Served, namespace: string | undefined, name: string, options: DeleteOptions = {}): { object: TwinObject; gone: boolean } {
+  delete(
+    served: Served,
+    namespace: string | undefined,
+    name: string,
+    options: DeleteOptions = {},
+  ): { object: TwinObject; gone: boolean } {
     const kind = served.stored;
     const key = Shelf.key(kind.namespaced ? namespace : undefined, name);
     const before = this.#state(kind).shelf.get(key);
@@ -244,7 +250,8 @@ export class Store {
       object.metadata.deletionGracePeriodSeconds = graceSeconds;
       if (object.metadata.generation !== undefined) object.metadata.generation += 1;
     }
-    if (options.dryRun || sameJson(object, before)) return { object: served.fromStored(freezeJson(object)), gone: false };
+    if (options.dryRun || sameJson(object, before))
+      return { object: served.fromStored(freezeJson(object)), gone: false };
     return { object: served.fromStored(this.#commit('MODIFIED', kind, key, before, object)), gone: false };
   }
 
@@ -287,7 +294,9 @@ export class Store {
 
   /** Everything there is, in stored form and stable order. */
   snapshot(): Json {
-    const kinds = [...this.#states].filter(([, state]) => state.shelf.size > 0).toSorted(([a], [b]) => (a < b ? -1 : 1));
+    const kinds = [...this.#states]
+      .filter(([, state]) => state.shelf.size > 0)
+      .toSorted(([a], [b]) => (a < b ? -1 : 1));
     return Object.fromEntries(kinds.map(([key, state]) => [key, state.shelf.list().map(sortKeys)]));
   }
 
@@ -331,7 +340,11 @@ export class Store {
   }
 
   uid(): string {
-    const hex = Array.from({ length: 8 }, () => Math.floor(this.random() * 0x10000).toString(16).padStart(4, '0')).join('');
+    const hex = Array.from({ length: 8 }, () =>
+      Math.floor(this.random() * 0x10000)
+        .toString(16)
+        .padStart(4, '0'),
+    ).join('');
     const variant = '89ab'[Math.floor(this.random() * 4)];
     return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-4${hex.slice(13, 16)}-${variant}${hex.slice(17, 20)}-${hex.slice(20)}`;
   }
@@ -348,7 +361,13 @@ export class Store {
       metadata.name = metadata.generateName.slice(0, GENERATED_PREFIX_LENGTH) + this.letters(5);
     }
     if (!metadata.name) {
-      throw invalid(served, '', [{ field: 'metadata.name', reason: 'FieldValueRequired', message: 'Required value: name or generateName is required' }]);
+      throw invalid(served, '', [
+        {
+          field: 'metadata.name',
+          reason: 'FieldValueRequired',
+          message: 'Required value: name or generateName is required',
+        },
+      ]);
     }
     if (served.namespaced && !metadata.namespace) {
       throw badRequest('an empty namespace may not be set during creation');
@@ -359,9 +378,18 @@ export class Store {
     if (!served.namespaced || namespace === undefined) return;
     const space = this.get(this.served('v1/namespaces'), undefined, namespace);
     if (!space.metadata.deletionTimestamp) return;
-    throw forbidden(served, name, `unable to create new content in namespace ${namespace} because it is being terminated`, [
-      { reason: 'NamespaceTerminating', message: `namespace ${namespace} is being terminated`, field: 'metadata.namespace' },
-    ]);
+    throw forbidden(
+      served,
+      name,
+      `unable to create new content in namespace ${namespace} because it is being terminated`,
+      [
+        {
+          reason: 'NamespaceTerminating',
+          message: `namespace ${namespace} is being terminated`,
+          field: 'metadata.namespace',
+        },
+      ],
+    );
   }
 
   /** A creator owns what it sent and the defaults beside it, not what the server draws nor the status. */
@@ -400,14 +428,25 @@ export class Store {
   #isChanged(kind: StoredKind, object: TwinObject, before: TwinObject): boolean {
     if (kind.generation === 'none' || before.metadata.generation === undefined) return false;
     // Annotations of a Deployment are copied to its ReplicaSets. @source kubernetes/kubernetes:pkg/registry/apps/deployment/strategy.go
-    if (kind.key === 'apps/deployments' && !sameJson(object.metadata.annotations ?? {}, before.metadata.annotations ?? {})) return true;
-    if (kind.generation === 'spec') return !sameJson(object['spec'] ?? object['template'], before['spec'] ?? before['template']);
+    if (
+      kind.key === 'apps/deployments' &&
+      !sameJson(object.metadata.annotations ?? {}, before.metadata.annotations ?? {})
+    )
+      return true;
+    if (kind.generation === 'spec')
+      return !sameJson(object['spec'] ?? object['template'], before['spec'] ?? before['template']);
     const { metadata: _new, status: newStatus, ...now } = object;
     const { metadata: _old, status: oldStatus, ...then } = before;
     return !sameJson(now, then) || (!kind.hasStatus && !sameJson(newStatus, oldStatus));
   }
 
-  #commit(type: Change['type'], kind: StoredKind, key: string, before: TwinObject | undefined, object: TwinObject): TwinObject {
+  #commit(
+    type: Change['type'],
+    kind: StoredKind,
+    key: string,
+    before: TwinObject | undefined,
+    object: TwinObject,
+  ): TwinObject {
     const revision = ++this.#revision;
     object.metadata.resourceVersion = String(revision);
     freezeJson(object);
@@ -440,7 +479,12 @@ export class Store {
 function ownCopy(served: Served, given: TwinObject): TwinObject {
   checkTypes(served, given);
   const { apiVersion: _version, kind: _kind, metadata, ...rest } = given;
-  const copy = { apiVersion: served.apiVersion, kind: served.kind, metadata: cloneJson({ ...metadata }), ...cloneJson(rest) };
+  const copy = {
+    apiVersion: served.apiVersion,
+    kind: served.kind,
+    metadata: cloneJson({ ...metadata }),
+    ...cloneJson(rest),
+  };
   return served.toStored(copy);
 }
 
@@ -456,7 +500,17 @@ function clearServerFields(metadata: Json): void {
 
 function keepServerFields(object: TwinObject, before: TwinObject): void {
   const { metadata } = object;
-  for (const field of ['name', 'namespace', 'uid', 'creationTimestamp', 'deletionTimestamp', 'deletionGracePeriodSeconds', 'generation', 'generateName', 'resourceVersion']) {
+  for (const field of [
+    'name',
+    'namespace',
+    'uid',
+    'creationTimestamp',
+    'deletionTimestamp',
+    'deletionGracePeriodSeconds',
+    'generation',
+    'generateName',
+    'resourceVersion',
+  ]) {
     if (before.metadata[field] === undefined) delete metadata[field];
     else metadata[field] = before.metadata[field];
   }
@@ -464,7 +518,12 @@ function keepServerFields(object: TwinObject, before: TwinObject): void {
 }
 
 /** A write to the object leaves its status alone, a write to the status everything else. */
-function keepOtherParts(kind: StoredKind, object: TwinObject, before: TwinObject, subresource: string | undefined): void {
+function keepOtherParts(
+  kind: StoredKind,
+  object: TwinObject,
+  before: TwinObject,
+  subresource: string | undefined,
+): void {
   if (!kind.hasStatus) return;
   if (subresource !== 'status') return keepField(object, before, 'status');
   for (const field of new Set([...Object.keys(object), ...Object.keys(before)])) {
@@ -488,7 +547,11 @@ function checkSame(served: Served, before: TwinObject, made: TwinObject): void {
   if (wantedRevision && wantedRevision !== before.metadata.resourceVersion) throw conflict(served, name, MODIFIED);
   const wantedUid = made.metadata?.uid;
   if (wantedUid && wantedUid !== before.metadata.uid) {
-    throw conflict(served, name, `Precondition failed: UID in precondition: ${wantedUid}, UID in object meta: ${before.metadata.uid}`);
+    throw conflict(
+      served,
+      name,
+      `Precondition failed: UID in precondition: ${wantedUid}, UID in object meta: ${before.metadata.uid}`,
+    );
   }
 }
 
@@ -498,12 +561,20 @@ function checkPreconditions(served: Served, before: TwinObject, { uid, resourceV
   const subject = { ...served, resource: served.kind };
   if (uid !== undefined && uid !== before.metadata.uid) {
     const recreated = 'The object might have been deleted and then recreated';
-    throw conflict(subject, name, `the UID in the precondition (${uid}) does not match the UID in record (${before.metadata.uid}). ${recreated}`);
+    throw conflict(
+      subject,
+      name,
+      `the UID in the precondition (${uid}) does not match the UID in record (${before.metadata.uid}). ${recreated}`,
+    );
   }
   const known = before.metadata.resourceVersion;
   if (resourceVersion !== undefined && resourceVersion !== known) {
     const modified = 'The object might have been modified';
-    throw conflict(subject, name, `the ResourceVersion in the precondition (${resourceVersion}) does not match the ResourceVersion in record (${known}). ${modified}`);
+    throw conflict(
+      subject,
+      name,
+      `the ResourceVersion in the precondition (${resourceVersion}) does not match the ResourceVersion in record (${known}). ${modified}`,
+    );
   }
 }
 
@@ -530,10 +601,19 @@ const isFree = (object: TwinObject): boolean =>
   (object.kind !== 'Namespace' || (object['spec']?.finalizers ?? []).length === 0);
 
 const isReleased = (object: TwinObject): boolean =>
-  isMap(object) && Boolean(object.metadata.deletionTimestamp) && !object.metadata.deletionGracePeriodSeconds && isFree(object);
+  isMap(object) &&
+  Boolean(object.metadata.deletionTimestamp) &&
+  !object.metadata.deletionGracePeriodSeconds &&
+  isFree(object);
 
 /** Seconds that a pod on a node has left to end by itself; nothing else has any. A pod that is ending goes on as it was told first. */
 function graceOf(kind: StoredKind, before: TwinObject, { gracePeriodSeconds }: DeleteOptions): number {
-  if (kind.key !== '/pods' || !before['spec']?.nodeName || ['Succeeded', 'Failed'].includes(before['status']?.phase)) return 0;
-  return gracePeriodSeconds ?? before.metadata.deletionGracePeriodSeconds ?? before['spec'].terminationGracePeriodSeconds ?? 30;
+  if (kind.key !== '/pods' || !before['spec']?.nodeName || ['Succeeded', 'Failed'].includes(before['status']?.phase))
+    return 0;
+  return (
+    gracePeriodSeconds ??
+    before.metadata.deletionGracePeriodSeconds ??
+    before['spec'].terminationGracePeriodSeconds ??
+    30
+  );
 }

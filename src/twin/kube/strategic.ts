@@ -55,7 +55,8 @@ function mergeList(current: Json[], patch: Json[], key: string, item: Shape): Js
   const wanted = patch.filter((it) => it?.[DIRECTIVE] !== 'replace' || it[key] !== undefined);
   const result = wanted.length < patch.length ? [] : [...current];
   for (const change of wanted) {
-    if (!isMap(change) || change[key] === undefined) throw badRequest(`map: ${JSON.stringify(change)} does not contain declared merge key: ${key}`);
+    if (!isMap(change) || change[key] === undefined)
+      throw badRequest(`map: ${JSON.stringify(change)} does not contain declared merge key: ${key}`);
     const index = result.findIndex((it) => sameJson(it?.[key], change[key]));
     if (change[DIRECTIVE] === 'delete') {
       if (index >= 0) result.splice(index, 1);
@@ -72,18 +73,27 @@ function addValues(current: Json[], patch: Json[]): Json[] {
 }
 
 function deleteValues(result: Record<string, Json>, field: string, values: Json): void {
-  if (Array.isArray(result[field]) && Array.isArray(values)) result[field] = result[field].filter((it: Json) => !values.includes(it));
+  if (Array.isArray(result[field]) && Array.isArray(values))
+    result[field] = result[field].filter((it: Json) => !values.includes(it));
 }
 
 /** Items that the patch names come in its order; others keep their place among those they already stood with. */
-function orderList(result: Record<string, Json>, current: Record<string, Json>, field: string, order: Json, shape: Shape): void {
+function orderList(
+  result: Record<string, Json>,
+  current: Record<string, Json>,
+  field: string,
+  order: Json,
+  shape: Shape,
+): void {
   const list: Json = result[field];
   if (!Array.isArray(list) || !Array.isArray(order)) return;
   const key = fieldShape(shape, field).list?.patchKey;
   const idOf = (item: Json): string => JSON.stringify(key === undefined ? item : item?.[key]);
   const wanted = order.map(idOf);
   const before = (Array.isArray(current[field]) ? current[field] : []).map(idOf);
-  const left = list.filter((it) => wanted.includes(idOf(it))).toSorted((a, b) => wanted.indexOf(idOf(a)) - wanted.indexOf(idOf(b)));
+  const left = list
+    .filter((it) => wanted.includes(idOf(it)))
+    .toSorted((a, b) => wanted.indexOf(idOf(a)) - wanted.indexOf(idOf(b)));
   const right = list.filter((it) => !wanted.includes(idOf(it)));
   const merged: Json[] = [];
   while (left.length > 0 && right.length > 0) {

@@ -26,12 +26,17 @@ export function viewOf(store: Store, served: Served, accept: string, query: URLS
     const apiVersion = `meta.k8s.io/${VERSION.exec(part)?.[1] ?? 'v1'}`;
     if (form === 'Table') return tableView(store, served, apiVersion, query.get('includeObject') ?? 'Metadata');
     if (form !== undefined) return metadataView(served, apiVersion);
-    if (/^\s*(application\/json|\*\/\*|application\/\*)\s*(;.*)?$/.test(part) && !part.includes('as=')) return undefined;
+    if (/^\s*(application\/json|\*\/\*|application\/\*)\s*(;.*)?$/.test(part) && !part.includes('as='))
+      return undefined;
   }
   return undefined;
 }
 
-const partial = (object: TwinObject, apiVersion: string): Json => ({ kind: 'PartialObjectMetadata', apiVersion, metadata: object.metadata });
+const partial = (object: TwinObject, apiVersion: string): Json => ({
+  kind: 'PartialObjectMetadata',
+  apiVersion,
+  metadata: object.metadata,
+});
 
 function metadataView(_served: Served, apiVersion: string): View {
   return {
@@ -64,18 +69,33 @@ function customColumn({ name, type, format, description, priority, jsonPath }: C
 function tableView(store: Store, served: Served, apiVersion: string, include: string): View {
   const own = served.columns?.map(customColumn);
   const columns = served.stored.custom ? [NAME, ...(own ?? [AGE])] : columnsOf(served.stored.key);
-  const columnDefinitions = columns.map(({ name, type, format = '', description = '', priority = 0 }) => ({ name, type, format, description, priority }));
+  const columnDefinitions = columns.map(({ name, type, format = '', description = '', priority = 0 }) => ({
+    name,
+    type,
+    format,
+    description,
+    priority,
+  }));
 
   const rowOf = (object: TwinObject, moment: Moment): Json => {
     const kept = include === 'Object' ? object : include === 'None' ? undefined : partial(object, apiVersion);
     // Columns are named over the stored form of built-in kinds.
-    const source = object.apiVersion === served.stored.apiVersion || served.stored.custom ? object : served.toStored(cloneJson(object));
+    const source =
+      object.apiVersion === served.stored.apiVersion || served.stored.custom
+        ? object
+        : served.toStored(cloneJson(object));
     return { cells: columns.map((column) => column.cell(source, moment) ?? null), ...(kept && { object: kept }) };
   };
 
   const table = (objects: TwinObject[], metadata: Json): Json => {
     const moment = { now: store.clock.now() };
-    return { kind: 'Table', apiVersion, metadata, columnDefinitions, rows: objects.map((object) => rowOf(object, moment)) };
+    return {
+      kind: 'Table',
+      apiVersion,
+      metadata,
+      columnDefinitions,
+      rows: objects.map((object) => rowOf(object, moment)),
+    };
   };
 
   return { one: (object) => table([object], { resourceVersion: object.metadata.resourceVersion }), many: table };

@@ -17,10 +17,12 @@ export const claim: Rules = {
     const faults: Fault[] = [];
     if (!spec.accessModes?.length) faults.push(required('spec.accessModes', 'at least 1 access mode is required'));
     if (spec.resources?.requests?.storage === undefined) faults.push(required('spec.resources[storage]'));
-    if (!before || sameJson(claimIdentity(spec, before['spec']), claimIdentity(before['spec'], before['spec']))) return faults;
+    if (!before || sameJson(claimIdentity(spec, before['spec']), claimIdentity(before['spec'], before['spec'])))
+      return faults;
     const mutable = store.minor < 29 ? 'resources.requests' : 'resources.requests and volumeAttributesClassName';
     faults.push(forbiddenValue('spec', `spec is immutable after creation except ${mutable} for bound claims`));
-    if (spec.volumeMode !== before['spec'].volumeMode) faults.push(invalidValue('volumeMode', spec.volumeMode, IMMUTABLE));
+    if (spec.volumeMode !== before['spec'].volumeMode)
+      faults.push(invalidValue('volumeMode', spec.volumeMode, IMMUTABLE));
     return faults;
   },
 };
@@ -59,16 +61,20 @@ export const volume: Rules = {
     const spec = object['spec'];
     const faults: Fault[] = [];
     if (!spec.accessModes?.length) faults.push(required('spec.accessModes'));
-    if (!spec.capacity?.storage) faults.push(required('spec.capacity'), notSupported('spec.capacity', spec.capacity ?? null, ['storage']));
+    if (!spec.capacity?.storage)
+      faults.push(required('spec.capacity'), notSupported('spec.capacity', spec.capacity ?? null, ['storage']));
     if (Object.keys(volumeSource(spec)).length === 0) faults.push(required('spec', 'must specify a volume type'));
     if (!before) return faults;
     if (!sameJson(volumeSource(spec), volumeSource(before['spec']))) {
-      faults.push(forbiddenValue('spec.persistentvolumesource', 'spec.persistentvolumesource is immutable after creation'));
+      faults.push(
+        forbiddenValue('spec.persistentvolumesource', 'spec.persistentvolumesource is immutable after creation'),
+      );
     }
     if (before['spec'].nodeAffinity && !sameJson(spec.nodeAffinity, before['spec'].nodeAffinity)) {
       faults.push(invalidValue('spec.nodeAffinity', spec.nodeAffinity, IMMUTABLE));
     }
-    if (spec.volumeMode !== before['spec'].volumeMode) faults.push(invalidValue('spec.volumeMode', spec.volumeMode, IMMUTABLE));
+    if (spec.volumeMode !== before['spec'].volumeMode)
+      faults.push(invalidValue('spec.volumeMode', spec.volumeMode, IMMUTABLE));
     return faults;
   },
 };

@@ -28,7 +28,11 @@ export interface WatchQuery {
 const INITIAL_END = { 'k8s.io/initial-events-end': 'true' };
 
 /** The type of an event for somebody who sees only what matches: an object that starts to match appears, one that ceases to goes. */
-function seenAs({ type, object, before }: Change, served: Served, match: Match | undefined): Change['type'] | undefined {
+function seenAs(
+  { type, object, before }: Change,
+  served: Served,
+  match: Match | undefined,
+): Change['type'] | undefined {
   if (!match) return type;
   const then = before !== undefined && type !== 'ADDED' && match(served.fromStored(before));
   const now = type !== 'DELETED' && match(served.fromStored(object));
@@ -41,7 +45,12 @@ function seenAs({ type, object, before }: Change, served: Served, match: Match |
  *
  * @param idle  the clock for ends and bookmarks, which nobody waits for
  */
-export function streamWatch(store: Store, served: Served, query: WatchQuery, idle: TwinClock): (response: ServerResponse) => void {
+export function streamWatch(
+  store: Store,
+  served: Served,
+  query: WatchQuery,
+  idle: TwinClock,
+): (response: ServerResponse) => void {
   return (response) => {
     const timers: Timer[] = [];
     let stop = (): void => {};
@@ -51,7 +60,11 @@ export function streamWatch(store: Store, served: Served, query: WatchQuery, idl
       response.write(`{"type":"${type}","object":${text}}\n`);
     };
     const bookmark = (annotations?: Json): void => {
-      const metadata = { resourceVersion: String(store.revision), creationTimestamp: null, ...(annotations && { annotations }) };
+      const metadata = {
+        resourceVersion: String(store.revision),
+        creationTimestamp: null,
+        ...(annotations && { annotations }),
+      };
       send('BOOKMARK', { kind: served.kind, apiVersion: served.apiVersion, metadata });
     };
     const finish = (): void => {
@@ -82,7 +95,9 @@ export function streamWatch(store: Store, served: Served, query: WatchQuery, idl
         if (query.namespace !== undefined && change.object.metadata.namespace !== query.namespace) return;
         const type = seenAs(change, served, query.match);
         if (type === undefined) return;
-        const object = served.fromStored(type === 'DELETED' && change.type !== 'DELETED' ? lastSeen(change) : change.object);
+        const object = served.fromStored(
+          type === 'DELETED' && change.type !== 'DELETED' ? lastSeen(change) : change.object,
+        );
         send(type, query.show(object));
       });
     } catch (error) {

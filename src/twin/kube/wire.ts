@@ -68,7 +68,9 @@ export function readBody({ body, headers }: WireRequest): Json {
   if (type === 'application/vnd.kubernetes.protobuf') return decodeProtobuf(body);
   const text = body.toString();
   if (!type.includes('json') && !type.includes('yaml')) {
-    throw unsupportedMedia('the body of the request was in an unknown format - accepted media types include: application/json, application/yaml, application/vnd.kubernetes.protobuf');
+    throw unsupportedMedia(
+      'the body of the request was in an unknown format - accepted media types include: application/json, application/yaml, application/vnd.kubernetes.protobuf',
+    );
   }
   try {
     return type.includes('yaml') ? parse(text) : JSON.parse(text);
@@ -79,7 +81,8 @@ export function readBody({ body, headers }: WireRequest): Json {
 
 export function readObject(request: WireRequest): TwinObject {
   const object = readBody(request);
-  if (typeof object !== 'object' || object === null || Array.isArray(object)) throw badRequest('the body is not an object');
+  if (typeof object !== 'object' || object === null || Array.isArray(object))
+    throw badRequest('the body is not an object');
   object.metadata ??= {};
   return object;
 }

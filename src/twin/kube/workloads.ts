@@ -23,7 +23,8 @@ function defaultContainer(container: Json): void {
       if (isMap(container[probe]['httpGet'])) fill(container[probe]['httpGet'], { path: '/', scheme: 'HTTP' });
     }
   }
-  for (const { valueFrom } of container.env ?? []) if (valueFrom?.fieldRef) fill(valueFrom.fieldRef, { apiVersion: 'v1' });
+  for (const { valueFrom } of container.env ?? [])
+    if (valueFrom?.fieldRef) fill(valueFrom.fieldRef, { apiVersion: 'v1' });
 }
 
 function defaultPodSpec(spec: Json): void {
@@ -36,9 +37,11 @@ function defaultPodSpec(spec: Json): void {
     terminationGracePeriodSeconds: 30,
   });
   if (spec['serviceAccountName'] !== undefined) spec['serviceAccount'] ??= spec['serviceAccountName'];
-  for (const container of [...(spec['containers'] ?? []), ...(spec['initContainers'] ?? [])]) defaultContainer(container);
+  for (const container of [...(spec['containers'] ?? []), ...(spec['initContainers'] ?? [])])
+    defaultContainer(container);
   for (const volume of spec['volumes'] ?? []) {
-    for (const source of ['secret', 'configMap', 'projected', 'downwardAPI']) if (isMap(volume[source])) fill(volume[source], { defaultMode: 420 });
+    for (const source of ['secret', 'configMap', 'projected', 'downwardAPI'])
+      if (isMap(volume[source])) fill(volume[source], { defaultMode: 420 });
     if (isMap(volume.hostPath)) fill(volume.hostPath, { type: '' });
   }
 }
@@ -55,9 +58,14 @@ function checkPodSpec(spec: Json, path: string): Fault[] {
 /** Pods stay for five minutes on a node that is lost, unless they say otherwise (plugin DefaultTolerationSeconds). */
 function tolerateLostNodes(spec: Json): void {
   for (const key of ['node.kubernetes.io/not-ready', 'node.kubernetes.io/unreachable']) {
-    const known = (spec.tolerations ?? []).some((it: Json) => (!it.key || it.key === key) && (!it.effect || it.effect === 'NoExecute'));
+    const known = (spec.tolerations ?? []).some(
+      (it: Json) => (!it.key || it.key === key) && (!it.effect || it.effect === 'NoExecute'),
+    );
     if (known) continue;
-    spec.tolerations = [...(spec.tolerations ?? []), { key, operator: 'Exists', effect: 'NoExecute', tolerationSeconds: 300 }];
+    spec.tolerations = [
+      ...(spec.tolerations ?? []),
+      { key, operator: 'Exists', effect: 'NoExecute', tolerationSeconds: 300 },
+    ];
   }
 }
 
@@ -68,26 +76,53 @@ export const pod: Rules = {
   defaults(object, store) {
     defaultPodSpec(object['spec']);
     if (!isMap(object['spec'])) return;
-    fill(object['spec'], { enableServiceLinks: true, serviceAccountName: 'default', serviceAccount: 'default', preemptionPolicy: 'PreemptLowerPriority', priority: 0 });
+    fill(object['spec'], {
+      enableServiceLinks: true,
+      serviceAccountName: 'default',
+      serviceAccount: 'default',
+      preemptionPolicy: 'PreemptLowerPriority',
+      priority: 0,
+    });
     if (store.minor >= 33) object.metadata.generation ??= 1;
     tolerateLostNodes(object['spec']);
   },
   check(object, before) {
     if (!before) return checkPodSpec(object['spec'], 'spec');
-    const changed = Object.keys(object['spec'] ?? {}).filter((key) => !sameJson(object['spec'][key], before['spec'][key]));
-    const may = ['containers', 'initContainers', 'activeDeadlineSeconds', 'tolerations', 'terminationGracePeriodSeconds', 'schedulingGates', 'nodeName'];
-    if (changed.every((key) => may.includes(key)) && (!changed.includes('nodeName') || !before['spec'].nodeName)) return [];
-    return [forbiddenValue('spec', 'pod updates may not change fields other than `spec.containers[*].image`, `spec.initContainers[*].image`, `spec.activeDeadlineSeconds` or `spec.tolerations` (only additions to existing tolerations)')];
+    const changed = Object.keys(object['spec'] ?? {}).filter(
+      (key) => !sameJson(object['spec'][key], before['spec'][key]),
+    );
+    const may = [
+      'containers',
+      'initContainers',
+      'activeDeadlineSeconds',
+      'tolerations',
+      'terminationGracePeriodSeconds',
+      'schedulingGates',
+      'nodeName',
+    ];
+    if (changed.every((key) => may.includes(key)) && (!changed.includes('nodeName') || !before['spec'].nodeName))
+      return [];
+    return [
+      forbiddenValue(
+        'spec',
+        'pod updates may not change fields other than `spec.containers[*].image`, `spec.initContainers[*].image`, `spec.activeDeadlineSeconds` or `spec.tolerations` (only additions to existing tolerations)',
+      ),
+    ];
   },
 };
 
 function checkSelector(object: TwinObject, before: TwinObject | undefined): Fault[] {
   const { selector, template } = object['spec'] ?? {};
   const labels = template?.metadata?.labels;
-  const mismatch = invalidValue('spec.template.metadata.labels', labels ?? null, '`selector` does not match template `labels`');
+  const mismatch = invalidValue(
+    'spec.template.metadata.labels',
+    labels ?? null,
+    '`selector` does not match template `labels`',
+  );
   const faults: Fault[] = [];
   if (!selector) faults.push(required('spec.selector'), mismatch);
-  else if (before && !sameJson(selector, before['spec']?.selector)) faults.push(invalidValue('spec.selector', selector, IMMUTABLE));
+  else if (before && !sameJson(selector, before['spec']?.selector))
+    faults.push(invalidValue('spec.selector', selector, IMMUTABLE));
   const wanted = Object.entries(selector?.matchLabels ?? {});
   if (wanted.some(([key, value]) => labels?.[key] !== value)) faults.push(mismatch);
   return [...faults, ...checkPodSpec(template?.spec, 'spec.template.spec')];
@@ -104,7 +139,10 @@ const ensureSpec = (object: TwinObject): Json => (object['spec'] ??= {});
 const NO_NULL_TIME_MINOR = 34;
 
 /** Older servers show an empty creation time in everything that only has the shape of an object. */
-const inner = (metadata: Json, { minor }: Store): Json => ({ ...(minor < NO_NULL_TIME_MINOR && { creationTimestamp: null }), ...metadata });
+const inner = (metadata: Json, { minor }: Store): Json => ({
+  ...(minor < NO_NULL_TIME_MINOR && { creationTimestamp: null }),
+  ...metadata,
+});
 
 const defaultTemplate = (spec: Json, store: Store): void => {
   if (!isMap(spec['template'])) return;
@@ -145,7 +183,8 @@ export const statefulSet: Rules = {
     fill(spec, { replicas: 1, revisionHistoryLimit: 10, podManagementPolicy: 'OrderedReady', updateStrategy: {} });
     fill(spec.updateStrategy, { type: 'RollingUpdate' });
     if (spec.updateStrategy.type === 'RollingUpdate') spec.updateStrategy.rollingUpdate ??= { partition: 0 };
-    if (store.minor >= 27) fill(spec, { persistentVolumeClaimRetentionPolicy: { whenDeleted: 'Retain', whenScaled: 'Retain' } });
+    if (store.minor >= 27)
+      fill(spec, { persistentVolumeClaimRetentionPolicy: { whenDeleted: 'Retain', whenScaled: 'Retain' } });
     defaultTemplate(spec, store);
     for (const claim of spec.volumeClaimTemplates ?? []) {
       fill(claim, { apiVersion: 'v1', kind: 'PersistentVolumeClaim', status: { phase: 'Pending' } });
@@ -156,7 +195,15 @@ export const statefulSet: Rules = {
   check(object, before, store) {
     const faults = [...checkReplicas(object), ...checkSelector(object, before)];
     if (!before) return faults;
-    const may = new Set(['replicas', 'ordinals', 'template', 'updateStrategy', 'persistentVolumeClaimRetentionPolicy', 'minReadySeconds', 'revisionHistoryLimit']);
+    const may = new Set([
+      'replicas',
+      'ordinals',
+      'template',
+      'updateStrategy',
+      'persistentVolumeClaimRetentionPolicy',
+      'minReadySeconds',
+      'revisionHistoryLimit',
+    ]);
     const keys = new Set([...Object.keys(object['spec']), ...Object.keys(before['spec'])]);
     const changed = [...keys].filter((key) => !may.has(key) && !sameJson(object['spec'][key], before['spec'][key]));
     if (changed.length > 0) {
@@ -221,17 +268,26 @@ export const job: Rules = {
   defaults(object, store) {
     defaultJobSpec(ensureSpec(object), store);
     if (store.minor >= 22) fill(object['spec'], { completionMode: 'NonIndexed', suspend: false });
-    if (store.minor >= 29) fill(object['spec'], { podReplacementPolicy: object['spec'].podFailurePolicy ? 'Failed' : 'TerminatingOrFailed' });
+    if (store.minor >= 29)
+      fill(object['spec'], {
+        podReplacementPolicy: object['spec'].podFailurePolicy ? 'Failed' : 'TerminatingOrFailed',
+      });
   },
   check(object, before) {
     const { selector, template } = object['spec'];
     const faults = checkPodSpec(template?.spec, 'spec.template.spec');
     const policy = template?.spec?.restartPolicy;
     if (policy === 'Always' && faults.length === 0) {
-      faults.push({ field: 'spec.template.spec.restartPolicy', reason: 'FieldValueRequired', message: 'Required value: valid values: "OnFailure", "Never"' });
+      faults.push({
+        field: 'spec.template.spec.restartPolicy',
+        reason: 'FieldValueRequired',
+        message: 'Required value: valid values: "OnFailure", "Never"',
+      });
     }
-    if (before && !sameJson(selector, before['spec']?.selector)) faults.push(invalidValue('spec.selector', selector, IMMUTABLE));
-    if (before && !sameJson(template, before['spec']?.template)) faults.push(invalidValue('spec.template', {}, IMMUTABLE));
+    if (before && !sameJson(selector, before['spec']?.selector))
+      faults.push(invalidValue('spec.selector', selector, IMMUTABLE));
+    if (before && !sameJson(template, before['spec']?.template))
+      faults.push(invalidValue('spec.template', {}, IMMUTABLE));
     return faults;
   },
 };
@@ -243,7 +299,12 @@ export const cronJob: Rules = {
   },
   defaults(object, store) {
     const spec = ensureSpec(object);
-    fill(spec, { concurrencyPolicy: 'Allow', suspend: false, successfulJobsHistoryLimit: 3, failedJobsHistoryLimit: 1 });
+    fill(spec, {
+      concurrencyPolicy: 'Allow',
+      suspend: false,
+      successfulJobsHistoryLimit: 3,
+      failedJobsHistoryLimit: 1,
+    });
     if (!isMap(spec.jobTemplate)) return;
     spec.jobTemplate.metadata = inner(spec.jobTemplate.metadata, store);
     defaultTemplate(spec.jobTemplate.spec ?? {}, store);
@@ -252,9 +313,10 @@ export const cronJob: Rules = {
     const { schedule, jobTemplate } = object['spec'];
     if (!schedule) return [required('spec.schedule')];
     if (!before && store.minor >= 29 && /^(CRON_)?TZ=/.test(schedule)) {
-      return [invalidValue('spec.schedule', schedule, 'cannot use TZ or CRON_TZ in schedule, use timeZone field instead')];
+      return [
+        invalidValue('spec.schedule', schedule, 'cannot use TZ or CRON_TZ in schedule, use timeZone field instead'),
+      ];
     }
     return checkPodSpec(jobTemplate?.spec?.template?.spec, 'spec.jobTemplate.spec.template.spec');
   },
 };
-

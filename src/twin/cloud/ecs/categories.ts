@@ -33,19 +33,28 @@ export const CATEGORIES: Readonly<Record<string, Category>> = {
 export const DEFAULT_LEVEL = 'PL1';
 
 export function categoryOf(name: string): Category {
-  return CATEGORIES[name] ?? refuse(400, 'InvalidDataDiskCategory.NotSupported', 'The specified data disk category is not supported.');
+  return (
+    CATEGORIES[name] ??
+    refuse(400, 'InvalidDataDiskCategory.NotSupported', 'The specified data disk category is not supported.')
+  );
 }
 
 /** @param level  only for cloud_essd */
 export function checkSize(name: string, level: string | undefined, sizeGiB: number): void {
   const { minGiB, maxGiB } = level === undefined ? categoryOf(name) : LEVELS[level]!;
   if (sizeGiB < minGiB || sizeGiB > maxGiB) {
-    refuse(400, 'InvalidDiskSize.NotSupported', `The size of ${level ?? name} must be from ${minGiB} to ${maxGiB} GiB.`);
+    refuse(
+      400,
+      'InvalidDiskSize.NotSupported',
+      `The size of ${level ?? name} must be from ${minGiB} to ${maxGiB} GiB.`,
+    );
   }
 }
 
 export function levelOf(name: string, asked: string | undefined): string | undefined {
   if (name !== 'cloud_essd') return undefined;
   const level = asked ?? DEFAULT_LEVEL;
-  return level in LEVELS ? level : refuse(400, 'InvalidPerformanceLevel.Malformed', 'The specified PerformanceLevel is not valid.');
+  return level in LEVELS
+    ? level
+    : refuse(400, 'InvalidPerformanceLevel.Malformed', 'The specified PerformanceLevel is not valid.');
 }

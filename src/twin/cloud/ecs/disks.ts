@@ -11,7 +11,8 @@ import { findDisk, findInstance, SERVICE_KEY } from './find.js';
 
 const SECOND_MS = 1000;
 
-const wrongStatus = (): never => refuse(403, 'IncorrectDiskStatus', 'The current disk status does not support this operation.');
+const wrongStatus = (): never =>
+  refuse(403, 'IncorrectDiskStatus', 'The current disk status does not support this operation.');
 
 function checkPlace(disk: Disk, instance: Instance): void {
   const near = disk.zone === '' ? disk.region === instance.region : disk.zone === instance.zone;
@@ -20,7 +21,8 @@ function checkPlace(disk: Disk, instance: Instance): void {
 
 function checkRoom(instance: Instance, { state, limits }: Context): void {
   const attached = [...state.disks.values()].filter((it) => it.instance === instance.id).length;
-  if (attached >= limits.disksPerInstance) refuse(403, 'InstanceDiskLimitExceeded', 'The amount of the disks on the instance exceeds its limit.');
+  if (attached >= limits.disksPerInstance)
+    refuse(403, 'InstanceDiskLimitExceeded', 'The amount of the disks on the instance exceeds its limit.');
 }
 
 /** Attaches at once, as seen by somebody who waited. Attached to this instance already is fine. */
@@ -57,7 +59,11 @@ function fields(it: Disk): Json {
     Encrypted: it.encrypted,
     KMSKeyId: it.kmsKey,
     InstanceId: it.instance ?? '',
-    Attachments: { Attachment: attached ? [{ InstanceId: it.instance, AttachedTime: isoSeconds(it.createdMs), Device: '/dev/xvdb' }] : [] },
+    Attachments: {
+      Attachment: attached
+        ? [{ InstanceId: it.instance, AttachedTime: isoSeconds(it.createdMs), Device: '/dev/xvdb' }]
+        : [],
+    },
     MultiAttach: 'Disabled',
     Portable: true,
     DeleteWithInstance: false,
@@ -76,7 +82,8 @@ function findSnapshot(parameters: Parameters, { state }: Context): Snapshot | un
   if (!found || found.region !== parameters.required('RegionId')) {
     return refuse(404, 'InvalidSnapshotId.NotFound', 'The specified SnapshotId does not exist.');
   }
-  if (found.status !== 'accomplished') refuse(403, 'InvalidSnapshotId.NotReady', 'The specified snapshot has not completed yet.');
+  if (found.status !== 'accomplished')
+    refuse(403, 'InvalidSnapshotId.NotReady', 'The specified snapshot has not completed yet.');
   return found;
 }
 
@@ -85,12 +92,17 @@ function placeOf(parameters: Parameters, category: string, context: Context): st
   if (parameters.text('InstanceId') !== undefined) {
     refuse(400, 'InvalidParameter.InstanceId', 'Creating a disk for a subscription instance is not supported here.');
   }
-  const zone = parameters.text('ZoneId') ?? refuse(400, 'MissingParameter', 'The input parameter "ZoneId" is mandatory.');
+  const zone =
+    parameters.text('ZoneId') ?? refuse(400, 'MissingParameter', 'The input parameter "ZoneId" is mandatory.');
   if (!zonesOf(context.state, parameters.required('RegionId')).includes(zone)) {
     refuse(404, 'InvalidZoneId.NotFound', 'The specified ZoneId does not exist.');
   }
   if (!isSold(zone, category, context)) {
-    refuse(400, 'InvalidDataDiskCategory.NotSupported', 'The specified data disk category is not supported in the zone.');
+    refuse(
+      400,
+      'InvalidDataDiskCategory.NotSupported',
+      'The specified data disk category is not supported in the zone.',
+    );
   }
   return zone;
 }
@@ -200,7 +212,8 @@ export const diskActions: Record<string, Action> = {
     run(parameters, context) {
       const disk = findDisk(parameters, context.state);
       const instance = findInstance(parameters.required('InstanceId'), context.state);
-      if (disk.instance !== instance.id) refuse(404, 'InvalidDisk.AlreadyDetached', 'The specified disk is not attached to the instance.');
+      if (disk.instance !== instance.id)
+        refuse(404, 'InvalidDisk.AlreadyDetached', 'The specified disk is not attached to the instance.');
       if (disk.status !== 'In_use') wrongStatus();
       disk.status = 'Detaching';
       context.clock.after(context.rates.attachMs, () => {
@@ -217,9 +230,12 @@ export const diskActions: Record<string, Action> = {
     run(parameters, { state }) {
       const disk = state.disks.get(parameters.required('DiskId'));
       if (!disk) return {};
-      if (disk.status === 'Creating') refuse(403, 'IncorrectDiskStatus.Initializing', 'The specified disk is initializing.');
+      if (disk.status === 'Creating')
+        refuse(403, 'IncorrectDiskStatus.Initializing', 'The specified disk is initializing.');
       if (disk.status !== 'Available') wrongStatus();
-      const busy = [...state.snapshots.values()].some((it) => it.sourceDisk === disk.id && it.sourceSnapshot === '' && it.status === 'progressing');
+      const busy = [...state.snapshots.values()].some(
+        (it) => it.sourceDisk === disk.id && it.sourceSnapshot === '' && it.status === 'progressing',
+      );
       if (busy) refuse(403, 'IncorrectDiskStatus.CreatingSnapshot', 'A snapshot of the disk is being created.');
       state.disks.delete(disk.id);
       return {};

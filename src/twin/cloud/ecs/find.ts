@@ -13,5 +13,7 @@ export function findDisk(parameters: Parameters, state: CloudState): Disk {
 }
 
 export function findInstance(id: string, state: CloudState): Instance {
-  return state.instances.get(id) ?? refuse(404, 'InvalidInstanceId.NotFound', 'The specified InstanceId does not exist.');
+  return (
+    state.instances.get(id) ?? refuse(404, 'InvalidInstanceId.NotFound', 'The specified InstanceId does not exist.')
+  );
 }

@@ -6,7 +6,8 @@ import { type Instance, type Interface } from '../state.js';
 import { carries, tagList } from '../tags.js';
 import { CATEGORIES } from './categories.js';
 
-const interfacesOf = (id: string, { state }: Context): Interface[] => [...state.interfaces.values()].filter((it) => it.instance === id);
+const interfacesOf = (id: string, { state }: Context): Interface[] =>
+  [...state.interfaces.values()].filter((it) => it.instance === id);
 
 const vpcOf = (it: { vpc: string | undefined } | undefined, { firstVpc }: Context): string => it?.vpc ?? firstVpc();
 
@@ -21,7 +22,12 @@ const instanceFields = (it: Instance, context: Context): Json => ({
   InstanceChargeType: 'PostPaid',
   SpotStrategy: 'NoSpot',
   InstanceNetworkType: 'vpc',
-  VpcAttributes: { VpcId: vpcOf(it, context), VSwitchId: '', NatIpAddress: '', PrivateIpAddress: { IpAddress: it.ip === '' ? [] : [it.ip] } },
+  VpcAttributes: {
+    VpcId: vpcOf(it, context),
+    VSwitchId: '',
+    NatIpAddress: '',
+    PrivateIpAddress: { IpAddress: it.ip === '' ? [] : [it.ip] },
+  },
   PublicIpAddress: { IpAddress: [] },
   InnerIpAddress: { IpAddress: [] },
   EipAddress: { AllocationId: '', IpAddress: '', InternetChargeType: '' },
@@ -113,7 +119,10 @@ export const instanceActions: Record<string, Action> = {
           carries(it.tags, filter),
       );
       const page = pageOf(found, parameters, { maxResults: 500 });
-      return { ...page.fields, NetworkInterfaceSets: { NetworkInterfaceSet: page.items.map((it) => interfaceFields(it, context)) } };
+      return {
+        ...page.fields,
+        NetworkInterfaceSets: { NetworkInterfaceSet: page.items.map((it) => interfaceFields(it, context)) },
+      };
     },
   },
 
@@ -134,7 +143,14 @@ export const instanceActions: Record<string, Action> = {
               AvailableResource:
                 resource === 'Zone'
                   ? []
-                  : [{ Type: resource, SupportedResources: { SupportedResource: soldIn(zone, parameters.text(`${resource}Category`), context) } }],
+                  : [
+                      {
+                        Type: resource,
+                        SupportedResources: {
+                          SupportedResource: soldIn(zone, parameters.text(`${resource}Category`), context),
+                        },
+                      },
+                    ],
             },
           })),
         },

@@ -10,7 +10,12 @@ const MOST_RULES = 1000;
 /** The end that is not this group's own is empty, as the product shows it. */
 const fields = (it: SecurityRule, { createdMs }: SecurityGroup): Json => {
   const ends = it.direction === 'ingress' ? ['Source', 'Dest'] : ['Dest', 'Source'];
-  const end = (name: string, cidr: string, group: string, list: string): Json => ({ [`${name}CidrIp`]: cidr, [`Ipv6${name}CidrIp`]: '', [`${name}GroupId`]: group, [`${name}PrefixListId`]: list });
+  const end = (name: string, cidr: string, group: string, list: string): Json => ({
+    [`${name}CidrIp`]: cidr,
+    [`Ipv6${name}CidrIp`]: '',
+    [`${name}GroupId`]: group,
+    [`${name}PrefixListId`]: list,
+  });
   return {
     Direction: it.direction,
     IpProtocol: it.protocol,
@@ -30,7 +35,8 @@ export const securityGroupActions: Record<string, Action> = {
     requires: ['RegionId', 'SecurityGroupId'],
     run(parameters, { state }) {
       const found = state.securityGroups.get(parameters.required('SecurityGroupId'));
-      if (!found || found.region !== parameters.required('RegionId')) return refuse(404, 'InvalidSecurityGroupId.NotFound', 'The specified SecurityGroupId does not exist.');
+      if (!found || found.region !== parameters.required('RegionId'))
+        return refuse(404, 'InvalidSecurityGroupId.NotFound', 'The specified SecurityGroupId does not exist.');
       const direction = parameters.oneOf('Direction', ['ingress', 'egress', 'all']) ?? 'all';
       const page = tokenPageOf(
         found.rules.filter((it) => direction === 'all' || direction === it.direction),

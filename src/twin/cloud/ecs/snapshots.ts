@@ -120,7 +120,8 @@ function findSource(parameters: Parameters, { state }: Context): Snapshot {
 function copySnapshot(parameters: Parameters, context: Context): Json {
   const { state, clock, rates, limits, ids } = context;
   const region = parameters.required('DestinationRegionId');
-  if (!isRegion(state, region)) refuse(404, 'InvalidRegionId.NotFound', 'The specified DestinationRegionId does not exist.');
+  if (!isRegion(state, region))
+    refuse(404, 'InvalidRegionId.NotFound', 'The specified DestinationRegionId does not exist.');
   const source = findSource(parameters, context);
   const name = parameters.required('DestinationSnapshotName');
   checkName(name);
@@ -143,7 +144,11 @@ function copySnapshot(parameters: Parameters, context: Context): Json {
     (it) => it.sourceDisk === source.sourceDisk && it.region === region && it.sourceSnapshot !== '',
   );
   if (copies.some((it) => it.status === 'progressing')) {
-    refuse(403, 'InvalidOperation.UnfinishedCrossRegionCopy', 'A copy of a snapshot of this disk to this region is not finished yet.');
+    refuse(
+      403,
+      'InvalidOperation.UnfinishedCrossRegionCopy',
+      'A copy of a snapshot of this disk to this region is not finished yet.',
+    );
   }
 
   // The first copy of a disk to a region moves all of it, later ones what changed.
@@ -178,7 +183,13 @@ export const snapshotActions: Record<string, Action> = {
   CreateSnapshot: { requires: ['DiskId'], token: true, run: createSnapshot },
 
   CopySnapshot: {
-    requires: ['RegionId', 'SnapshotId', 'DestinationRegionId', 'DestinationSnapshotName', 'DestinationSnapshotDescription'],
+    requires: [
+      'RegionId',
+      'SnapshotId',
+      'DestinationRegionId',
+      'DestinationSnapshotName',
+      'DestinationSnapshotDescription',
+    ],
     token: true,
     run: copySnapshot,
   },
@@ -221,4 +232,3 @@ export const snapshotActions: Record<string, Action> = {
     },
   },
 };
-

@@ -17,7 +17,8 @@ export interface NamedBackend {
   description: string | undefined;
 }
 
-const malformed = (why: string): never => refuse(400, 'BackendServersMalformed', `The specified BackendServers is malformed: ${why}.`);
+const malformed = (why: string): never =>
+  refuse(400, 'BackendServersMalformed', `The specified BackendServers is malformed: ${why}.`);
 
 // Terraform writes the list with single quotes, and the real parser takes it (aliyun/terraform-provider-alicloud:alicloud/extension_slb.go).
 function parseLenient(text: string): Json {
@@ -33,12 +34,14 @@ function parseLenient(text: string): Json {
 }
 
 function wholeNumber(value: Json, min: number, max: number): number | undefined {
-  const number = typeof value === 'number' ? value : typeof value === 'string' && /^\d+$/.test(value) ? Number(value) : Number.NaN;
+  const number =
+    typeof value === 'number' ? value : typeof value === 'string' && /^\d+$/.test(value) ? Number(value) : Number.NaN;
   return Number.isInteger(number) && number >= min && number <= max ? number : undefined;
 }
 
 function parseMember(member: Json): NamedBackend {
-  if (typeof member !== 'object' || member === null || Array.isArray(member)) return malformed('a member is not an object');
+  if (typeof member !== 'object' || member === null || Array.isArray(member))
+    return malformed('a member is not an object');
   // The controller writes `serverId`, the SDKs `ServerId`; further keys are nobody's business.
   const fields = new Map(Object.entries<Json>(member).map(([key, value]) => [key.toLowerCase(), value]));
 
@@ -50,7 +53,8 @@ function parseMember(member: Json): NamedBackend {
 
   const given = fields.get('weight') ?? DEFAULT_WEIGHT;
   const weight = wholeNumber(given, 0, MAX_WEIGHT);
-  if (weight === undefined) refuse(400, 'InvalidWeight.Malformed', `The weight of ${server} must be an integer from 0 to ${MAX_WEIGHT}.`);
+  if (weight === undefined)
+    refuse(400, 'InvalidWeight.Malformed', `The weight of ${server} must be an integer from 0 to ${MAX_WEIGHT}.`);
 
   const type = fields.get('type') || 'ecs';
   if (type !== 'ecs' && type !== 'eni' && type !== 'eci') return malformed(`${server} has no valid Type`);
@@ -84,7 +88,11 @@ export function parseBackends(text: string, limit: number): NamedBackend[] {
 
 /** Members are told apart by server and port, and where an interface has several addresses by address too. */
 export function isMember(member: Backend, named: { server: string; ip: string; port: number }): boolean {
-  return member.server === named.server && member.port === named.port && (member.type === 'ecs' || named.ip === '' || member.ip === named.ip);
+  return (
+    member.server === named.server &&
+    member.port === named.port &&
+    (member.type === 'ecs' || named.ip === '' || member.ip === named.ip)
+  );
 }
 
 export const backendFields = (it: Backend, withIp = true): Json => ({

@@ -52,13 +52,21 @@ function addMembers(group: Group, named: NamedBackend[], context: Context): void
     checkServer(it, loadBalancer, context);
     const ip = it.type === 'ecs' ? '' : it.ip || addressOf(it.server, context);
     if ([...group.backends, ...added].some((member) => isMember(member, { ...it, ip }))) continue;
-    added.push({ server: it.server, ip, port: it.port, weight: it.weight, type: it.type, description: it.description ?? '' });
+    added.push({
+      server: it.server,
+      ip,
+      port: it.port,
+      weight: it.weight,
+      type: it.type,
+      description: it.description ?? '',
+    });
   }
   checkQuota(added, loadBalancer, context);
   group.backends.push(...added);
 }
 
-const addressOf = (id: string, { state }: Context): string => [...state.interfaces.values()].find((it) => it.id === id)?.ip ?? '';
+const addressOf = (id: string, { state }: Context): string =>
+  [...state.interfaces.values()].find((it) => it.id === id)?.ip ?? '';
 
 function removeMembers(group: Group, named: NamedBackend[]): void {
   group.backends = group.backends.filter((member) => !named.some((it) => isMember(member, it)));
@@ -69,7 +77,11 @@ function setMembers(group: Group, named: NamedBackend[]): void {
   const found = named.map((it) => ({ it, member: group.backends.find((member) => isMember(member, it)) }));
   const unknown = found.find(({ member }) => member === undefined);
   if (unknown) {
-    refuse(400, 'InvalidBackendServers.Inconsistent', `${unknown.it.server}:${unknown.it.port} is not a member of the server group.`);
+    refuse(
+      400,
+      'InvalidBackendServers.Inconsistent',
+      `${unknown.it.server}:${unknown.it.port} is not a member of the server group.`,
+    );
   }
   for (const { it, member } of found) {
     member!.weight = it.weight;
@@ -87,7 +99,9 @@ const answer = (group: Group, withIp: boolean): Json => ({
 
 function associated(group: Group, parameters: Parameters, context: Context): Json {
   const { listeners } = homeOf(group, context);
-  const Listener = listeners.filter((it) => it.group === group.id).map((it) => ({ Port: it.port, Protocol: it.protocol }));
+  const Listener = listeners
+    .filter((it) => it.group === group.id)
+    .map((it) => ({ Port: it.port, Protocol: it.protocol }));
   const Rule = listeners.flatMap((it) =>
     it.rules
       .filter((rule) => rule.group === group.id)
@@ -165,8 +179,10 @@ export const groupActions: Record<string, Action> = {
     run(parameters, context) {
       const group = findGroup(parameters, context);
       checkActive(homeOf(group, context));
-      const old = parameters.text('OldBackendServers') === undefined ? [] : members(parameters, context, 'OldBackendServers');
-      const added = parameters.text('NewBackendServers') === undefined ? [] : members(parameters, context, 'NewBackendServers');
+      const old =
+        parameters.text('OldBackendServers') === undefined ? [] : members(parameters, context, 'OldBackendServers');
+      const added =
+        parameters.text('NewBackendServers') === undefined ? [] : members(parameters, context, 'NewBackendServers');
       beginChange(group, context, MEMBERS_BUSY);
       const before = group.backends;
       removeMembers(group, old);
@@ -203,7 +219,9 @@ export const groupActions: Record<string, Action> = {
       const loadBalancer = findLoadBalancer(parameters, context);
       const name = parameters.text('Description');
       const filter = parameters.tags();
-      const found = groupsOf(loadBalancer.id, context).filter((it) => (name === undefined || it.name === name) && carries(it.tags, filter));
+      const found = groupsOf(loadBalancer.id, context).filter(
+        (it) => (name === undefined || it.name === name) && carries(it.tags, filter),
+      );
       return {
         VServerGroups: {
           VServerGroup: found.map((it) => ({

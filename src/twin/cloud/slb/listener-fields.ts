@@ -18,10 +18,18 @@ const number = (name: string, value?: number, min?: number, max?: number): Field
   ...(max === undefined ? {} : { max }),
 });
 const onOff = (name: string, value: 'on' | 'off'): Field => ({ name, kind: 'on/off', value });
-const text = (name: string, value?: string): Field => ({ name, kind: 'text', ...(value === undefined ? {} : { value }) });
+const text = (name: string, value?: string): Field => ({
+  name,
+  kind: 'text',
+  ...(value === undefined ? {} : { value }),
+});
 
 const DRAIN = [onOff('ConnectionDrain', 'off'), number('ConnectionDrainTimeout', 0, 0, 900)];
-const THRESHOLDS = [number('HealthyThreshold', 3, 2, 10), number('UnhealthyThreshold', 3, 2, 10), number('HealthCheckConnectPort', undefined, -520, 65_535)];
+const THRESHOLDS = [
+  number('HealthyThreshold', 3, 2, 10),
+  number('UnhealthyThreshold', 3, 2, 10),
+  number('HealthCheckConnectPort', undefined, -520, 65_535),
+];
 
 const TCP: Field[] = [
   number('PersistenceTimeout', 0, 0, 3600),

@@ -95,7 +95,11 @@ function createListener(protocol: Listener['protocol']): Action {
         bandwidth: parameters.integer('Bandwidth', -1, 5120) ?? -1,
         group: group === undefined ? undefined : checkGroup(group, loadBalancer, context),
         backendPort,
-        acl: { status: parameters.text('AclStatus') ?? 'off', type: parameters.text('AclType') ?? '', id: parameters.text('AclId') ?? '' },
+        acl: {
+          status: parameters.text('AclStatus') ?? 'off',
+          type: parameters.text('AclType') ?? '',
+          id: parameters.text('AclId') ?? '',
+        },
         config: { ...defaultConfig(protocol), ...readConfig(parameters, protocol) },
         rules: [],
         domains: [],
@@ -121,7 +125,8 @@ function setListener(protocol: Listener['protocol']): Action {
       const scheduler = parameters.oneOf('Scheduler', SCHEDULERS) ?? listener.scheduler;
       const bandwidth = parameters.integer('Bandwidth', -1, 5120) ?? listener.bandwidth;
       const useGroup = parameters.oneOf('VServerGroup', ['on', 'off']);
-      const group = useGroup === 'on' ? checkGroup(parameters.required('VServerGroupId'), loadBalancer, context) : listener.group;
+      const group =
+        useGroup === 'on' ? checkGroup(parameters.required('VServerGroupId'), loadBalancer, context) : listener.group;
       const config = { ...listener.config, ...readConfig(parameters, protocol) };
       checkConfig({ config, protocol });
 
@@ -201,7 +206,10 @@ function power(status: Listener['status']): Action {
   };
 }
 
-const byProtocol = (name: (prefix: string) => string, action: (protocol: Listener['protocol']) => Action): Record<string, Action> =>
+const byProtocol = (
+  name: (prefix: string) => string,
+  action: (protocol: Listener['protocol']) => Action,
+): Record<string, Action> =>
   Object.fromEntries(PROTOCOLS.map((protocol) => [name(PREFIXES[protocol]), action(protocol)]));
 
 export const listenerActions: Record<string, Action> = {
@@ -235,7 +243,10 @@ export const listenerActions: Record<string, Action> = {
       const all = [...state.loadBalancers.values()]
         .filter((it) => (region === undefined || it.region === region) && (ids === undefined || ids.includes(it.id)))
         .flatMap((it) => it.listeners.map((listener) => ({ id: it.id, listener })))
-        .filter(({ listener: it }) => (port ?? it.port) === it.port && (protocol ?? it.protocol) === it.protocol && carries(it.tags, filter));
+        .filter(
+          ({ listener: it }) =>
+            (port ?? it.port) === it.port && (protocol ?? it.protocol) === it.protocol && carries(it.tags, filter),
+        );
       const page = tokenPageOf(all, parameters, 20, 100);
       const { NextToken, MaxResults, TotalCount } = page.fields;
       return {

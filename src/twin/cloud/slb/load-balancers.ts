@@ -42,13 +42,19 @@ const attributes = (it: LoadBalancer): Json => ({
 });
 
 /** `[{"TagKey":"a","TagValue":"b"}]`; the controller's JSON names vary over its versions. */
-export function tagsFromJson(parameters: Parameters, name = 'Tags'): { key: string; value: string | undefined }[] | undefined {
+export function tagsFromJson(
+  parameters: Parameters,
+  name = 'Tags',
+): { key: string; value: string | undefined }[] | undefined {
   const list = parameters.json(name);
   if (list === undefined || list === null) return undefined;
   if (!Array.isArray(list)) refuse(400, 'InvalidParameter', `The specified ${name} is not a list.`);
   return list.map((entry: Json) => {
     const fields = new Map(Object.entries<Json>(entry ?? {}).map(([key, value]) => [key.toLowerCase(), value]));
-    return { key: String(fields.get('tagkey') ?? fields.get('key') ?? ''), value: fields.get('tagvalue') ?? fields.get('value') };
+    return {
+      key: String(fields.get('tagkey') ?? fields.get('key') ?? ''),
+      value: fields.get('tagvalue') ?? fields.get('value'),
+    };
   });
 }
 
@@ -126,7 +132,8 @@ function matches(it: LoadBalancer, parameters: Parameters, context: Context): bo
     is('ResourceGroupId', it.resourceGroup) &&
     carries(it.tags, parameters.tags()) &&
     carries(it.tags, tagsFromJson(parameters)) &&
-    (server === undefined || groupsOf(it.id, context).some((group) => group.backends.some((member) => member.server === server)))
+    (server === undefined ||
+      groupsOf(it.id, context).some((group) => group.backends.some((member) => member.server === server)))
   );
 }
 
@@ -159,7 +166,10 @@ export const loadBalancerActions: Record<string, Action> = {
         BackendServers: { BackendServer: [] },
         ListenerPorts: { ListenerPort: found.listeners.map((it) => it.port) },
         ListenerPortsAndProtocal: {
-          ListenerPortAndProtocal: found.listeners.map((it) => ({ ListenerPort: it.port, ListenerProtocal: it.protocol })),
+          ListenerPortAndProtocal: found.listeners.map((it) => ({
+            ListenerPort: it.port,
+            ListenerProtocal: it.protocol,
+          })),
         },
         ListenerPortsAndProtocol: {
           ListenerPortAndProtocol: found.listeners.map((it) => ({
@@ -199,7 +209,11 @@ export const loadBalancerActions: Record<string, Action> = {
     run(parameters, context) {
       const found = findLoadBalancer(parameters, context);
       if (found.deleteProtection === 'on') {
-        refuse(400, 'OperationDenied.DeleteProtectionIsOn', "The loadbalancer can't be deleted due to DeleteProtection is enabled.");
+        refuse(
+          400,
+          'OperationDenied.DeleteProtectionIsOn',
+          "The loadbalancer can't be deleted due to DeleteProtection is enabled.",
+        );
       }
       beginChange(found, context, BUSY);
       for (const group of groupsOf(found.id, context)) context.state.groups.delete(group.id);

@@ -9,7 +9,12 @@ const certificates = (kind: 'server' | 'ca', { state }: Context, region: string 
   const prefix = kind === 'server' ? 'ServerCertificate' : 'CACertificate';
   return [...state.certificates.values()]
     .filter((it) => it.kind === kind && (region === undefined || it.region === region))
-    .map((it) => ({ [`${prefix}Id`]: it.id, [`${prefix}Name`]: it.name, CommonName: it.commonName, RegionId: it.region }));
+    .map((it) => ({
+      [`${prefix}Id`]: it.id,
+      [`${prefix}Name`]: it.name,
+      CommonName: it.commonName,
+      RegionId: it.region,
+    }));
 };
 
 function findRule(id: string, { state }: Context): { listener: Listener; loadBalancer: string } {
@@ -43,7 +48,11 @@ export const ruleActions: Record<string, Action> = {
     run(parameters, context) {
       const id = parameters.required('RuleId');
       const { listener, loadBalancer } = findRule(id, context);
-      return { ...ruleFields(listener.rules.find((it) => it.id === id)!), LoadBalancerId: loadBalancer, ListenerPort: String(listener.port) };
+      return {
+        ...ruleFields(listener.rules.find((it) => it.id === id)!),
+        LoadBalancerId: loadBalancer,
+        ListenerPort: String(listener.port),
+      };
     },
   },
 
@@ -60,8 +69,14 @@ export const ruleActions: Record<string, Action> = {
       }
       const made = wanted.map((it: Json) => {
         const group = findGroup(parameters, context, String(it.VServerGroupId ?? ''));
-        if (group.loadBalancer !== loadBalancer.id) refuse(400, 'VipNotMatchRspool', 'The specified VServerGroupId does not belong to the load balancer.');
-        const rule = { name: String(it.RuleName ?? ''), domain: String(it.Domain ?? ''), url: String(it.Url ?? ''), group: group.id };
+        if (group.loadBalancer !== loadBalancer.id)
+          refuse(400, 'VipNotMatchRspool', 'The specified VServerGroupId does not belong to the load balancer.');
+        const rule = {
+          name: String(it.RuleName ?? ''),
+          domain: String(it.Domain ?? ''),
+          url: String(it.Url ?? ''),
+          group: group.id,
+        };
         if (listener.rules.some((other) => other.domain === rule.domain && other.url === rule.url)) {
           refuse(400, 'DomainExist', 'There is a rule for this domain and URL already.');
         }
@@ -116,7 +131,8 @@ export const ruleActions: Record<string, Action> = {
     requires: ['RegionId', 'DomainExtensionId', 'ServerCertificateId'],
     run(parameters, context) {
       const id = parameters.required('DomainExtensionId');
-      findDomain(id, context).listener.domains.find((it) => it.id === id)!.certificate = parameters.required('ServerCertificateId');
+      findDomain(id, context).listener.domains.find((it) => it.id === id)!.certificate =
+        parameters.required('ServerCertificateId');
       return {};
     },
   },

@@ -8,7 +8,8 @@ function running(state: CloudState, id: string, port: number): Listener | undefi
 }
 
 /** How the listener chooses: only `wrr` and `wlc` go by weight. Undefined when no such listener runs. */
-export const listenerScheduler = (state: CloudState, id: string, port: number): string | undefined => running(state, id, port)?.scheduler;
+export const listenerScheduler = (state: CloudState, id: string, port: number): string | undefined =>
+  running(state, id, port)?.scheduler;
 
 /**
  * Where a new connection to the listener may go: the members of its group that pass the health check, with their weights (also 0).

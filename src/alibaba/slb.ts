@@ -15,10 +15,7 @@ export interface SlbClient {
     maxResults: number;
     nextToken?: string;
   }): Promise<{ body?: ListenersBody }>;
-  describeVServerGroups(request: {
-    regionId: string;
-    loadBalancerId: string;
-  }): Promise<{
+  describeVServerGroups(request: { regionId: string; loadBalancerId: string }): Promise<{
     body?: { VServerGroups?: { VServerGroup?: { VServerGroupId?: string; VServerGroupName?: string }[] } };
   }>;
   describeVServerGroupAttribute(request: { regionId: string; VServerGroupId: string }): Promise<{ body?: GroupBody }>;

@@ -78,12 +78,10 @@ function atOnce(lists: readonly GroupDiscoveryList[]): Discovery {
             : [],
         ),
       ),
-    failed: versions
-      .filter(isStale)
-      .map(({ group, version }) => ({
-        groupVersion: `${group}/${version}`,
-        why: 'The server behind it does not answer.',
-      })),
+    failed: versions.filter(isStale).map(({ group, version }) => ({
+      groupVersion: `${group}/${version}`,
+      why: 'The server behind it does not answer.',
+    })),
   };
 }
 

@@ -91,13 +91,11 @@ export function runDeployments(view: View): { stop(): void } {
       if (!current) current = await createSet(deployment, revision + 1, old.length === 0 ? desired : 0);
       const own = current.metadata.annotations?.[REVISION];
       if (own !== undefined && deployment.metadata.annotations?.[REVISION] !== own)
-        view
-          .of('deployments')
-          .note(
-            await api.mergePatch('apps/v1/deployments', namespace, name, {
-              metadata: { annotations: { [REVISION]: own } },
-            }),
-          );
+        view.of('deployments').note(
+          await api.mergePatch('apps/v1/deployments', namespace, name, {
+            metadata: { annotations: { [REVISION]: own } },
+          }),
+        );
       [current, old] = await rollOut(deployment, current, old, desired);
       await forgetOld(old, spec.revisionHistoryLimit ?? 10);
     } else if (current && old.every((it) => it['spec'].replicas === 0)) {

@@ -7,6 +7,8 @@ import { rollback } from '../src/rollback.js';
 import { run } from '../src/run.js';
 import { engineOn, mustBeDone, quickShop, stageFor } from './shop.js';
 
+const ofEach = (length: number, type: string, weight: number) => Array.from({ length }, () => [type, weight]);
+
 test('with the target’s API server dead the way back begins with the traffic, owes the rest, and pays it later', async () => {
   const writes: string[] = [];
   const tap = async <T>(call: Call, send: () => Promise<T>): Promise<T> => {
@@ -25,12 +27,20 @@ test('with the target’s API server dead the way back begins with the traffic, 
     mustBeDone(await rollback(undefined, engineOn(stage, store)));
     const tookMs = twin.clock.now() - began;
 
-    assert.equal(writes.find((it) => !it.startsWith('target')), 'source PATCH /api/v1/namespaces/shop/services/web');
+    assert.equal(
+      writes.find((it) => !it.startsWith('target')),
+      'source PATCH /api/v1/namespaces/shop/services/web',
+    );
     const members = twin.cloud.api.listenerBackends('lb-shop', 80) ?? [];
-    assert.deepEqual(members.map((it) => [it.type, it.weight]), [...Array(3).fill(['ecs', 100]), ...Array(4).fill(['eni', 0])]);
+    assert.deepEqual(
+      members.map((it) => [it.type, it.weight]),
+      [...ofEach(3, 'ecs', 100), ...ofEach(4, 'eni', 0)],
+    );
     // The first step that waits in vain waits the whole patience; the others don't wait again.
     assert.ok(tookMs < 5 * 60_000, `${tookMs} ms`);
-    const owing = engineOn(stage, store).journal.debts().map((it) => it.record.step.id);
+    const owing = engineOn(stage, store)
+      .journal.debts()
+      .map((it) => it.record.step.id);
     assert.ok(owing.includes('traffic/1') && owing.includes('data/disk/shop/orders/disk'), owing.join());
     assert.equal(twin.clients.counts().failed, 0);
 

@@ -3,11 +3,12 @@ import type { ChildProcess } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 import { after, before, describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { parse } from 'yaml';
 import type { EndedEvent } from '../../src/events.js';
 import type { Plan } from '../../src/plan.js';
 import { parsePlaybook } from '../../src/playbook.js';
 import type { Report } from '../../src/preflight.js';
-import { look } from '../../src/cli/looking.js';
+import { look, type Looked } from '../../src/cli/looking.js';
 import { differences } from '../../src/cli/rehearse.js';
 import { openStage } from '../../src/cli/stage.js';
 import type { Json } from '../../src/twin/types.js';
@@ -39,9 +40,9 @@ describe('the shop on Kubernetes 1.20 and 1.36', { timeout: 600_000 }, () => {
   let start: Json;
   /** after the first run */
   let end: Json;
-  let plan: Plan;
   let lines = 0;
   const figures: string[] = [];
+  const children = new Set<ChildProcess>();
 
   before(async () => {
     assert.ok(existsSync(`${ROOT}/dist/program.js`), 'not built: npm run build');
@@ -57,14 +58,21 @@ describe('the shop on Kubernetes 1.20 and 1.36', { timeout: 600_000 }, () => {
 
   after(async () => {
     for (const it of figures) console.log(`# ${it}`);
+    for (const it of children) it.kill('SIGKILL');
     await shop?.stop();
     place?.remove();
   });
 
+  const spawned = (args: readonly string[]): ChildProcess => {
+    const child = place.start(args, shop.env);
+    children.add(child);
+    return child.on('close', () => children.delete(child));
+  };
+
   /** One command with its events; what it took goes to the figures. */
   const migrate = async (args: readonly string[]): Promise<Told> => {
     const began = performance.now();
-    const { code, stdout, stderr } = await place.run([...args, '-o', 'json'], shop.env);
+    const { code, stdout, stderr } = await finished(spawned([...args, '-o', 'json']));
     const tookMs = performance.now() - began;
     const events = linesOf(stdout);
     const ended = events.at(-1) as unknown as EndedEvent;
@@ -75,13 +83,18 @@ describe('the shop on Kubernetes 1.20 and 1.36', { timeout: 600_000 }, () => {
 
   const mustEnd = async (args: readonly string[], code = 0): Promise<Told> => {
     const told = await migrate(args);
-    assert.equal(told.code, code, `migrate ${args.join(' ')}\n${told.stdout.slice(-3000)}\n${told.stderr.slice(-3000)}`);
+    assert.equal(
+      told.code,
+      code,
+      `migrate ${args.join(' ')}\n${told.stdout.slice(-3000)}\n${told.stderr.slice(-3000)}`,
+    );
     return told;
   };
 
   const weights = (): { source: number[]; target: number[] } => {
     const members = shop.cloud.cloud.listenerBackends('lb-shop', 80) ?? [];
-    const of = (owner: string) => members.filter((it) => it.description.endsWith(`/web/shop/${owner}`)).map((it) => it.weight);
+    const of = (owner: string) =>
+      members.filter((it) => it.description.endsWith(`/web/shop/${owner}`)).map((it) => it.weight);
     return { source: of('c-shop-120'), target: of('c-shop-136') };
   };
   const weightsAre = (source: number[], target: number[]) => assert.deepEqual(weights(), { source, target });
@@ -96,13 +109,16 @@ describe('the shop on Kubernetes 1.20 and 1.36', { timeout: 600_000 }, () => {
     const { events } = await mustEnd(['preflight', 'shop.yaml']);
     const { report } = events.find((it) => it['type'] === 'preflight') as unknown as { report: Report };
     assert.ok(report.ready);
-    assert.deepEqual(differences(findings(await onTheTwin(playbook)), findings(report)), []);
+    assert.deepEqual(differences(findings((await onTheTwin(playbook)).report), findings(report)), []);
   });
 
   test('the plan is the one of the rehearsal', async () => {
-    const { code } = await place.run(['plan', 'shop.yaml', '-o', 'plan.json'], shop.env);
-    assert.equal(code, 0);
-    plan = JSON.parse(readFileSync(`${place.dir}/plan.json`, 'utf8')) as Plan;
+    const { code, stderr } = await finished(spawned(['plan', 'shop.yaml', '-o', 'plan.json']));
+    assert.equal(code, 0, stderr);
+    const plan = JSON.parse(readFileSync(`${place.dir}/plan.json`, 'utf8')) as Plan;
+    const { plan: rehearsed } = await onTheTwin(playbook);
+    assert.ok(rehearsed);
+    assert.deepEqual(differences(contentOf(rehearsed), contentOf(plan)), []);
     assert.deepEqual(differences(start, await shop.snapshot()), [], 'looking changes nothing');
   });
 
@@ -111,7 +127,11 @@ describe('the shop on Kubernetes 1.20 and 1.36', { timeout: 600_000 }, () => {
     assert.deepEqual(ended.share, { asked: 100, reachable: 100, measured: 100 });
     weightsAre([0, 0, 0], [24, 24, 24, 24]);
     const { source: api20, target: api36 } = { source: shop.source.api, target: shop.target.api };
-    for (const [name, replicas] of [['web', 4], ['cart', 2], ['orders', 1]] as const) {
+    for (const [name, replicas] of [
+      ['web', 4],
+      ['cart', 2],
+      ['orders', 1],
+    ] as const) {
       assert.equal((await get('target', 'apps/v1/deployments', name))?.['status'].readyReplicas, replicas, name);
     }
     assert.equal((await get('source', 'batch/v1beta1/cronjobs', 'report'))?.['spec'].suspend, true);
@@ -119,7 +139,9 @@ describe('the shop on Kubernetes 1.20 and 1.36', { timeout: 600_000 }, () => {
     assert.equal((await get('target', 'v1/persistentvolumeclaims', 'orders'))?.['status'].phase, 'Bound');
     assert.equal((await get('target', 'v1/services', 'web'))?.['status'].loadBalancer.ingress[0].ip, '47.98.10.9');
     assert.ok(await get('target', 'networking.k8s.io/v1/ingresses', 'legacy'));
-    const [was, is] = await Promise.all([api20, api36].map((it) => it.get('v1/persistentvolumes', undefined, 'd-bp1shoporders')));
+    const [was, is] = await Promise.all(
+      [api20, api36].map((it) => it.get('v1/persistentvolumes', undefined, 'd-bp1shoporders')),
+    );
     assert.notEqual(was?.['spec'].csi.volumeHandle, is?.['spec'].csi.volumeHandle);
     end = stateOf(await shop.snapshot());
     const shares = events.filter((it) => it['type'] === 'share') as unknown as { asked: number; measured: number }[];
@@ -145,16 +167,24 @@ describe('the shop on Kubernetes 1.20 and 1.36', { timeout: 600_000 }, () => {
   test('killed outright again and again, a run comes to the same end', async () => {
     const random = drawing(SEED);
     // Points of the journal, in order, so that each kill comes further than the one before; and how long after that line.
-    const points = Array.from({ length: KILLS }, () => ({ line: 1 + Math.floor(random() * (lines - 2)), afterMs: random() * 300 })).toSorted((a, b) => a.line - b.line);
+    const points = Array.from({ length: KILLS }, () => ({
+      line: 1 + Math.floor(random() * (lines - 2)),
+      afterMs: random() * 300,
+    })).toSorted((a, b) => a.line - b.line);
     const began = performance.now();
     for (const { line, afterMs } of points) {
-      const child = place.start(['run', ...FILE, '--yes', '-o', 'json'], shop.env);
+      const child = spawned(['run', ...FILE, '--yes', '-o', 'json']);
       const ended = finished(child);
       const killed = await killAt(child, () => journalLines(place) >= line, afterMs);
       const { code, stdout, stderr } = await ended;
-      assert.ok(killed, `ended by itself with ${code} before line ${line} of ${lines}: ${stdout.slice(-2000)}${stderr}`);
+      assert.ok(
+        killed,
+        `ended by itself with ${code} before line ${line} of ${lines}: ${stdout.slice(-2000)}${stderr}`,
+      );
     }
-    figures.push(`${KILLS} kills at lines ${points.map((it) => it.line).join(', ')} of ${lines}, seed ${SEED}: ${seconds(performance.now() - began)}`);
+    figures.push(
+      `${KILLS} kills at lines ${points.map((it) => it.line).join(', ')} of ${lines}, seed ${SEED}: ${seconds(performance.now() - began)}`,
+    );
     await mustEnd(['run', ...FILE, '--yes']);
     await untilSame(end, async () => stateOf(await shop.snapshot()));
     noneLost();
@@ -176,14 +206,22 @@ describe('the shop on Kubernetes 1.20 and 1.36', { timeout: 600_000 }, () => {
     const moved = watchMove();
     const { events } = await mustEnd(['rollback', ...FILE, '--yes']);
     const at = moved();
-    figures.push(`with the target's API server dead: the source's weight was written after ${at.written} ms, it served after ${at.serves} ms, the target no longer after ${at.alone} ms`);
+    figures.push(
+      `with the target's API server dead: the source's weight was written after ${at.written} ms, it served after ${at.serves} ms, the target no longer after ${at.alone} ms`,
+    );
     assert.ok(at.alone < 10_000, `the target still served after ${at.alone} ms`);
     assert.deepEqual(weights(), { source: [100, 100, 100], target: [0, 0, 0, 0] });
     noneLost();
     const owed = events.filter((it) => it['type'] === 'warning').map((it) => String(it['what']));
     figures.push(...owed.map((it) => `  owed: ${it}`));
-    assert.ok(owed.some((it) => it.includes('set at the load balancer')), owed.join('\n'));
-    const status = (await migrate(['status', ...FILE])).events.find((it) => it['type'] === 'status') as { state: string; debts: string[] };
+    assert.ok(
+      owed.some((it) => it.includes('set at the load balancer')),
+      owed.join('\n'),
+    );
+    const status = (await migrate(['status', ...FILE])).events.find((it) => it['type'] === 'status') as {
+      state: string;
+      debts: string[];
+    };
     assert.equal(status.state, 'undoing');
     assert.deepEqual(status.debts, owed);
     assert.equal((await get('source', 'apps/v1/deployments', 'orders'))?.['status'].readyReplicas, 1);
@@ -267,19 +305,41 @@ function stateOf(world: Json): Json {
 const seconds = (ms: number) => `${(ms / 1000).toFixed(1)} s`;
 
 /** Short holds, and the probe at the crowd's own front. */
-const withProbe = (front: string): string => `${quickShopText().replace('hold: 3s', 'hold: 2s').trimEnd()}\n  gates:\n    - { probe: '${front}/healthz', failures: 0.1% }\n`;
+const withProbe = (front: string): string =>
+  `${quickShopText().replace('hold: 3s', 'hold: 2s').trimEnd()}\n  gates:\n    - { probe: '${front}/healthz', failures: 0.1% }\n`;
 
 /** What was found about what, without what only words it. */
 const findings = ({ results }: Report) =>
   Object.fromEntries(
-    results.map(({ check, outcome, findings: found, why = '' }) => [check, { outcome, why, found: found.map(({ about, waivedBy }) => ({ about, waived: waivedBy !== undefined })) }]),
+    results.map(({ check, outcome, findings: found, why = '' }) => [
+      check,
+      { outcome, why, found: found.map(({ about, waivedBy }) => ({ about, waived: waivedBy !== undefined })) },
+    ]),
   );
 
-async function onTheTwin(text: string): Promise<Report> {
+/** What a plan says beside the identities of the clusters; each server has an order of its own for the keys of what it gives out. */
+const contentOf = ({ steps, shares, notes }: Plan): Json => ({
+  shares,
+  notes,
+  steps: steps.map((step) => {
+    const args = step.args as { rules?: string };
+    return args.rules === undefined
+      ? step
+      : {
+          ...step,
+          args: {
+            ...args,
+            rules: parse(args.rules, (key, value: Json) => (key === 'patchData' ? JSON.parse(value) : value)),
+          },
+        };
+  }),
+});
+
+async function onTheTwin(text: string): Promise<Looked> {
   const playbook = parsePlaybook(text, 'shop.yaml');
   const stage = await openStage(playbook, shipped('shop').seed);
   try {
-    return (await look(playbook, stage.world)).report;
+    return await look(playbook, stage.world);
   } finally {
     await stage.close();
   }

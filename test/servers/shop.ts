@@ -8,7 +8,13 @@ import { startCloud, type StartedCloud } from '../../src/twin/cloud/cloud.js';
 import { startCcm } from '../../src/twin/controllers/ccm.js';
 import { instanceOf, zoneOf } from '../../src/twin/controllers/pods.js';
 import { type RemoteApi, remoteApi } from '../../src/twin/controllers/remote.js';
-import { installVeleroCrds, memoryStore, type ObjectStore, startVelero, veleroObjects } from '../../src/twin/controllers/velero.js';
+import {
+  installVeleroCrds,
+  memoryStore,
+  type ObjectStore,
+  startVelero,
+  veleroObjects,
+} from '../../src/twin/controllers/velero.js';
 import { followReach } from '../../src/twin/reach.js';
 import { isNode, seedObjects } from '../../src/twin/seed.js';
 import type { ClusterSeed, Json, Seed, TwinObject } from '../../src/twin/types.js';
@@ -53,7 +59,10 @@ export async function startRealShop({ perSecond = 100 }: { perSecond?: number } 
   const { seed, playbook } = shipped('shop');
   const dir = mkdtempSync(path.join(os.tmpdir(), 'migrate-real-shop-'));
   const clock = realClock(SPEED);
-  const stops: (() => void | Promise<void>)[] = [() => rmSync(dir, { recursive: true, force: true }), () => clock.stop()];
+  const stops: (() => void | Promise<void>)[] = [
+    () => rmSync(dir, { recursive: true, force: true }),
+    () => clock.stop(),
+  ];
   const stop = async (): Promise<void> => {
     for (const one of stops.toReversed()) await one();
   };
@@ -87,7 +96,12 @@ export async function startRealShop({ perSecond = 100 }: { perSecond?: number } 
 
     const reach = await followReach({ source: source.api, target: target.api });
     stops.push(() => reach.stop());
-    const opened = openClients({ clock, cloud: cloud.cloud, reach, crowds: (seed.clients ?? []).map((it) => ({ ...it, perSecond: perSecond / SPEED })) });
+    const opened = openClients({
+      clock,
+      cloud: cloud.cloud,
+      reach,
+      crowds: (seed.clients ?? []).map((it) => ({ ...it, perSecond: perSecond / SPEED })),
+    });
     clients = opened;
     stops.push(() => opened.stop());
 
@@ -132,7 +146,8 @@ function podCidrOf(seed: ClusterSeed): string {
   return cidr;
 }
 
-const addressOf = (node: TwinObject): string => (node['status'].addresses as Json[]).find((it) => it.type === 'InternalIP').address;
+const addressOf = (node: TwinObject): string =>
+  (node['status'].addresses as Json[]).find((it) => it.type === 'InternalIP').address;
 
 /** Nodes, objects and the cloud's controllers. @returns how to stop these */
 async function attachControllers(
@@ -145,7 +160,8 @@ async function attachControllers(
   const objects = seedObjects(seed);
   const nodes = objects.filter(isNode);
   const [first] = nodes;
-  if (!first || !seed.ccm || !seed.velero) throw new Error(`the ${side} of the shop has no nodes, no controller or no Velero`);
+  if (!first || !seed.ccm || !seed.velero)
+    throw new Error(`the ${side} of the shop has no nodes, no controller or no Velero`);
   await addNodes(plane, nodes.length, {
     labels: first.metadata.labels,
     zone: zoneOf(first),
@@ -157,10 +173,20 @@ async function attachControllers(
   stops.push(await attachDisks(api, cloud.cloud, clock));
   const ccm = await startCcm(api, clock, cloud.cloud, { backendMode: 'ecs', ...seed.ccm, vpc: VPC, seed: side });
   const velero = await startVelero(api, clock, { version: seed.velero.version, store });
-  stops.push(() => ccm.stop(), () => velero.stop());
+  stops.push(
+    () => ccm.stop(),
+    () => velero.stop(),
+  );
 
-  const served = new Map((await api.resources()).map((it) => [`${it.group === '' ? it.version : `${it.group}/${it.version}`} ${it.kind}`, it.path]));
-  for (const object of [...veleroObjects(), ...objects.filter((it) => !isNode(it))].toSorted((a, b) => rank(a) - rank(b))) {
+  const served = new Map(
+    (await api.resources()).map((it) => [
+      `${it.group === '' ? it.version : `${it.group}/${it.version}`} ${it.kind}`,
+      it.path,
+    ]),
+  );
+  for (const object of [...veleroObjects(), ...objects.filter((it) => !isNode(it))].toSorted(
+    (a, b) => rank(a) - rank(b),
+  )) {
     const resource = served.get(`${object.apiVersion} ${object.kind}`);
     if (resource === undefined) throw new Error(`the ${side} does not serve ${object.apiVersion} ${object.kind}`);
     await api.create(resource, object);
@@ -170,7 +196,9 @@ async function attachControllers(
 
 /** What others live in or name comes first. */
 const rank = ({ kind }: TwinObject): number => {
-  const at = ['Namespace', 'StorageClass', 'PersistentVolume', 'PersistentVolumeClaim', 'ConfigMap', 'Secret'].indexOf(kind);
+  const at = ['Namespace', 'StorageClass', 'PersistentVolume', 'PersistentVolumeClaim', 'ConfigMap', 'Secret'].indexOf(
+    kind,
+  );
   return at < 0 ? 99 : at;
 };
 
@@ -180,14 +208,29 @@ async function untilServing({ source, target, cloud }: RealShop, seed: Seed): Pr
     return all.length > 0 && all.every((it) => it['status']?.readyReplicas === it['spec'].replicas);
   };
   await source.plane.until('the shop ready', () => ready(source, 'shop'));
-  await source.plane.until('the disk attached', async () => (await source.api.list('storage.k8s.io/v1/volumeattachments')).some((it) => it['status']?.attached));
+  await source.plane.until('the disk attached', async () =>
+    (await source.api.list('storage.k8s.io/v1/volumeattachments')).some((it) => it['status']?.attached),
+  );
   for (const it of [source, target]) {
     await it.plane.until('Velero ready', () => ready(it, 'velero'));
-    await it.plane.until('a storage location', async () => (await it.api.get('velero.io/v1/backupstoragelocations', 'velero', 'default'))?.['status']?.phase === 'Available');
+    await it.plane.until(
+      'a storage location',
+      async () =>
+        (await it.api.get('velero.io/v1/backupstoragelocations', 'velero', 'default'))?.['status']?.phase ===
+        'Available',
+    );
   }
   const [lb] = seed.cloud.loadBalancers;
-  await source.plane.until('the source in its group', async () => cloud.cloud.listenerBackends(lb?.id ?? '', 80)?.length === seedObjects(seed.source).filter(isNode).length);
-  await source.plane.until('an address', async () => (await source.api.get('v1/services', 'shop', 'web'))?.['status'].loadBalancer.ingress?.[0]?.ip === lb?.address);
+  await source.plane.until(
+    'the source in its group',
+    async () =>
+      cloud.cloud.listenerBackends(lb?.id ?? '', 80)?.length === seedObjects(seed.source).filter(isNode).length,
+  );
+  await source.plane.until(
+    'an address',
+    async () =>
+      (await source.api.get('v1/services', 'shop', 'web'))?.['status'].loadBalancer.ingress?.[0]?.ip === lb?.address,
+  );
 }
 
 /** Every object of a server by `group/resource`, each kind in the version that is preferred. */
@@ -203,5 +246,11 @@ async function everything(api: RemoteApi): Promise<Record<string, TwinObject[]>>
 function withoutChance({ status, ...object }: TwinObject): TwinObject {
   if (typeof status !== 'object' || status === null) return object;
   const { volumesAttached: _drawn, conditions, ...rest } = status;
-  return { ...object, status: { ...rest, ...(conditions && { conditions: (conditions as Json[]).toSorted((a, b) => (a.type < b.type ? -1 : 1)) }) } };
+  return {
+    ...object,
+    status: {
+      ...rest,
+      ...(conditions && { conditions: (conditions as Json[]).toSorted((a, b) => (a.type < b.type ? -1 : 1)) }),
+    },
+  };
 }

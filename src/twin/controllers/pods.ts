@@ -110,7 +110,7 @@ export function runKubelets(view: View, attachments: Attachments): { stop(): voi
 
   const reports = workQueue(backgroundOf(clock), { delayMs: 0 }, async (key) => {
     const node = view.of('nodes').get(undefined, splitKey(key).name);
-    if (!node || (node['status']?.conditions ?? []).length === 0) return;
+    if (!node || (node['status']?.conditions ?? []).length === 0) return undefined;
     await reportNode(node);
     return REPORT_MS;
   });

@@ -39,7 +39,11 @@ export function warningsFor(object: TwinObject, minor: number, made: boolean): s
     case 'Job':
       return ofPods('spec.template.spec', spec.template?.spec);
     case 'Ingress': {
-      const isOld = made && minor >= INGRESS_MINOR && metadata.annotations?.[INGRESS_CLASS] !== undefined && spec.ingressClassName === undefined;
+      const isOld =
+        made &&
+        minor >= INGRESS_MINOR &&
+        metadata.annotations?.[INGRESS_CLASS] !== undefined &&
+        spec.ingressClassName === undefined;
       return isOld ? [`annotation "${INGRESS_CLASS}" is deprecated, please use 'spec.ingressClassName' instead`] : [];
     }
     default:
@@ -50,20 +54,33 @@ export function warningsFor(object: TwinObject, minor: number, made: boolean): s
 function ofPods(path: string, spec: Json): string[] {
   if (!spec) return [];
   const { nodeSelector, affinity, topologySpreadConstraints } = spec;
-  const required: Json[] = affinity?.nodeAffinity?.requiredDuringSchedulingIgnoredDuringExecution?.nodeSelectorTerms ?? [];
+  const required: Json[] =
+    affinity?.nodeAffinity?.requiredDuringSchedulingIgnoredDuringExecution?.nodeSelectorTerms ?? [];
   const preferred: Json[] = affinity?.nodeAffinity?.preferredDuringSchedulingIgnoredDuringExecution ?? [];
   const near = `${path}.affinity.nodeAffinity`;
   return [
-    ...Object.keys(nodeSelector ?? {}).flatMap((key) => (OLD_NODE_LABELS[key] ? [`${path}.nodeSelector[${key}]: ${OLD_NODE_LABELS[key]}`] : [])),
-    ...required.flatMap((term, at) => ofTerm(`${near}.requiredDuringSchedulingIgnoredDuringExecution.nodeSelectorTerms[${at}]`, term)),
-    ...preferred.flatMap((it, at) => ofTerm(`${near}.preferredDuringSchedulingIgnoredDuringExecution[${at}].preference`, it.preference)),
-    ...((topologySpreadConstraints ?? []) as Json[]).flatMap(({ topologyKey }, at) => ofKey(`${path}.topologySpreadConstraints[${at}].topologyKey`, topologyKey)),
+    ...Object.keys(nodeSelector ?? {}).flatMap((key) =>
+      OLD_NODE_LABELS[key] ? [`${path}.nodeSelector[${key}]: ${OLD_NODE_LABELS[key]}`] : [],
+    ),
+    ...required.flatMap((term, at) =>
+      ofTerm(`${near}.requiredDuringSchedulingIgnoredDuringExecution.nodeSelectorTerms[${at}]`, term),
+    ),
+    ...preferred.flatMap((it, at) =>
+      ofTerm(`${near}.preferredDuringSchedulingIgnoredDuringExecution[${at}].preference`, it.preference),
+    ),
+    ...((topologySpreadConstraints ?? []) as Json[]).flatMap(({ topologyKey }, at) =>
+      ofKey(`${path}.topologySpreadConstraints[${at}].topologyKey`, topologyKey),
+    ),
   ];
 }
 
-const ofTerm = (path: string, term: Json): string[] => ((term?.matchExpressions ?? []) as Json[]).flatMap(({ key }, at) => ofKey(`${path}.matchExpressions[${at}].key`, key));
+const ofTerm = (path: string, term: Json): string[] =>
+  ((term?.matchExpressions ?? []) as Json[]).flatMap(({ key }, at) =>
+    ofKey(`${path}.matchExpressions[${at}].key`, key),
+  );
 
-const ofKey = (path: string, key: string): string[] => (OLD_NODE_LABELS[key] ? [`${path}: ${key} is ${OLD_NODE_LABELS[key]}`] : []);
+const ofKey = (path: string, key: string): string[] =>
+  OLD_NODE_LABELS[key] ? [`${path}: ${key} is ${OLD_NODE_LABELS[key]}`] : [];
 
 /** @source kubernetes/apimachinery:pkg/util/net/http.go, NewWarningHeader */
 export const warningHeader = (text: string): string => `299 - "${text.replaceAll(/["\\]/g, String.raw`\$&`)}"`;

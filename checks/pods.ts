@@ -19,18 +19,20 @@ export const WORKLOADS: Kind[] = [
 /** For checks that judge each workload by itself. */
 export const EACH_WORKLOAD: Record<Kind, Taken> = Object.fromEntries(WORKLOADS.map((kind) => [kind, 'each']));
 
+/** Where jobIsFinished looks, and how many pods a Job has. */
+const OF_JOBS: ReadonlySet<string> = new Set(['spec.parallelism', 'status.conditions.type', 'status.conditions.status']);
+
+/** Where replicasOf looks. */
+export const REPLICAS = ['spec.replicas', ...OF_JOBS];
+
 /** For checks that need all workloads at once: fields of the pod template, or of the bare pod, and of the workload around it. */
 export const workloadFields = (pod: readonly string[], around: readonly string[] = []): Record<Kind, Taken> =>
   Object.fromEntries(
     WORKLOADS.map((kind) => {
-      const template =
-        kind === 'Pod' ? '' : kind === 'CronJob.batch' ? 'spec.jobTemplate.spec.template.' : 'spec.template.';
-      return [kind, [...pod.map((it) => `${template}${it}`), ...around]];
+      const template = kind === 'Pod' ? '' : kind === 'CronJob.batch' ? 'spec.jobTemplate.spec.template.' : 'spec.template.';
+      return [kind, [...pod.map((it) => `${template}${it}`), ...around.filter((it) => kind === 'Job.batch' || !OF_JOBS.has(it))]];
     }),
   );
-
-/** Where replicasOf looks. */
-export const REPLICAS = ['spec.replicas', 'spec.parallelism', 'status.conditions.type', 'status.conditions.status'];
 
 export interface NodeTerm {
   matchExpressions?: NodeExpression[];

@@ -7,7 +7,7 @@ import { setFlagsFromString } from 'node:v8';
  * @source v8/v8:src/heap/heap-controller.cc (--heap-growing-percent; 0 is its own choice)
  */
 export async function tight<T>(act: () => Promise<T>): Promise<T> {
-  setFlagsFromString('--heap-growing-percent=20');
+  setFlagsFromString('--heap-growing-percent=10');
   try {
     return await act();
   } finally {

@@ -7,6 +7,8 @@ import { rollback } from '../src/rollback.js';
 import { run } from '../src/run.js';
 import { engineOn, mustBeDone, quickShop, stageFor } from './shop.js';
 
+const ofEach = (length: number, type: string, weight: number) => Array.from({ length }, () => [type, weight]);
+
 test('with the target’s API server dead the way back begins with the traffic, owes the rest, and pays it later', async () => {
   const writes: string[] = [];
   const tap = async <T>(call: Call, send: () => Promise<T>): Promise<T> => {
@@ -32,7 +34,7 @@ test('with the target’s API server dead the way back begins with the traffic, 
     const members = twin.cloud.api.listenerBackends('lb-shop', 80) ?? [];
     assert.deepEqual(
       members.map((it) => [it.type, it.weight]),
-      [...Array.from({ length: 3 }, () => ['ecs', 100]), ...Array.from({ length: 4 }, () => ['eni', 0])],
+      [...ofEach(3, 'ecs', 100), ...ofEach(4, 'eni', 0)],
     );
     // The first step that waits in vain waits the whole patience; the others don't wait again.
     assert.ok(tookMs < 5 * 60_000, `${tookMs} ms`);

@@ -20,7 +20,11 @@ export const WORKLOADS: Kind[] = [
 export const EACH_WORKLOAD: Record<Kind, Taken> = Object.fromEntries(WORKLOADS.map((kind) => [kind, 'each']));
 
 /** Where jobIsFinished looks, and how many pods a Job has. */
-const OF_JOBS: ReadonlySet<string> = new Set(['spec.parallelism', 'status.conditions.type', 'status.conditions.status']);
+const OF_JOBS: ReadonlySet<string> = new Set([
+  'spec.parallelism',
+  'status.conditions.type',
+  'status.conditions.status',
+]);
 
 /** Where replicasOf looks. */
 export const REPLICAS = ['spec.replicas', ...OF_JOBS];
@@ -29,8 +33,12 @@ export const REPLICAS = ['spec.replicas', ...OF_JOBS];
 export const workloadFields = (pod: readonly string[], around: readonly string[] = []): Record<Kind, Taken> =>
   Object.fromEntries(
     WORKLOADS.map((kind) => {
-      const template = kind === 'Pod' ? '' : kind === 'CronJob.batch' ? 'spec.jobTemplate.spec.template.' : 'spec.template.';
-      return [kind, [...pod.map((it) => `${template}${it}`), ...around.filter((it) => kind === 'Job.batch' || !OF_JOBS.has(it))]];
+      const template =
+        kind === 'Pod' ? '' : kind === 'CronJob.batch' ? 'spec.jobTemplate.spec.template.' : 'spec.template.';
+      return [
+        kind,
+        [...pod.map((it) => `${template}${it}`), ...around.filter((it) => kind === 'Job.batch' || !OF_JOBS.has(it))],
+      ];
     }),
   );
 

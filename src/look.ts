@@ -289,7 +289,8 @@ async function readEverywhere(
 const find = (kind: Kind, served: readonly ServedKind[]) =>
   served.find((it) => (it.group ? `${it.kind}.${it.group}` : it.kind) === kind);
 
-const byPath = ({ metadata: a }: KubeObject, { metadata: b }: KubeObject) => compare(a.namespace ?? '', b.namespace ?? '') || compare(a.name, b.name);
+const byPath = ({ metadata: a }: KubeObject, { metadata: b }: KubeObject) =>
+  compare(a.namespace ?? '', b.namespace ?? '') || compare(a.name, b.name);
 
 const compare = (a: string, b: string) => (a < b ? -1 : a > b ? 1 : 0);
 

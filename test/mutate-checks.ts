@@ -85,11 +85,12 @@ const SWAPS: [RegExp, string][] = [
 export function mutantsOf(check: string, text: string): Mutant[] {
   const code = blanked(text);
   const found: Mutant[] = [];
+  const takes = takesIn(code);
   const add = (from: number, to: number, instead: string, change: string) => {
     const start = text.lastIndexOf('\n', from) + 1;
     const end = text.indexOf('\n', from);
     // What a look keeps for the check is held by fold.test, over the same cases.
-    if (/^\s*takes:/.test(text.slice(start))) return;
+    if (takes.some(([first, last]) => from >= first && from <= last)) return;
     found.push({
       check,
       line: text.slice(0, from).split('\n').length,
@@ -125,6 +126,20 @@ export function mutantsOf(check: string, text: string): Mutant[] {
     );
   }
   return found;
+}
+
+/** From each `takes:` to the comma or line that ends it, over whatever brackets it opens. */
+function takesIn(code: string): [number, number][] {
+  return [...code.matchAll(/^\s*takes:/gm)].map(({ index, 0: was }) => {
+    let depth = 0;
+    let at = index + was.length;
+    for (; at < code.length; at++) {
+      if ('([{'.includes(code[at] ?? ' ')) depth++;
+      if (')]}'.includes(code[at] ?? ' ')) depth--;
+      if (depth < 0 || (depth === 0 && code[at] === ',')) break;
+    }
+    return [index, at];
+  });
 }
 
 function closing(code: string, open: number): number {

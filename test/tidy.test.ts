@@ -29,6 +29,7 @@ const HOMES: Record<string, readonly RegExp[]> = {
     /^src\/playbook\.ts$/,
     /^src\/data\.ts$/,
     /^src\/manifests\.ts$/,
+    /^src\/terway\.ts$/,
     /^src\/cli\//,
     /^src\/twin\//,
   ],

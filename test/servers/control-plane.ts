@@ -355,6 +355,10 @@ export interface NodeOptions {
   address?: (index: number) => string;
   /** What the kubelet says it is. Default: the version of the control plane. */
   kubeletVersion?: string;
+  /** Further fields of `status.nodeInfo`, such as what runs containers; KWOK makes up the rest. */
+  nodeInfo?: Record<string, string>;
+  /** Of each node, all of it allocatable. Default: 4 CPUs and 16 GiB. */
+  capacity?: Record<string, string>;
 }
 
 export interface TestNode {
@@ -365,8 +369,7 @@ export interface TestNode {
 }
 
 /**
- * Adds Nodes to those there are, named and labelled as Alibaba Cloud's are, each of 4 CPUs and 16 GiB, and waits until
- * KWOK has made them Ready. Pods go there by the real kube-scheduler.
+ * Adds Nodes to those there are, named and labelled as Alibaba Cloud's are, and waits until KWOK has made them Ready. Pods go there by the real kube-scheduler.
  *
  * @source Alibaba Cloud's cloud controller manager: `spec.providerID` is REGION.INSTANCE-ID
  */
@@ -377,10 +380,12 @@ export async function addNodes(plane: ControlPlane, count: number, options: Node
     labels,
     taints,
     kubeletVersion = `v${plane.version}`,
+    nodeInfo,
+    capacity,
   } = options;
   const { providerID = (index: number) => `${region}.i-bp1testbed${String(index).padStart(4, '0')}` } = options;
   const { address = (index: number) => `192.168.${Math.floor(index / 250)}.${(index % 250) + 1}` } = options;
-  const resources = { cpu: '4', memory: '16Gi', pods: '110', 'ephemeral-storage': '100Gi' };
+  const resources = capacity ?? { cpu: '4', memory: '16Gi', pods: '110', 'ephemeral-storage': '100Gi' };
   const already = (await plane.request('GET', '/api/v1/nodes')).body.items.length as number;
   const nodes = Array.from({ length: count }, (_, added) => {
     const index = already + added;
@@ -416,7 +421,7 @@ export async function addNodes(plane: ControlPlane, count: number, options: Node
         ],
         allocatable: resources,
         capacity: resources,
-        nodeInfo: { kubeletVersion },
+        nodeInfo: { kubeletVersion, ...nodeInfo },
       },
     });
     if (status !== 201) throw new Error(`Node ${node.name} was not made: ${status} ${JSON.stringify(body)}`);

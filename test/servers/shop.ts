@@ -165,6 +165,8 @@ async function attachControllers(
   await addNodes(plane, nodes.length, {
     labels: first.metadata.labels,
     zone: zoneOf(first),
+    nodeInfo: first['status'].nodeInfo,
+    capacity: first['status'].capacity,
     providerID: (index) => nodes[index]?.['spec'].providerID,
     address: (index) => addressOf(nodes[index] as TwinObject),
   });

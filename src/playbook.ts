@@ -1,43 +1,14 @@
 import { isMap, isScalar, isSeq, LineCounter, parseDocument, type Document, type Node } from 'yaml';
 import { z } from 'zod';
 import { MigrateError } from './errors.js';
-import { nearest, parseDuration } from './words.js';
+import { duration, httpUrl, name, percent } from './formats.js';
+import { routeEntry } from './routes.js';
+import { nearest } from './words.js';
 
 /**
  * YAML → Playbook. Every complaint carries line:column and, where a word was mistyped, the word that was probably meant.
  * The schema is strict: an unknown key is an error, for a misspelt `hold` that is silently ignored would be a step without a hold.
  */
-
-const NAME = /^[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?$/;
-const SERVICE = /^[a-z0-9][-a-z0-9]*\/[a-z0-9][-a-z0-9]*$/;
-
-const duration = z.string({ error: 'write a duration: 30s, 10m or 1h30m' }).transform((text, context) => {
-  const ms = parseDuration(text);
-  if (ms !== undefined) return ms;
-  context.addIssue({ code: 'custom', message: `"${text}" is not a duration: write 30s, 10m or 1h30m` });
-  return z.NEVER;
-});
-
-/** `0.1%` or `0.1 %` → 0.001 */
-const percent = z.string({ error: 'write a percentage: 0.1%' }).transform((text, context) => {
-  const found = /^(\d+(?:\.\d+)?)\s*%$/.exec(text);
-  const value = found ? Number(found[1]) : Number.NaN;
-  if (value >= 0 && value <= 100) return value / 100;
-  context.addIssue({ code: 'custom', message: `"${text}" is not a percentage from 0% to 100%: write 0.1%` });
-  return z.NEVER;
-});
-
-const name = z.string().regex(NAME, 'is not a Kubernetes name: lower-case letters, digits and dashes, at most 63');
-const serviceName = z.string().regex(SERVICE, 'is not NAMESPACE/NAME, e.g. shop/web');
-
-const httpUrl = z.string().superRefine((text, context) => {
-  const url = URL.canParse(text) ? new URL(text) : undefined;
-  if (!url || (url.protocol !== 'http:' && url.protocol !== 'https:')) {
-    context.addIssue({ code: 'custom', message: `"${text}" is not an http or https URL` });
-  } else if (url.username || url.password) {
-    context.addIssue({ code: 'custom', message: 'has credentials in the URL: they would end up in logs' });
-  }
-});
 
 const waiver = z.strictObject({
   check: z.string().min(1),
@@ -52,20 +23,6 @@ const probeGate = z.strictObject({
   /** the largest share of failed probes that still passes */
   failures: percent.default(0.001),
   every: duration.default(1000),
-});
-
-const service = z.strictObject({
-  service: serviceName,
-  router: z.literal('clb'),
-  /** id of the server group that both clusters share */
-  group: z.string().regex(/^rsp-[-a-z0-9]+$/i, 'is not the id of a server group, e.g. rsp-1'),
-  /** the Service's port, which is the listener's port too */
-  port: z.int().min(1).max(65535),
-  /** read from the source Service's annotation when it isn't given */
-  loadBalancer: z
-    .string()
-    .regex(/^lb-[-a-z0-9]+$/i, 'is not the id of a load balancer, e.g. lb-1')
-    .optional(),
 });
 
 const steps = z
@@ -129,7 +86,7 @@ export const playbookSchema = z.strictObject({
     .optional(),
   traffic: z
     .strictObject({
-      services: z.array(service).min(1, 'needs at least one service'),
+      services: z.array(routeEntry).min(1, 'needs at least one service'),
       steps: steps.default([1, 5, 20, 50, 100]),
       /** how long each step is watched before the next */
       hold: duration.default(10 * 60_000),

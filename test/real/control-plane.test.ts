@@ -189,8 +189,9 @@ for (const { version, slices } of versions) {
       assert.equal(plane.server, server);
       assert.equal((await plane.request('GET', '/api/v1/namespaces/shop')).status, 200);
       // The controllers, the scheduler and the kubelets' stand-in must have found it again, too.
-      await create('/apis/apps/v1/namespaces/shop/deployments', deployment('again', 2));
-      await plane.until('2 ready pods', async () => (await podsReady('shop')) === 2, 90_000);
+      await create('/api/v1/namespaces', { metadata: { name: 'again' } });
+      await create('/apis/apps/v1/namespaces/again/deployments', deployment('again', 2));
+      await plane.until('2 ready pods', async () => (await podsReady('again')) === 2, 90_000);
     });
 
     async function goes(path: string) {

@@ -262,9 +262,30 @@ async function startApiServer(
     // TaintNodesByCondition taints each new Node until `nodelifecycle`, which does not run here, lifts the taint.
     '--disable-admission-plugins=ServiceAccount,TaintNodesByCondition',
   ]);
-  const isReady = async () => (await plane.request('GET', '/readyz')).status === 200;
+  const isReady = async () => (await plane.request('GET', '/readyz')).status === 200 && (await listsItsGroups(plane));
   await untilReady(apiServer, isReady, START_LIMIT_MS);
   return apiServer;
+}
+
+/**
+ * Whether discovery shows every group that is registered. `/readyz` can say ok a moment before, and a controller manager that starts then
+ * leaves out, for as long as it lives, the controllers whose kinds it does not see.
+ *
+ * @source kubernetes v1.20, cmd/kube-controller-manager/app/discovery.go: "Not starting endpointslice-controller since ... resources are not available"
+ */
+async function listsItsGroups(plane: ControlPlane): Promise<boolean> {
+  const [registered, listed] = await Promise.all([
+    plane.request('GET', '/apis/apiregistration.k8s.io/v1/apiservices'),
+    plane.request('GET', '/apis'),
+  ]);
+  type Service = { spec: { group?: string; version: string }; status?: { conditions?: [] } };
+  type Group = { versions: { groupVersion: string }[] };
+  const seen = new Set((listed.body.groups ?? []).flatMap((it: Group) => it.versions.map((one) => one.groupVersion)));
+  const wanted = ((registered.body.items ?? []) as Service[]).filter((it) => it.spec.group);
+  if (!wanted.some((it) => it.spec.group === 'discovery.k8s.io')) return false;
+  return wanted.every(
+    (it) => isTrue(it.status?.conditions, 'Available') && seen.has(`${it.spec.group}/${it.spec.version}`),
+  );
 }
 
 function startControllers(

@@ -1,0 +1,139 @@
+import type { Inventory } from './inventory.js';
+import type { Playbook, TrafficService } from './playbook.js';
+import type { Right, Side, World } from './ports.js';
+import type { Debt, StepContext } from './step.js';
+
+/**
+ * What moves the share of one Service. Steps, gates and screens know routers only by this; each has its file in routers/, and one
+ * conformance suite (test/conformance/routers.ts) holds every one of them to what it declares here.
+ */
+export interface Router<R extends Route = Route, S = unknown> {
+  readonly name: R['router'];
+  traits(route: R): Traits;
+
+  /**
+   * The playbook's entries of this router as routes: several entries can be one route, e.g. the ports of one Service. Pure.
+   * @throws MigrateError PLAN_SERVICE_UNFIT
+   */
+  routes(entries: TrafficService[], playbook: Playbook, inventory: Inventory): R[];
+  /**
+   * What a share will be with the backends seen now. `from` is the setting of the step before; undefined is the world as seen, with the
+   * target joined and at nothing. Pure.
+   */
+  foresee(
+    route: R,
+    asked: number,
+    from: S | undefined,
+    playbook: Playbook,
+    inventory: Inventory,
+  ): Choice<S> | Unreachable;
+  rights(route: R): { source?: Right[]; target?: Right[] };
+
+  /** The target comes in and gets nothing yet. */
+  readonly join: Part<R>;
+  /** The source goes out for good, after all was moved. */
+  readonly leave: Part<R>;
+
+  /** What is written now and what it does; only reads. */
+  read(route: R, world: World): Promise<Reading<S>>;
+  /** What to write for a share from where `reading` stands: the nearest that this router can, however far off. */
+  choose(route: R, asked: number, reading: Reading<S>, world: World): Promise<Choice<S> | Unreachable>;
+  /**
+   * Writes what was chosen, in an order that never leaves the interval between before and after and never has both sides at nothing, and
+   * returns when the router's proof shows it. Safe to call again after a kill at any point.
+   * @throws MigrateError WEIGHT_NOT_TAKEN  not within the router's time, with what it shows
+   */
+  write(route: R, choice: Choice<S>, context: StepContext): Promise<void>;
+  /**
+   * Puts an earlier setting back exactly, the side that grows first, which must have somebody ready to serve. The target may be dead: what
+   * could not be told to it is owed.
+   * @throws MigrateError SIDE_CANNOT_SERVE, WEIGHT_NOT_TAKEN
+   */
+  restore(route: R, was: S, context: StepContext): Promise<Debt[]>;
+}
+
+/** One Service on its way, as JSON in a step's arguments; each router adds what it needs. */
+export interface Route {
+  router: RouterName;
+  /** `namespace/name`, the same on both sides */
+  service: string;
+}
+
+export type RouterName = TrafficService['router'];
+
+/** What a router promises. Every line is tested. */
+export interface Traits {
+  /** what is written: whole-number weights, or how many endpoints are ready on each side */
+  unit: 'weight' | 'endpoints';
+  min: number;
+  max: number;
+  /** how a side gets nothing: weight 0, its record or rule taken out, its workload at 0 replicas */
+  zero: 'weight' | 'removal' | 'scale';
+  splits: 'connections' | 'requests' | 'answers';
+  /** who shows that a weight is in force: the load balancer or DNS authority asked directly, status conditions, the endpoints; `none`: only measuring */
+  proof: 'load-balancer' | 'authority' | 'conditions' | 'endpoints' | 'none';
+  /** milliseconds from a write until nearly every new connection follows it, forth and back: an upper bound that the plan prints */
+  bitesMs: number;
+}
+
+/** Where a share is split and into what: a server group, a rule, a set of records. */
+export interface Split {
+  /** as the operator finds it: `rsp-1`, `HTTPRoute shop/web rule 0` */
+  where: string;
+  source: Portion;
+  target: Portion;
+  /** members of neither side */
+  others: Portion;
+}
+
+export interface Portion {
+  members: number;
+  /** sum over the members */
+  weight: number;
+}
+
+/** Percent for the target; NaN when nobody has a weight. */
+export const measured = ({ source, target, others }: Split): number =>
+  (100 * target.weight) / (source.weight + target.weight + others.weight);
+
+export interface Reading<S> {
+  /** what is written, exact enough to be put back; JSON */
+  setting: S;
+  /** at least one */
+  splits: Split[];
+}
+
+export interface Choice<S> {
+  setting: S;
+  /** percent */
+  reachable: number;
+  /** sides in the order in which they are written; none where all is in place */
+  order: Side[];
+  /** in words, for the plan: `source 100 a node, target 5 a pod` */
+  how: string;
+}
+
+export interface Unreachable {
+  /** percent: the nearest that can be had, where there are any */
+  below?: number;
+  above?: number;
+  why: string;
+  fix: string;
+}
+
+export const isReachable = <S>(it: Choice<S> | Unreachable): it is Choice<S> => 'setting' in it;
+
+/** A step of a router's own, as StepKind has them. */
+export interface Part<R extends Route, Before = unknown> {
+  title(route: R): string;
+  wayBack(route: R): string;
+  check(route: R, context: StepContext): Promise<Before>;
+  apply(route: R, before: Before, context: StepContext): Promise<void>;
+  verify(route: R, before: Before, context: StepContext): Promise<void>;
+  undo(route: R, before: Before, context: StepContext): Promise<Debt[]>;
+}
+
+// A registry holds routers of different routes; each reads its own.
+// oxlint-disable-next-line typescript/no-explicit-any
+export type AnyRouter = Router<any, any>;
+export type Routers = ReadonlyMap<RouterName, AnyRouter>;

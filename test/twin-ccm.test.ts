@@ -1,196 +1,24 @@
 import assert from 'node:assert/strict';
-import { test, type TestContext } from 'node:test';
-import { type SteeredClock, virtualClock } from '../src/twin/clock.js';
-import { openAccount } from '../src/twin/cloud/account.js';
-import {
-  HASH_LABEL,
-  LOAD_BALANCER_LABEL,
-  SERVICE_FINALIZER,
-  startCcm,
-  type CcmOptions,
-} from '../src/twin/controllers/ccm.js';
+import { test } from 'node:test';
+import { HASH_LABEL, LOAD_BALANCER_LABEL, SERVICE_FINALIZER } from '../src/twin/controllers/ccm.js';
 import { parseWeight, weightsOf } from '../src/twin/controllers/weights.js';
-import { directApi } from '../src/twin/kube/direct.js';
-import { Store } from '../src/twin/kube/store.js';
-import type { ClusterApi, Json, TwinCloud, TwinObject } from '../src/twin/types.js';
-
-const START = '2026-01-01T00:00:00Z';
-const PREFIX = 'service.beta.kubernetes.io/alibaba-cloud-loadbalancer-';
-const REGION = 'cn-hangzhou';
-const VPC = { id: 'vpc-1', name: 'test', region: REGION, cidr: '192.168.0.0/16', secondaryCidrs: [], vswitches: [] };
-
-const anno = (values: Record<string, string>): Record<string, string> =>
-  Object.fromEntries(Object.entries(values).map(([key, value]) => [PREFIX + key, value]));
-
-const shared = (more: Record<string, string> = {}): Record<string, string> =>
-  anno({ id: 'lb-1', 'vgroup-port': 'rsp-1:80', ...more });
-
-const node = (name: string, more: Json = {}): TwinObject => ({
-  apiVersion: 'v1',
-  kind: 'Node',
-  metadata: { name, labels: { zone: 'a', ...more.labels } },
-  spec: { providerID: `${REGION}.i-${name}`, ...more.spec },
-  status: { conditions: [{ type: 'Ready', status: 'True' }], addresses: [{ type: 'InternalIP', address: '10.0.0.1' }] },
-});
-
-const service = (annotations: Record<string, string>, more: Json = {}): TwinObject => ({
-  apiVersion: 'v1',
-  kind: 'Service',
-  metadata: { name: 'web', namespace: 'shop', annotations, ...more.metadata },
-  spec: {
-    type: 'LoadBalancer',
-    selector: { app: 'web' },
-    ports: [{ name: 'http', port: 80, targetPort: 8080, nodePort: 30080 }],
-    ...more.spec,
-  },
-});
-
-interface Pod {
-  ip: string;
-  node?: string;
-  ready?: boolean;
-  terminating?: boolean;
-}
-
-const slice = (pods: Pod[], more: Json = {}): TwinObject => ({
-  apiVersion: 'discovery.k8s.io/v1',
-  kind: 'EndpointSlice',
-  metadata: { name: 'web-1', namespace: 'shop', labels: { 'kubernetes.io/service-name': 'web' } },
-  addressType: 'IPv4',
-  ports: [{ name: 'http', port: 8080, protocol: 'TCP' }],
-  endpoints: pods.map((it) => ({
-    addresses: [it.ip],
-    conditions: { ready: it.ready ?? true, ...(it.terminating ? { terminating: true } : {}) },
-    ...(it.node ? { nodeName: it.node } : {}),
-  })),
-  ...more,
-});
-
-const podsOn = (spread: Record<string, number>): Pod[] => {
-  let n = 0;
-  return Object.entries(spread).flatMap(([name, count]) =>
-    Array.from({ length: count }, () => ({ ip: `192.168.128.${++n}`, node: name })),
-  );
-};
-
-interface Scene {
-  clock: SteeredClock;
-  api: ClusterApi;
-  cloud: TwinCloud;
-  /** runs until the controller is quiet */
-  settle(): Promise<void>;
-  annotate(values: Record<string, string | null>, name?: string): Promise<void>;
-  members(group?: string): Promise<{ server: string; ip: string; port: number; weight: number; description: string }[]>;
-  weights(group?: string): Promise<number[]>;
-  events(): Promise<string[]>;
-  service(name?: string): Promise<TwinObject | undefined>;
-  slb(action: string, parameters: Record<string, string>): Promise<Json>;
-  lb(id?: string): Promise<Json>;
-  groups(): Promise<string[]>;
-  call: string[];
-}
-
-interface Setting {
-  objects?: TwinObject[];
-  ccm?: Partial<CcmOptions>;
-  eni?: Pod[];
-  /** to share a cloud with another scene */
-  beside?: Scene;
-  seed?: Json;
-}
-
-async function scene(
-  t: TestContext,
-  objects: TwinObject[],
-  { ccm, eni = [], beside, seed }: Setting = {},
-): Promise<Scene> {
-  const clock = beside?.clock ?? virtualClock(START);
-  const store = new Store({ version: 'v1.30.0', clock, name: ccm?.clusterId ?? 'test' });
-  const api = directApi(store);
-  const account = beside ? undefined : openAccount({ clock, region: REGION, unknownServers: 'accept', vpcs: [VPC] });
-  account?.seed(
-    seed ?? {
-      region: REGION,
-      loadBalancers: [
-        {
-          id: 'lb-1',
-          address: '47.0.0.1',
-          addressType: 'internet',
-          listeners: [{ port: 80, protocol: 'tcp', status: 'running', scheduler: 'wrr', group: 'rsp-1' }],
-          groups: [
-            { id: 'rsp-1', name: 'shared' },
-            { id: 'rsp-2', name: 'other' },
-          ],
-        },
-        { id: 'lb-2', address: '47.0.0.2', listeners: [], groups: [{ id: 'rsp-9', name: 'far' }] },
-      ],
-    },
-  );
-  const inner = (beside?.cloud ?? account) as TwinCloud;
-  const call: string[] = [];
-  const cloud: TwinCloud = Object.assign(Object.create(inner), {
-    region: inner.region,
-    async call(product: 'Slb' | 'Ecs' | 'Vpc', action: string, parameters: Record<string, string>) {
-      call.push(action);
-      return inner.call(product, action, parameters);
-    },
-  });
-  for (const it of objects.filter((one) => one.kind === 'Node'))
-    inner.addInstance({
-      id: it['spec'].providerID.split('.')[1],
-      zone: 'cn-hangzhou-a',
-      ip: `10.0.0.${it.metadata.name.slice(1)}`,
-    });
-  for (const it of eni) inner.plugInterface(it.ip, `i-${it.node}`, 'cn-hangzhou-a');
-  store.seed(objects);
-  const controller = await startCcm(api, clock, cloud, {
-    version: '2.14.0',
-    clusterId: 'c-old',
-    backendMode: 'ecs',
-    ...ccm,
-  });
-  t.after(() => {
-    controller.stop();
-    clock.stop();
-  });
-  const slb: Scene['slb'] = (action, parameters) => inner.call('Slb', action, { RegionId: REGION, ...parameters });
-  const self: Scene = {
-    clock,
-    api,
-    cloud: inner,
-    call,
-    slb,
-    settle: async () => void (await clock.idle(20_000)),
-    async annotate(values, name = 'web') {
-      const annotations = Object.fromEntries(Object.entries(values).map(([key, value]) => [PREFIX + key, value]));
-      await api.mergePatch('v1/services', 'shop', name, { metadata: { annotations } });
-      await self.settle();
-    },
-    async members(group = 'rsp-1') {
-      const seen = await slb('DescribeVServerGroupAttribute', { VServerGroupId: group });
-      return seen.BackendServers.BackendServer.map((it: Json) => ({
-        server: it.ServerId,
-        ip: it.ServerIp ?? '',
-        port: it.Port,
-        weight: it.Weight,
-        description: it.Description,
-      }));
-    },
-    weights: async (group) => (await self.members(group)).map((it) => it.weight),
-    events: async () => (await api.list('v1/events', 'shop')).map((it) => `${it['reason']}: ${it['message']}`),
-    service: (name = 'web') => api.get('v1/services', 'shop', name),
-    lb: async (id = 'lb-1') => slb('DescribeLoadBalancerAttribute', { LoadBalancerId: id }),
-    groups: async () =>
-      (await slb('DescribeVServerGroups', { LoadBalancerId: 'lb-1' })).VServerGroups.VServerGroup.map(
-        (it: Json) => it.VServerGroupName,
-      ),
-  };
-  await self.settle();
-  return self;
-}
-
-const three = [node('n1'), node('n2'), node('n3')];
-const sum = (numbers: number[]): number => numbers.reduce((a, b) => a + b, 0);
+import type { Json } from '../src/twin/types.js';
+import {
+  START,
+  VPC,
+  anno,
+  shared,
+  node,
+  service,
+  slice,
+  podsOn,
+  scene,
+  three,
+  sum,
+  eniService,
+  ownLoadBalancer,
+  others,
+} from './ccm-scene.js';
 
 // Arithmetic
 
@@ -287,9 +115,6 @@ test('Local: nodes by their pods', async (t) => {
     ['i-n1', 'i-n2'],
   );
 });
-
-const eniService = (more: Record<string, string> = {}): TwinObject =>
-  service({ 'service.beta.kubernetes.io/backend-type': 'eni', ...shared(more) });
 
 test('ENI: every pod by its interface and target port', async (t) => {
   const pods = podsOn({ n1: 2, n2: 1 });
@@ -782,8 +607,6 @@ test('members of others are left alone, but one that equals a node and node port
 
 // Two clusters
 
-const others = [node('m1'), node('m2')];
-
 test('two clusters with their own ids share a group by weight', async (t) => {
   const old = await scene(t, [...three, service(shared({ weight: '80' }))]);
   const fresh = await scene(t, [...others, service(shared({ weight: '20' }))], {
@@ -937,32 +760,6 @@ test('a Service without id gets a load balancer of its own: rr, protected, tagge
   assert.equal(await get(), undefined);
   assert.deepEqual((await slb('DescribeLoadBalancers', { LoadBalancerName: name })).LoadBalancers.LoadBalancer, []);
 });
-
-/** The Service `web` with a load balancer of the controller's making. */
-async function ownLoadBalancer(
-  t: TestContext,
-): Promise<
-  Scene & { id: string; name: string; group(): Promise<Json>; listener(): Promise<Json>; serving(): Promise<number> }
-> {
-  const pods = podsOn({ n1: 2 });
-  const it = await scene(t, [...three, service({ 'service.beta.kubernetes.io/backend-type': 'eni' }), slice(pods)], {
-    eni: podsOn({ n1: 4 }),
-  });
-  const uid: string = (await it.service())?.metadata.uid;
-  const name = `a${uid.replaceAll('-', '')}`.slice(0, 32);
-  const id: string = (await it.slb('DescribeLoadBalancers', { LoadBalancerName: name })).LoadBalancers.LoadBalancer[0]
-    .LoadBalancerId;
-  const listener = async (): Promise<Json> =>
-    (await it.slb('DescribeLoadBalancerListeners', { 'LoadBalancerId.1': id })).Listeners[0];
-  return {
-    ...it,
-    id,
-    name,
-    listener,
-    group: async () => (await it.slb('DescribeVServerGroups', { LoadBalancerId: id })).VServerGroups.VServerGroup,
-    serving: async () => (await it.members((await listener()).VServerGroupId)).filter((one) => one.weight > 0).length,
-  };
-}
 
 test('a load balancer that a controller made can not be reused as it stands', async (t) => {
   const own = await ownLoadBalancer(t);

@@ -1,6 +1,8 @@
 import type { CloudError, Json, TwinCloud, TwinObject } from '../types.js';
+import { attributeChanges, fixedAttributes } from './ccm-attributes.js';
 import { annotation, type CcmIdentity, defaultName, isOwn, type Member, signature } from './ccm-model.js';
 import { NotNow } from './queue.js';
+import { isAtLeast } from './weights.js';
 
 /** Members per call (flag `--sg-batch-size`, default 40 since v2.9.1). */
 const BATCH = 40;
@@ -10,6 +12,7 @@ const MAX_TAGS = 10;
 export const TAG_MADE = 'kubernetes.do.not.delete';
 export const TAG_CLUSTER = 'ack.aliyun.com';
 const TAG_REUSED = 'kubernetes.reused.by.user';
+const MARKS = [TAG_MADE, TAG_CLUSTER, TAG_REUSED];
 
 export interface LoadBalancerSeen {
   id: string;
@@ -18,6 +21,8 @@ export interface LoadBalancerSeen {
   addressType: string;
   deleteProtection: string;
   tags: Record<string, string>;
+  /** as DescribeLoadBalancerAttribute shows it */
+  raw: Json;
 }
 
 export interface GroupSeen {
@@ -70,6 +75,17 @@ const LISTENER_OPTIONS: { suffix: string; parameter: string; layers: '4' | '7' |
   { suffix: 'acl-type', parameter: 'AclType', layers: '47' },
 ];
 
+/** Annotations that go into CreateLoadBalancer as they are. */
+const CREATION_OPTIONS = [
+  ['resource-group-id', 'ResourceGroupId'],
+  ['master-zoneid', 'MasterZoneId'],
+  ['slave-zoneid', 'SlaveZoneId'],
+  ['spec', 'LoadBalancerSpec'],
+  ['charge-type', 'InternetChargeType'],
+  ['bandwidth', 'Bandwidth'],
+  ['ip', 'Address'],
+] as const;
+
 const isLayer7 = (protocol: string): boolean => protocol === 'http' || protocol === 'https';
 
 function listenerOptions(service: TwinObject, protocol: string): Record<string, string> {
@@ -117,11 +133,16 @@ export function ccmCloud(cloud: TwinCloud, identity: CcmIdentity, vpc: string | 
       addressType: seen.AddressType,
       deleteProtection: seen.DeleteProtection,
       tags: {},
+      raw: seen,
     };
   };
 
-  const search = async (by: Record<string, string>): Promise<string | undefined> => {
-    const found = (await slb('DescribeLoadBalancers', by)).LoadBalancers.LoadBalancer;
+  const search = async (how: string, by: Record<string, string>): Promise<string | undefined> => {
+    const found: Json[] = (await slb('DescribeLoadBalancers', by)).LoadBalancers.LoadBalancer;
+    if (found.length > 1)
+      throw new NotNow(
+        `find multiple loadbalances by ${how}, lbIds[${found.map((it) => it.LoadBalancerId).join(',')}]`,
+      );
     return found[0]?.LoadBalancerId;
   };
 
@@ -136,6 +157,21 @@ export function ccmCloud(cloud: TwinCloud, identity: CcmIdentity, vpc: string | 
       [`Tag.${i + 1}.Value`, value],
     ]);
     await slb('TagResources', { ResourceType: 'instance', 'ResourceId.1': id, ...Object.fromEntries(pairs) });
+  };
+
+  /** The list is the whole truth: what it lacks goes, but for the controller's own marks. An empty list is no list. */
+  const replaceTags = async (lb: LoadBalancerSeen, wanted: Record<string, string>): Promise<void> => {
+    if (Object.keys(wanted).length === 0) return;
+    const changed = Object.entries(wanted).filter(([key, value]) => lb.tags[key] !== value);
+    if (changed.length > 0) await tag(lb.id, Object.fromEntries(changed));
+    const gone = Object.keys(lb.tags).filter((key) => !(key in wanted) && !MARKS.includes(key));
+    if (gone.length === 0) return;
+    const keys = gone.map((key, i) => [`TagKey.${i + 1}`, key]);
+    await slb('UntagResources', {
+      ResourceType: 'instance',
+      'ResourceId.1': lb.id,
+      ...Object.fromEntries(keys),
+    });
   };
 
   const inBatches = async (action: string, group: string, members: Member[]): Promise<void> => {
@@ -160,8 +196,8 @@ export function ccmCloud(cloud: TwinCloud, identity: CcmIdentity, vpc: string | 
       const named = annotation(service, 'id');
       const id =
         named ||
-        (await search({ Tags: JSON.stringify([{ TagKey: TAG_MADE, TagValue: defaultName(service) }]) })) ||
-        (await search({ LoadBalancerName: defaultName(service) }));
+        (await search('tag', { Tags: JSON.stringify([{ TagKey: TAG_MADE, TagValue: defaultName(service) }]) })) ||
+        (await search('name', { LoadBalancerName: defaultName(service) }));
       if (!id) return undefined;
       const found = await attributes(id);
       return { ...found, tags: await tagsOf(id) };
@@ -181,6 +217,12 @@ export function ccmCloud(cloud: TwinCloud, identity: CcmIdentity, vpc: string | 
         ClientToken: service.metadata.uid,
         ...(addressType === 'intranet' && vpc ? { VpcId: vpc } : {}),
         ...(vSwitch ? { VSwitchId: vSwitch } : {}),
+        ...Object.fromEntries(
+          CREATION_OPTIONS.flatMap(([suffix, parameter]) => {
+            const value = annotation(service, suffix);
+            return value === '' ? [] : [[parameter, value]];
+          }),
+        ),
       });
       await tag(made.LoadBalancerId, {
         [TAG_MADE]: defaultName(service),
@@ -214,14 +256,23 @@ export function ccmCloud(cloud: TwinCloud, identity: CcmIdentity, vpc: string | 
     /** Tags, and the attributes that annotations ask for. @throws NotNow  what can't be changed on a live load balancer */
     async update(service: TwinObject, lb: LoadBalancerSeen, reused: boolean): Promise<void> {
       const mark: Record<string, string> = reused ? { [TAG_REUSED]: 'true' } : { [TAG_MADE]: defaultName(service) };
-      const missing = Object.entries({ ...mark, ...additionalTags(service) }).filter(([key]) => !(key in lb.tags));
-      if (missing.length > 0 && Object.keys(lb.tags).length < MAX_TAGS) await tag(lb.id, Object.fromEntries(missing));
-      const addressType = annotation(service, 'address-type');
-      if (addressType !== '' && addressType !== lb.addressType)
-        throw new NotNow('alicloud: can not change LoadBalancer AddressType once created. delete and retry');
-      const name = annotation(service, 'name');
-      if (name !== '' && name !== lb.name)
-        await slb('SetLoadBalancerName', { LoadBalancerId: lb.id, LoadBalancerName: name });
+      const missing = Object.keys(mark).some((key) => !(key in lb.tags));
+      if (missing && Object.keys(lb.tags).length < MAX_TAGS) await tag(lb.id, mark);
+      const refused = fixedAttributes(service, lb.raw);
+      for (const { action, parameters } of attributeChanges(service, lb.raw))
+        await slb(action, { LoadBalancerId: lb.id, ...parameters });
+      if (isAtLeast(identity.version, '2.10.0')) await replaceTags(lb, additionalTags(service));
+      if (refused.length > 0) throw new NotNow(refused.join(', '));
+    },
+
+    /** What `external-ip-type: eip` shows in the place of the load balancer's own address. */
+    async elasticAddresses(lb: string): Promise<string[]> {
+      const seen = await cloud.call('Vpc', 'DescribeEipAddresses', {
+        RegionId: cloud.region,
+        AssociatedInstanceType: 'SlbInstance',
+        AssociatedInstanceId: lb,
+      });
+      return (seen.EipAddresses.EipAddress as Json[]).map((it) => it.IpAddress);
     },
 
     async groupNames(lb: string): Promise<{ id: string; name: string }[]> {
@@ -367,13 +418,8 @@ export function ccmCloud(cloud: TwinCloud, identity: CcmIdentity, vpc: string | 
 function additionalTags(service: TwinObject): Record<string, string> {
   const entries = annotation(service, 'additional-resource-tags')
     .split(',')
-    .filter((it) => it !== '');
-  return Object.fromEntries(
-    entries.map((it) => {
-      const at = it.indexOf('=');
-      return at < 0 ? [it, ''] : [it.slice(0, at), it.slice(at + 1)];
-    }),
-  );
+    .map((it) => it.trim().split('='));
+  return Object.fromEntries(entries.flatMap(([key, value]) => (key ? [[key, value ?? '']] : [])));
 }
 
 export function isInCidr(ip: string, cidr: string): boolean {

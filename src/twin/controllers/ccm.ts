@@ -333,6 +333,7 @@ function ccmReconciler(
       throw new NotNow(`alicloud: the loadbalancer ${lb.id} can not be reused, ${why}`);
     };
     if (TAG_MADE in lb.tags || TAG_CLUSTER in lb.tags) refuse('can not reuse loadbalancer created by kubernetes.');
+    if (annotation(service, 'external-ip-type') === 'eip') return;
     const ingress: Json[] = service.status?.loadBalancer?.ingress ?? [];
     if (ingress.length > 0 && !ingress.some((it) => it.ip === lb.address || (it.hostname && !it.ip)))
       refuse(`service has been associated with ip [${ingress[0].ip}], cannot be bound to ip [${lb.address}]`);
@@ -405,6 +406,9 @@ function ccmReconciler(
       await slb.release(lb);
       if (!swallowsPortErrors) return;
     }
+    // The load balancer is compared with an empty model, to which an IPv6 one doesn't fit: the Service hangs.
+    if (swallowsPortErrors && reused && lb.raw.AddressIPVersion === 'ipv6')
+      throw new NotNow('alicloud: can not change LoadBalancer AddressIPVersion once created');
     const live = await readGroups(service, lb.id);
     if (preserves || overridesListeners(service))
       await syncListeners(asRemoved(service), lb.id, [], await slb.listeners(lb.id));
@@ -463,20 +467,28 @@ function ccmReconciler(
     }
   };
 
+  /** The host name that an annotation says, else the elastic addresses if they are asked for, else the load balancer's own. */
+  const ingressOf = async (service: TwinObject, lb: LoadBalancerSeen): Promise<Json[]> => {
+    const hostname = annotation(service, 'hostname');
+    if (hostname !== '') return [{ hostname }];
+    if (annotation(service, 'external-ip-type') === 'eip') {
+      const elastic = await slb.elasticAddresses(lb.id);
+      if (elastic.length > 0) return elastic.map((ip) => ({ ip }));
+      await record(service, 'Warning', 'FailedSetEIPAddress', 'get eip error, set external ip to slb ip');
+    }
+    return [{ ip: lb.address }];
+  };
+
   const writeBack = async (service: TwinObject, lb: LoadBalancerSeen, hash: string): Promise<void> => {
     const { namespace, name, labels } = service.metadata;
     if (labels?.[HASH_LABEL] !== hash || labels?.[LOAD_BALANCER_LABEL] !== lb.id)
       await api.mergePatch('v1/services', namespace, name, {
         metadata: { labels: { [HASH_LABEL]: hash, [LOAD_BALANCER_LABEL]: lb.id } },
       });
-    const hostname = annotation(service, 'hostname');
-    const ingress = hostname === '' ? [{ ip: lb.address }] : [{ hostname }];
+    const ingress = await ingressOf(service, lb);
     const live: Json[] = service.status?.loadBalancer?.ingress ?? [];
-    if (
-      live.length !== 1 ||
-      live[0].ip !== (ingress[0] as Json).ip ||
-      live[0].hostname !== (ingress[0] as Json).hostname
-    )
+    const keys = (entries: Json[]): string => JSON.stringify(entries.map((it) => [it.ip, it.hostname]));
+    if (keys(live) !== keys(ingress))
       await api.mergePatch('v1/services', namespace, name, { status: { loadBalancer: { ingress } } }, 'status');
   };
 

@@ -66,24 +66,33 @@ async function held<T>(twin: Twin, send: () => Promise<T>): Promise<T> {
   }
 }
 
-/** Whatever address a probe names, on the twin it reaches the listener that the playbook's first service is behind. */
+/** Whatever address a probe names, on the twin it reaches the front that the playbook's first service is behind. */
 function frontProber(twin: Twin, playbook: Playbook, seed: Seed): Prober {
   const prober = httpProber(10_000);
-  const listener = listenerOf(seed, playbook);
+  const front = frontOf(seed, playbook);
   return {
     probe: async (url) =>
       held(twin, async () => {
-        if (!listener) return prober.probe(url);
+        if (!front) return prober.probe(url);
         const { pathname, search } = new URL(url);
-        const front = await twin.clients.frontUrl(listener.loadBalancer, listener.port);
-        return prober.probe(new URL(`${pathname}${search}`, front).href);
+        return prober.probe(new URL(`${pathname}${search}`, await front(twin.clients)).href);
       }),
   };
 }
 
-function listenerOf(seed: Seed, playbook: Playbook): { loadBalancer: string; port: number } | undefined {
+/**
+ * A service behind a server group has that load balancer's listener; any other the crowd that comes in for it, which is the one of the
+ * service's name, or else the first that comes the router's way.
+ */
+function frontOf(seed: Seed, playbook: Playbook): ((clients: Twin['clients']) => Promise<string>) | undefined {
   const [service] = playbook.traffic?.services ?? [];
   if (!service) return undefined;
-  const lb = seed.cloud.loadBalancers.find((it) => it.groups.some((group) => group.id === service.group));
-  return lb && { loadBalancer: lb.id, port: service.port };
+  if ('group' in service) {
+    const lb = seed.cloud.loadBalancers.find((it) => it.groups.some((group) => group.id === service.group));
+    return lb && ((clients) => clients.frontUrl(lb.id, service.port));
+  }
+  const crowds = (seed.clients ?? []).flatMap((it) => ('name' in it ? [it] : []));
+  const { service: name, router } = service as { service: string; router: string };
+  const crowd = crowds.find((it) => it.name === name) ?? crowds.find((it) => it.via === router);
+  return crowd && ((clients) => clients.frontUrl(crowd.name));
 }

@@ -1,8 +1,9 @@
-import { createServer, type Server } from 'node:http';
+import { createServer, type IncomingMessage, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { backgroundOf, type ControllerClock } from './controllers/queue.js';
-import { type Reach, type Reached } from './reach.js';
-import type { ClientCount, ClientSeed, Timer, TwinCloud } from './types.js';
+import { type Front, type FrontRequest, frontName, openFronts } from './fronts.js';
+import type { Reach, Side } from './reach.js';
+import type { ClientCount, ClientSeed, ClusterApi, Timer, TwinCloud } from './types.js';
 
 export type Health = 'normal' | 'abnormal';
 
@@ -23,19 +24,23 @@ export interface Share {
 }
 
 export interface Window extends Partial<ListenerRef> {
+  /** a front's; of all when neither it nor a listener is named */
+  name?: string;
   /** milliseconds since 1970, or the name of a mark; all from the start when absent */
   since?: number | string;
   until?: number | string;
 }
 
 export interface Clients {
-  /** all crowds together, or those of one listener */
-  counts(listener?: ListenerRef): ClientCount;
+  /** all crowds together, or those of one listener, or of one front by its name */
+  counts(front?: ListenerRef | string): ClientCount;
   /** names this moment, for `share` */
   mark(name: string): void;
   share(window?: Window): Share;
-  /** a real HTTP server whose answers come from the members the listener would choose */
+  /** a real HTTP server whose answers come from whom the listener would choose */
   frontUrl(loadBalancer: string, port: number): Promise<string>;
+  /** the same for the front of a seed's crowd; it chooses by the real request's path and headers */
+  frontUrl(name: string): Promise<string>;
   /** the load balancer's health checks */
   health(server: string, ip: string, port: number): Health;
   start(): void;
@@ -55,46 +60,15 @@ interface Bucket {
   other: number;
 }
 
-interface Crowd extends ListenerRef {
-  perSecond: number;
+interface Crowd {
+  seed: ClientSeed;
+  name: string;
+  front: Front;
   owed: number;
   failingSince: number | undefined;
   longestPauseMs: number;
   /** running sums, one entry per tick in which something was sent */
   log: Bucket[];
-}
-
-type Member = NonNullable<ReturnType<TwinCloud['listenerBackends']>>[number];
-
-/** Smooth weighted round robin (nginx, LVS): over any sum of weights each member gets exactly its weight. */
-function chooser(): (members: readonly Member[], weighted: boolean) => Member | undefined {
-  const current = new Map<string, number>();
-  let last: string | undefined;
-  const key = (it: Member): string => `${it.server}|${it.ip}|${it.port}`;
-
-  const inTurn = (members: readonly Member[]): Member | undefined => {
-    const at = members.findIndex((it) => key(it) === last);
-    const next = members[(at + 1) % members.length];
-    last = next && key(next);
-    return next;
-  };
-
-  return (members, weighted) => {
-    const open = members.filter((it) => it.weight > 0);
-    if (!weighted) return inTurn(open);
-    let best: string | undefined;
-    let chosen: Member | undefined;
-    let total = 0;
-    for (const it of open) {
-      const name = key(it);
-      const value = (current.get(name) ?? 0) + it.weight;
-      current.set(name, value);
-      total += it.weight;
-      if (best === undefined || value > current.get(best)!) [best, chosen] = [name, it];
-    }
-    if (best !== undefined) current.set(best, current.get(best)! - total);
-    return chosen;
-  };
 }
 
 const ZERO: Omit<Bucket, 'at'> = { sent: 0, failed: 0, source: 0, target: 0, other: 0 };
@@ -112,54 +86,50 @@ function sumsAt(log: readonly Bucket[], at: number): Omit<Bucket, 'at'> {
 
 export interface ClientOptions {
   clock: ControllerClock;
+  apis: Record<Side, ClusterApi>;
   cloud: TwinCloud;
   reach: Reach;
   crowds: readonly ClientSeed[];
+  seedNumber?: number;
 }
 
 /**
- * Crowds of clients that open a new connection for every request, and the load balancer they go through: its choice by weight, and
- * its health checks. Connections that last, stickiness and source addresses are not played.
+ * Crowds of clients that open a new connection for every request, each through its front, and the load balancers' health checks.
+ * Connections that last, stickiness and source addresses are not played.
  */
-export function openClients({ clock, cloud, reach, crowds: seeds }: ClientOptions): Clients {
-  const crowds: Crowd[] = seeds.map(({ loadBalancer, port, perSecond }) => ({
-    loadBalancer,
-    port,
-    perSecond,
-    owed: 0,
-    failingSince: undefined,
-    longestPauseMs: 0,
-    log: [],
-  }));
-  const choosers = new Map<string, ReturnType<typeof chooser>>();
+export async function openClients({
+  clock,
+  apis,
+  cloud,
+  reach,
+  crowds: seeds,
+  seedNumber = 1,
+}: ClientOptions): Promise<Clients> {
+  const opened = openFronts({ clock, apis, cloud, reach }, seedNumber);
+  const crowds: Crowd[] = [];
+  for (const seed of seeds)
+    crowds.push({
+      seed,
+      name: frontName(seed),
+      front: await opened.of(seed),
+      owed: 0,
+      failingSince: undefined,
+      longestPauseMs: 0,
+      log: [],
+    });
   const marks = new Map<string, number>();
   const checks = new Map<string, { serves: boolean; since: number; healthy: boolean }>();
-  const fronts = new Map<string, Promise<{ url: string; server: Server }>>();
+  const servers = new Map<string, Promise<{ url: string; server: Server }>>();
   let timer: Timer | undefined;
   let lastTick = 0;
   let turn = 0;
 
-  const request = (listener: ListenerRef): Reached => {
-    const members = cloud.listenerBackends(listener.loadBalancer, listener.port);
-    if (!members) return { failed: 'no such running listener' };
-    return ask(listener, members);
-  };
-
-  const ask = ({ loadBalancer, port }: ListenerRef, members: readonly Member[]): Reached => {
-    const name = `${loadBalancer}:${port}`;
-    let choose = choosers.get(name);
-    if (!choose) choosers.set(name, (choose = chooser()));
-    const scheduler = cloud.listenerScheduler?.(loadBalancer, port) ?? 'wrr';
-    const member = choose(members, scheduler === 'wrr' || scheduler === 'wlc');
-    return member ? reach.reach(member, turn++) : { failed: 'no member takes requests' };
-  };
-
   const serve = (crowd: Crowd, count: number, now: number): void => {
-    const members = cloud.listenerBackends(crowd.loadBalancer, crowd.port) ?? [];
+    const send = crowd.front.burst?.() ?? crowd.front.send;
     const sums = { ...(crowd.log.at(-1) ?? ZERO), at: now };
     let served = 0;
     for (let i = 0; i < count; i++) {
-      const reached = ask(crowd, members);
+      const reached = send(turn++);
       sums.sent += 1;
       if ('failed' in reached) sums.failed += 1;
       else {
@@ -178,7 +148,7 @@ export function openClients({ clock, cloud, reach, crowds: seeds }: ClientOption
   const tick = (): void => {
     const now = clock.now();
     for (const crowd of crowds) {
-      crowd.owed += (crowd.perSecond * (now - lastTick)) / 1000;
+      crowd.owed += (crowd.seed.perSecond * (now - lastTick)) / 1000;
       const count = Math.floor(crowd.owed);
       crowd.owed -= count;
       if (count > 0) serve(crowd, count, now);
@@ -187,11 +157,22 @@ export function openClients({ clock, cloud, reach, crowds: seeds }: ClientOption
     timer = backgroundOf(clock).after(TICK_MS, tick);
   };
 
-  const of = (listener?: Partial<ListenerRef>): Crowd[] =>
-    crowds.filter(
-      (it) =>
-        (listener?.loadBalancer ?? it.loadBalancer) === it.loadBalancer && (listener?.port ?? it.port) === it.port,
-    );
+  const of = ({ name, loadBalancer, port }: { name?: string } & Partial<ListenerRef> = {}): Crowd[] =>
+    crowds.filter((it) => {
+      if (name !== undefined) return it.name === name;
+      const listener: Partial<ListenerRef> = 'loadBalancer' in it.seed ? it.seed : {};
+      return (
+        (loadBalancer === undefined || listener.loadBalancer === loadBalancer) &&
+        (port === undefined || listener.port === port)
+      );
+    });
+
+  const frontOf = async (name: string, port?: number): Promise<Front> => {
+    if (port !== undefined) return opened.of({ loadBalancer: name, port, perSecond: 0 });
+    const crowd = crowds.find((it) => it.name === name);
+    if (!crowd) throw new RangeError(`no crowd comes in by ${name}`);
+    return crowd.front;
+  };
 
   const timeOf = (point: number | string | undefined, fallback: number): number => {
     if (typeof point !== 'string') return point ?? fallback;
@@ -200,9 +181,9 @@ export function openClients({ clock, cloud, reach, crowds: seeds }: ClientOption
     return at;
   };
 
-  const openFront = async (listener: ListenerRef): Promise<{ url: string; server: Server }> => {
-    const server = createServer((_, response) => {
-      const reached = request(listener);
+  const openServer = async (front: Front): Promise<{ url: string; server: Server }> => {
+    const server = createServer((request, response) => {
+      const reached = front.send(turn++, requestOf(request));
       const body = JSON.stringify(reached);
       const status = 'failed' in reached ? 503 : 200;
       const about = 'failed' in reached ? {} : { 'x-served-by': reached.backend, 'x-side': reached.side };
@@ -213,9 +194,9 @@ export function openClients({ clock, cloud, reach, crowds: seeds }: ClientOption
   };
 
   return {
-    counts(listener) {
+    counts(front) {
       const count: ClientCount = { ...ZERO, longestPauseMs: 0 };
-      for (const { log, longestPauseMs } of of(listener)) {
+      for (const { log, longestPauseMs } of of(typeof front === 'string' ? { name: front } : front)) {
         const sums = log.at(-1) ?? ZERO;
         for (const key of ['sent', 'failed', 'source', 'target', 'other'] as const) count[key] += sums[key];
         count.longestPauseMs = Math.max(count.longestPauseMs, longestPauseMs);
@@ -225,9 +206,9 @@ export function openClients({ clock, cloud, reach, crowds: seeds }: ClientOption
 
     mark: (name) => void marks.set(name, clock.now()),
 
-    share({ since, until, ...listener } = {}) {
+    share({ since, until, ...front } = {}) {
       const total = { ...ZERO };
-      for (const { log } of of(listener)) {
+      for (const { log } of of(front)) {
         const [before, after] = [
           sumsAt(log, timeOf(since, Number.NEGATIVE_INFINITY)),
           sumsAt(log, timeOf(until, clock.now())),
@@ -239,11 +220,11 @@ export function openClients({ clock, cloud, reach, crowds: seeds }: ClientOption
       return { ...total, targetPercent: served > 0 ? (total.target / served) * 100 : undefined };
     },
 
-    async frontUrl(loadBalancer, port) {
-      const name = `${loadBalancer}:${port}`;
-      let front = fronts.get(name);
-      if (!front) fronts.set(name, (front = openFront({ loadBalancer, port })));
-      return (await front).url;
+    async frontUrl(name: string, port?: number) {
+      const key = port === undefined ? name : `${name}:${port}`;
+      let server = servers.get(key);
+      if (!server) servers.set(key, (server = frontOf(name, port).then(openServer)));
+      return (await server).url;
     },
 
     health(server, ip, port) {
@@ -265,11 +246,21 @@ export function openClients({ clock, cloud, reach, crowds: seeds }: ClientOption
 
     async stop() {
       timer?.cancel();
-      for (const front of fronts.values()) {
-        const { server } = await front;
+      await opened.stop();
+      for (const one of servers.values()) {
+        const { server } = await one;
         server.closeAllConnections();
         await new Promise((resolve) => server.close(resolve));
       }
     },
   };
+}
+
+/** Of headers that come twice the first counts. */
+function requestOf({ url = '/', headers }: IncomingMessage): FrontRequest {
+  const first = Object.entries(headers).flatMap(([name, value]) => {
+    const one = Array.isArray(value) ? value[0] : value;
+    return one === undefined ? [] : [[name, one]];
+  });
+  return { path: url.split('?')[0] ?? '/', headers: Object.fromEntries(first) as Record<string, string> };
 }

@@ -12,11 +12,12 @@ export type Reached = { side: Side; backend: string } | { side: 'other'; backend
 interface NodePort {
   local: boolean;
   /** names of pods (or addresses) that serve, with their node */
-  endpoints: { node: string; name: string }[];
+  endpoints: { node: string; name: string; ip: string }[];
 }
 
 interface ClusterIndex {
   nodes: Map<string, TwinObject>;
+  nodesByIp: Map<string, TwinObject>;
   nodePorts: Map<number, NodePort>;
   pods: Map<string, TwinObject>;
 }
@@ -44,9 +45,12 @@ async function followCluster(api: ClusterApi): Promise<{ index(): ClusterIndex; 
 
 function indexOf(nodes: Followed, services: Followed, slices: Followed, pods: Followed): ClusterIndex {
   const byInstance = new Map<string, TwinObject>();
+  const nodesByIp = new Map<string, TwinObject>();
   for (const node of nodes.all()) {
     const instance = instanceOf(node);
     if (instance !== undefined) byInstance.set(instance, node);
+    for (const it of (node['status']?.addresses ?? []) as Json[])
+      if (it.type === 'InternalIP') nodesByIp.set(it.address, node);
   }
   const endpoints = new Map<string, NodePort['endpoints']>();
   for (const slice of slices.all()) {
@@ -58,6 +62,7 @@ function indexOf(nodes: Followed, services: Followed, slices: Followed, pods: Fo
         list.push({
           node: it.nodeName ?? it.topology?.['kubernetes.io/hostname'] ?? '',
           name: it.targetRef?.name ?? it.addresses[0],
+          ip: it.addresses[0],
         });
   }
   const nodePorts = new Map<number, NodePort>();
@@ -72,7 +77,7 @@ function indexOf(nodes: Followed, services: Followed, slices: Followed, pods: Fo
   for (const pod of pods.all())
     if (pod['status']?.podIP && pod['status'].phase === 'Running' && !pod['spec'].hostNetwork)
       byIp.set(pod['status'].podIP, pod);
-  return { nodes: byInstance, nodePorts, pods: byIp };
+  return { nodes: byInstance, nodesByIp, nodePorts, pods: byIp };
 }
 
 /** Containers that declare ports listen on those alone. */
@@ -84,6 +89,8 @@ function listens(pod: TwinObject, port: number): boolean {
 export interface Reach {
   /** @param turn  which of several pods behind a node answers */
   reach(member: { server: string; ip: string; port: number }, turn?: number): Reached;
+  /** whoever has that address among a cluster's own pods and nodes; undefined when nobody has */
+  inside(side: Side, ip: string, port: number, turn?: number): Reached | undefined;
   /** grows with every change that could matter */
   changes(): number;
   stop(): void;
@@ -93,8 +100,13 @@ export interface Reach {
  * A member of type ecs is reached if its node is Ready and the Service of that node port has a ready endpoint (under Local: on that
  * node). A member of type eni is reached if a running pod has that address and listens there; also one that is going, until it is
  * gone. A server that is in neither cluster always answers.
+ *
+ * @param hasInterface  whether the VPC routes to a pod's address; such a pod is reached from the other cluster too
  */
-export async function followReach(apis: Record<Side, ClusterApi>): Promise<Reach> {
+export async function followReach(
+  apis: Record<Side, ClusterApi>,
+  hasInterface: (ip: string) => boolean = () => true,
+): Promise<Reach> {
   const sides = ['source', 'target'] as const;
   const clusters = { source: await followCluster(apis.source), target: await followCluster(apis.target) };
 
@@ -106,8 +118,27 @@ export async function followReach(apis: Record<Side, ClusterApi>): Promise<Reach
       ? nodePort.endpoints.filter((it) => it.node === node.metadata.name)
       : nodePort.endpoints;
     const chosen = near[turn % Math.max(1, near.length)];
-    return chosen ? { side, backend: chosen.name } : { failed: `node port ${port} of ${side} has no ready endpoint` };
+    if (!chosen) return { failed: `node port ${port} of ${side} has no ready endpoint` };
+    return elsewhere(side, chosen.ip) ?? { side, backend: chosen.name };
   };
+
+  /** An endpoint that another cluster's pod is behind, as slices that were brought from there have. */
+  const elsewhere = (side: Side, ip: string): Reached | undefined => {
+    const other = side === 'source' ? 'target' : 'source';
+    if (clusters[side].index().pods.has(ip)) return undefined;
+    const pod = clusters[other].index().pods.get(ip);
+    if (!pod) return undefined;
+    if (!hasInterface(ip)) return { failed: `no way from ${side} to pod ${pod.metadata.name} of ${other}` };
+    const serves = isTrue(pod, 'ContainersReady');
+    return serves
+      ? { side: other, backend: pod.metadata.name }
+      : { failed: `pod ${pod.metadata.name} of ${other} does not serve` };
+  };
+
+  const byPod = (side: Side, pod: TwinObject, port: number): Reached =>
+    isTrue(pod, 'ContainersReady') && listens(pod, port)
+      ? { side, backend: pod.metadata.name }
+      : { failed: `pod ${pod.metadata.name} of ${side} does not serve ${port}` };
 
   return {
     reach({ server, ip, port }, turn = 0) {
@@ -120,13 +151,16 @@ export async function followReach(apis: Record<Side, ClusterApi>): Promise<Reach
       }
       for (const side of sides) {
         const pod = clusters[side].index().pods.get(ip);
-        if (!pod) continue;
-        const serves = isTrue(pod, 'ContainersReady') && listens(pod, port);
-        return serves
-          ? { side, backend: pod.metadata.name }
-          : { failed: `pod ${pod.metadata.name} of ${side} does not serve ${port}` };
+        if (pod) return byPod(side, pod, port);
       }
       return { failed: `nobody has address ${ip}` };
+    },
+    inside(side, ip, port, turn = 0) {
+      const { pods, nodesByIp } = clusters[side].index();
+      const pod = pods.get(ip);
+      if (pod) return byPod(side, pod, port);
+      const node = nodesByIp.get(ip);
+      return node && byNode(side, node, port, turn);
     },
     changes: () => clusters.source.changes() + clusters.target.changes(),
     stop() {

@@ -272,11 +272,18 @@ export async function startTwin(seed: Seed, options: TwinOptions): Promise<Twin>
     }
   }
 
-  const reach = await followReach(apis);
+  const reach = await followReach(apis, cloud.cloud.hasInterface);
   stops.push(() => reach.stop());
   const perSecond = (it: ClientSeed): ClientSeed =>
     options.clientsPerSecond === undefined ? it : { ...it, perSecond: options.clientsPerSecond };
-  const opened = openClients({ clock, cloud: cloud.cloud, reach, crowds: (seed.clients ?? []).map(perSecond) });
+  const opened = await openClients({
+    clock,
+    apis,
+    cloud: cloud.cloud,
+    reach,
+    crowds: (seed.clients ?? []).map(perSecond),
+    seedNumber,
+  });
   clients = opened;
   stops.push(() => opened.stop());
 

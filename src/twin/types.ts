@@ -203,14 +203,53 @@ export interface CloudSeed {
       priority?: number;
     }[];
   }[];
+  /** public domains with their authority in this account */
+  domains?: {
+    name: string;
+    /** as the API names editions, e.g. `mianfei`; the advanced one, with a TTL from 1 s, when left out */
+    edition?: string;
+    records: {
+      id?: string;
+      /** host part; `@` for the domain itself */
+      rr: string;
+      type?: string;
+      value: string;
+      ttlS?: number;
+      line?: string;
+      status?: 'ENABLE' | 'DISABLE';
+      locked?: boolean;
+      weight?: number;
+    }[];
+    /** host parts whose records are answered by weight */
+    weighted?: string[];
+  }[];
 }
 
-/** A crowd of clients that open a new connection for each request. */
-export interface ClientSeed {
+/** A crowd of clients that open a new connection for each request, by the way they come in. */
+export type ClientSeed = ListenerClients | AddressClients;
+
+/** Through a listener of a load balancer. */
+export interface ListenerClients {
+  via?: 'listener';
   /** a load balancer's id and listener port */
   loadBalancer: string;
   port: number;
   perSecond: number;
+}
+
+/** What a crowd says that comes in by another way; each `via` has its file in fronts/ and a line in fronts.ts. */
+export interface NamedClients {
+  via: string;
+  /** how counts, shares and fronts are asked for: the playbook's service, `namespace/name`, where they come for one */
+  name: string;
+  perSecond: number;
+}
+
+/** To an address and port, whoever answers there: a load balancer, a node, a pod of the VPC. */
+export interface AddressClients extends NamedClients {
+  via: 'address';
+  address: string;
+  port: number;
 }
 
 export interface ClientCount {
@@ -231,7 +270,7 @@ export interface TwinCloud {
    * One OpenAPI action, as the wire would do it (same parameters, same answers, same errors), without faults and signatures.
    * Throws CloudError.
    */
-  call(product: 'Slb' | 'Ecs' | 'Vpc', action: string, parameters: Record<string, string>): Promise<Json>;
+  call(product: 'Slb' | 'Ecs' | 'Vpc' | 'Alidns', action: string, parameters: Record<string, string>): Promise<Json>;
   /** Registers the address of a pod as an elastic network interface of that instance; returns its id. */
   plugInterface(ip: string, instance: string, zone: string): string;
   unplugInterface(ip: string): void;
@@ -247,6 +286,12 @@ export interface TwinCloud {
   ): { server: string; ip: string; port: number; weight: number; type: string; description: string }[] | undefined;
   /** How that listener chooses among them: `wrr`, `rr`, ...; undefined when there is no such listener. */
   listenerScheduler?(loadBalancer: string, port: number): string | undefined;
+  /** The load balancer that has this address; undefined when none has. */
+  loadBalancerAt?(address: string): string | undefined;
+  /** Whether an elastic network interface has this address, so that the whole VPC reaches it. */
+  hasInterface?(ip: string): boolean;
+  /** What the authority answers to a question for addresses at this moment; undefined when it has none for the name. */
+  dnsAnswer?(name: string, type?: 'A' | 'AAAA'): { ttlS: number; values: string[] } | undefined;
   /** Whole state as plain JSON with stable order, for comparing worlds. */
   snapshot(): Json;
 }

@@ -94,10 +94,11 @@ export async function startRealShop({ perSecond = 100 }: { perSecond?: number } 
     };
     const [source, target] = await Promise.all([open('source'), open('target')]);
 
-    const reach = await followReach({ source: source.api, target: target.api });
+    const reach = await followReach({ source: source.api, target: target.api }, cloud.cloud.hasInterface);
     stops.push(() => reach.stop());
-    const opened = openClients({
+    const opened = await openClients({
       clock,
+      apis: { source: source.api, target: target.api },
       cloud: cloud.cloud,
       reach,
       crowds: (seed.clients ?? []).map((it) => ({ ...it, perSecond: perSecond / SPEED })),

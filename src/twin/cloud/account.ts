@@ -10,12 +10,15 @@ import { seedState } from './seed.js';
 import { plugInterface, registerInstance } from './servers.js';
 import { listenerBackends, listenerScheduler } from './slb/traffic.js';
 import { vpc } from './vpc.js';
+import { alidns } from './alidns.js';
+import { answerTo } from './alidns/answers.js';
+import { seededRandom } from '../random.js';
 import { sts } from './sts.js';
 import { type Certificate, type CloudState, type Eip, emptyState, snapshotOf, type Vpc } from './state.js';
 import { slb } from './slb.js';
 
 /** Every product that the cloud has; another one is one more file and one more line. */
-const PRODUCTS: readonly Product[] = [slb, ecs, vpc, sts];
+const PRODUCTS: readonly Product[] = [slb, ecs, vpc, sts, alidns];
 
 export const DEFAULT_LIMITS: Limits = {
   backendsPerCall: 40,
@@ -162,6 +165,7 @@ export function openAccount(options: AccountOptions): Account {
     Context
   >;
 
+  const draw = seededRandom(`${seedNumber}/dns`);
   const tokens = tokenBook();
   const checkThrottle = throttle(clock, limits);
   let requests = 0;
@@ -216,8 +220,11 @@ export function openAccount(options: AccountOptions): Account {
     addInstance: (instance) => void registerInstance(state, ids, instance),
     attachDisk: (disk, instance) => attachNow(state, disk, instance),
     detachDisk: (disk) => detachNow(state, disk),
+    loadBalancerAt: (address) => [...state.loadBalancers.values()].find((it) => it.address === address)?.id,
+    hasInterface: (ip) => state.interfaces.has(ip),
     listenerScheduler: (loadBalancer, port) => listenerScheduler(state, loadBalancer, port),
     listenerBackends: (loadBalancer, port) => listenerBackends(state, shared.health, loadBalancer, port),
+    dnsAnswer: (name, type = 'A') => answerTo(state.dns, name, type, draw),
     snapshot: () => snapshotOf(state),
   };
 }

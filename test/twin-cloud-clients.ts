@@ -6,7 +6,13 @@ import type { CloudSeed, Json } from '../src/twin/types.js';
 
 export const KEY = { id: 'LTAItwin', secret: 'twin-secret' };
 export const REGION = 'cn-hangzhou';
-export const VERSIONS = { Slb: '2014-05-15', Ecs: '2014-05-26', Vpc: '2016-04-28', Sts: '2015-04-01' } as const;
+export const VERSIONS = {
+  Slb: '2014-05-15',
+  Ecs: '2014-05-26',
+  Vpc: '2016-04-28',
+  Sts: '2015-04-01',
+  Alidns: '2015-01-09',
+} as const;
 export type ProductName = keyof typeof VERSIONS;
 
 /** One CLB with a user-made group of three nodes, and one disk in use. */

@@ -3,10 +3,12 @@ import type { Ids } from './ids.js';
 import { plugInterface, registerInstance } from './servers.js';
 import { type Backend, type CloudState, type Disk, type Listener, type LoadBalancer, regionOfZone } from './state.js';
 import { defaultConfig } from './slb/listeners.js';
+import { digitsOf, EDITIONS, type Edition, setKey } from './alidns/state.js';
 
 type LoadBalancerSeed = CloudSeed['loadBalancers'][number];
 type GroupSeed = LoadBalancerSeed['groups'][number];
 type SecurityGroupSeed = NonNullable<CloudSeed['securityGroups']>[number];
+type DomainSeed = NonNullable<CloudSeed['domains']>[number];
 type DiskSeed = NonNullable<CloudSeed['disks']>[number];
 
 const PROTOCOLS: readonly string[] = ['tcp', 'udp', 'http', 'https'];
@@ -179,10 +181,37 @@ function seedSecurityGroup(
   });
 }
 
+function seedDomain({ dns }: CloudState, { name, edition, records, weighted = [] }: DomainSeed, ids: Ids): void {
+  const known = (edition ?? 'version_enterprise_advanced') as Edition;
+  if (!Object.hasOwn(EDITIONS, known))
+    throw new RangeError(`an edition is one of ${Object.keys(EDITIONS).join(', ')}, not ${known}`);
+  dns.domains.set(name, { name, edition: known });
+  for (const it of records) {
+    const type = it.type ?? 'A';
+    const id = it.id ?? digitsOf(ids('record', name, it.rr, type, it.value));
+    const record = {
+      id,
+      domain: name,
+      rr: it.rr,
+      type,
+      value: it.value,
+      ttlS: it.ttlS ?? 600,
+      line: it.line ?? 'default',
+      status: it.status ?? ('ENABLE' as const),
+      locked: it.locked ?? false,
+      weight: it.weight ?? 1,
+      priority: undefined,
+    };
+    dns.records.set(id, record);
+    if (weighted.includes(it.rr)) dns.weighted.add(setKey(record));
+  }
+}
+
 /** Adds what the seed describes, as having been there for a while: nothing is busy, every disk has been in use. */
 export function seedState(state: CloudState, seed: CloudSeed, nowMs: number, ids: Ids): void {
   state.regions.add(seed.region);
   for (const it of seed.loadBalancers) seedLoadBalancer(state, seed, it, nowMs, ids);
   for (const it of seed.disks ?? []) seedDisk(state, seed, it, nowMs, ids);
+  for (const it of seed.domains ?? []) seedDomain(state, it, ids);
   for (const it of seed.securityGroups ?? []) seedSecurityGroup(state, seed, it, nowMs);
 }

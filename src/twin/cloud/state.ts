@@ -1,3 +1,4 @@
+import { type DnsState, emptyDns, fullName } from './alidns/state.js';
 import type { Json } from '../types.js';
 
 export type Tags = Record<string, string>;
@@ -206,6 +207,7 @@ export interface CloudState {
   readonly securityGroups: Map<string, SecurityGroup>;
   readonly eips: Map<string, Eip>;
   readonly certificates: Map<string, Certificate>;
+  readonly dns: DnsState;
 }
 
 export function emptyState(region: string): CloudState {
@@ -223,6 +225,7 @@ export function emptyState(region: string): CloudState {
     securityGroups: new Map(),
     eips: new Map(),
     certificates: new Map(),
+    dns: emptyDns(),
   };
 }
 
@@ -249,6 +252,12 @@ const lasting = (it: { tags: Tags }): Json => ({
 });
 
 const byId = (items: Iterable<{ id: string; tags: Tags }>): Json[] => ordered(items, (it) => it.id).map(lasting);
+
+const dnsOf = ({ domains, records, weighted }: DnsState): Json => ({
+  domains: ordered(domains.values(), (it) => it.name),
+  records: ordered(records.values(), (it) => [fullName(it), it.type, it.line, it.value].join('|')),
+  weighted: ordered(weighted, (it) => it),
+});
 
 /**
  * The whole state as plain JSON: everything by id, members by identity, tags by key. Left out are what only says when something
@@ -281,5 +290,6 @@ export function snapshotOf(state: CloudState): Json {
     interfaces: ordered(state.interfaces.values(), (it) => it.ip).map(lasting),
     vpcs: ordered(state.vpcs.values(), (it) => it.id),
     eips: ordered(state.eips.values(), (it) => it.id),
+    ...(state.dns.domains.size > 0 ? { dns: dnsOf(state.dns) } : {}),
   });
 }

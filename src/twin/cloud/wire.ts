@@ -139,6 +139,9 @@ const SUBJECTS = [
   'RuleId',
   'InstanceId',
   'VpcId',
+  'RecordId',
+  'SubDomain',
+  'DomainName',
 ];
 
 const subjectOf = ({ parameters }: Call): string =>

@@ -147,7 +147,7 @@ export async function scene(
       ip: `10.0.0.${it.metadata.name.slice(1)}`,
     });
   for (const it of eni) inner.plugInterface(it.ip, `i-${it.node}`, 'cn-hangzhou-a');
-  store.seed(objects);
+  store.seed([{ apiVersion: 'v1', kind: 'Namespace', metadata: { name: 'shop' } }, ...objects]);
   const start = () =>
     startCcm(api, clock, cloud, { version: '2.14.0', clusterId: 'c-old', backendMode: 'ecs', ...ccm });
   let controller = await start();

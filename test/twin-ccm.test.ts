@@ -2,10 +2,9 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { HASH_LABEL, LOAD_BALANCER_LABEL, SERVICE_FINALIZER } from '../src/twin/controllers/ccm.js';
 import { parseWeight, weightsOf } from '../src/twin/controllers/weights.js';
-import type { Json } from '../src/twin/types.js';
+import type { Json, TwinObject } from '../src/twin/types.js';
 import {
   START,
-  VPC,
   anno,
   shared,
   node,

@@ -149,10 +149,14 @@ export interface ClusterSeed {
 export interface CloudSeed {
   region: string;
   loadBalancers: {
+    /** `nlb-…` makes it a network load balancer */
     id: string;
     name?: string;
+    /** of a network load balancer its DNS name */
     address: string;
     addressType?: string;
+    /** `ipv4` where left out */
+    addressIpVersion?: string;
     region?: string;
     vpc?: string;
     status?: string;
@@ -170,6 +174,12 @@ export interface CloudSeed {
       id: string;
       name: string;
       backends?: { server: string; ip?: string; port: number; weight: number; type?: string; description?: string }[];
+      /** of a network load balancer's group: `Instance` or `Ip` */
+      type?: string;
+      protocol?: string;
+      scheduler?: string;
+      vpc?: string;
+      tags?: Record<string, string>;
     }[];
   }[];
   disks?: {
@@ -270,7 +280,7 @@ export interface TwinCloud {
    * One OpenAPI action, as the wire would do it (same parameters, same answers, same errors), without faults and signatures.
    * Throws CloudError.
    */
-  call(product: 'Slb' | 'Ecs' | 'Vpc' | 'Alidns', action: string, parameters: Record<string, string>): Promise<Json>;
+  call(product: 'Slb' | 'Nlb' | 'Ecs' | 'Vpc' | 'Alidns', action: string, parameters: Record<string, string>): Promise<Json>;
   /** Registers the address of a pod as an elastic network interface of that instance; returns its id. */
   plugInterface(ip: string, instance: string, zone: string): string;
   unplugInterface(ip: string): void;

@@ -3,6 +3,8 @@ import type { Ids } from './ids.js';
 import { plugInterface, registerInstance } from './servers.js';
 import { type Backend, type CloudState, type Disk, type Listener, type LoadBalancer, regionOfZone } from './state.js';
 import { defaultConfig } from './slb/listeners.js';
+import { defaultHealthCheck } from './nlb/groups.js';
+import type { Nlb } from './nlb/state.js';
 import { digitsOf, EDITIONS, type Edition, setKey } from './alidns/state.js';
 
 type LoadBalancerSeed = CloudSeed['loadBalancers'][number];
@@ -27,7 +29,13 @@ function seedBackend({
 }
 
 /** Members of the seed exist: an instance or interface that nobody else makes known is made known by them. */
-function seedServer(state: CloudState, ids: Ids, it: LoadBalancer, member: Backend, ip: string): void {
+function seedServer(
+  state: CloudState,
+  ids: Ids,
+  it: Pick<LoadBalancer, 'region' | 'vpc'>,
+  member: Backend,
+  ip: string,
+): void {
   if (member.type === 'ecs') {
     if (!state.instances.has(member.server)) {
       const made = registerInstance(state, ids, {
@@ -87,7 +95,7 @@ function seedLoadBalancer(state: CloudState, seed: CloudSeed, it: LoadBalancerSe
     name: it.name ?? it.id,
     address: it.address,
     addressType: it.addressType ?? 'internet',
-    addressIpVersion: 'ipv4',
+    addressIpVersion: it.addressIpVersion ?? 'ipv4',
     region,
     vpc,
     vswitch: '',
@@ -207,10 +215,93 @@ function seedDomain({ dns }: CloudState, { name, edition, records, weighted = []
   }
 }
 
+const NLB_TYPES = { ecs: 'Ecs', eni: 'Eni', eci: 'Eci', ip: 'Ip' } as const;
+
+/** The same shape as for a CLB. The scheduler is the group's: said there, or at the listener before it. */
+function seedNlb(state: CloudState, seed: CloudSeed, it: LoadBalancerSeed, nowMs: number, ids: Ids): void {
+  const region = it.region ?? seed.region;
+  const vpc = it.vpc ?? state.vpcs.keys().next().value ?? '';
+  const made: Nlb = {
+    id: it.id,
+    name: it.name ?? it.id,
+    dnsName: it.address,
+    addressType: it.addressType?.toLowerCase() === 'intranet' ? 'Intranet' : 'Internet',
+    addressIpVersion: it.addressIpVersion ?? 'ipv4',
+    region,
+    vpc,
+    crossZone: true,
+    zones: [],
+    securityGroups: [],
+    deletionProtection: { enabled: false, reason: '' },
+    modificationProtection: { status: 'NonProtection', reason: '' },
+    resourceGroup: 'rg-default',
+    listeners: it.listeners.map(({ port, protocol = 'tcp', status = 'running', group = '' }) => ({
+      id: `${ids('lsn', it.id, protocol)}@${port}`,
+      port,
+      startPort: '',
+      endPort: '',
+      protocol: protocol.toUpperCase() as 'TCP',
+      status: status.toLowerCase() === 'stopped' ? 'Stopped' : 'Running',
+      description: '',
+      group,
+      idleTimeout: 900,
+      config: {},
+      tags: {},
+      busyUntilMs: 0,
+    })),
+    tags: { ...it.tags },
+    createdMs: nowMs,
+    busyUntilMs: 0,
+  };
+  state.regions.add(region);
+  state.nlb.loadBalancers.set(made.id, made);
+  for (const group of it.groups) {
+    if (state.nlb.groups.has(group.id)) continue;
+    const listener = it.listeners.find((one) => one.group === group.id);
+    const scheduler = group.scheduler ?? listener?.scheduler ?? 'wrr';
+    const protocol = (group.protocol ?? listener?.protocol ?? 'tcp').toUpperCase();
+    const backends = (group.backends ?? []).map(seedBackend);
+    const type = group.type === 'Ip' ? 'Ip' : 'Instance';
+    backends.forEach((one, index) => {
+      if (type === 'Instance')
+        seedServer(state, ids, { region, vpc: group.vpc ?? vpc }, one, group.backends![index]!.ip ?? '');
+    });
+    state.nlb.groups.set(group.id, {
+      id: group.id,
+      name: group.name,
+      region,
+      vpc: group.vpc ?? vpc,
+      type,
+      protocol: protocol === 'UDP' || protocol === 'TCP_UDP' ? protocol : 'TCP',
+      scheduler: scheduler.charAt(0).toUpperCase() + scheduler.slice(1).toLowerCase(),
+      addressIpVersion: it.addressIpVersion ?? 'ipv4',
+      anyPort: false,
+      connectionDrain: false,
+      connectionDrainTimeout: 300,
+      preserveClientIp: protocol !== 'TCPSSL',
+      healthCheck: defaultHealthCheck(),
+      resourceGroup: 'rg-default',
+      servers: backends.map(({ server, ip, port, weight, type: own, description }) => ({
+        server,
+        ip: type === 'Ip' ? server : ip,
+        type: type === 'Ip' ? 'Ip' : NLB_TYPES[own],
+        port,
+        weight,
+        description,
+        status: 'Available',
+      })),
+      tags: { ...group.tags },
+      createdMs: nowMs,
+      busyUntilMs: 0,
+    });
+  }
+}
+
 /** Adds what the seed describes, as having been there for a while: nothing is busy, every disk has been in use. */
 export function seedState(state: CloudState, seed: CloudSeed, nowMs: number, ids: Ids): void {
   state.regions.add(seed.region);
-  for (const it of seed.loadBalancers) seedLoadBalancer(state, seed, it, nowMs, ids);
+  for (const it of seed.loadBalancers)
+    (it.id.startsWith('nlb-') ? seedNlb : seedLoadBalancer)(state, seed, it, nowMs, ids);
   for (const it of seed.disks ?? []) seedDisk(state, seed, it, nowMs, ids);
   for (const it of seed.domains ?? []) seedDomain(state, it, ids);
   for (const it of seed.securityGroups ?? []) seedSecurityGroup(state, seed, it, nowMs);

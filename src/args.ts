@@ -1,5 +1,6 @@
 import type { Kind, KubeObject, Side } from './ports.js';
 import type { PlaybookTraffic } from './playbook.js';
+import type { Route } from './router.js';
 
 /** What the planner writes into steps and their kinds read: JSON, one shape for each kind of step. */
 
@@ -88,24 +89,14 @@ export interface VolumeArgs {
   volume: KubeObject;
 }
 
-/** One Service of both clusters behind one load balancer; several ports of it share one weight. */
-export interface SharedService {
-  /** `namespace/name`, the same on both sides */
-  service: string;
-  loadBalancer: string;
-  ports: { group: string; port: number }[];
-  /** the cluster id by which the source's controller signs its members */
-  sourceOwner: string;
-}
-
 export interface AttachArgs {
-  service: SharedService;
+  route: Route;
 }
 
 export type Gate = PlaybookTraffic['gates'][number];
 
 export interface ShiftArgs {
-  service: SharedService;
+  route: Route;
   /** percent of new connections for the target */
   asked: number;
   /** points */
@@ -119,5 +110,5 @@ export interface CronJobsArgs {
 }
 
 export interface RetireArgs {
-  service: SharedService;
+  route: Route;
 }

@@ -3,7 +3,8 @@ import type { Inventory } from './inventory.js';
 import { BACKEND_TYPE, lbKey, splitPath } from './objects.js';
 import type { Playbook, PlaybookData } from './playbook.js';
 import type { Kind, KubeObject } from './ports.js';
-import { backendModeOf, loadBalancerOf } from './traffic.js';
+import type { EntryOf } from './routes.js';
+import { backendModeOf, loadBalancerOf } from './clb.js';
 
 /**
  * The rules by which a restore changes what it brings, so that everything arrives inert: workloads at 0, CronJobs suspended, no
@@ -75,9 +76,9 @@ function services(playbook: Playbook, data: PlaybookData, inventory: Inventory):
     );
     const spec = { ports: withoutNodePorts, healthCheckNodePort: null };
     if (type === 'NodePort') return [forOne('services', service, { spec })];
-    const shared = (playbook.traffic?.services ?? []).filter((it) => {
+    const shared = (playbook.traffic?.services ?? []).filter((it): it is EntryOf<'clb'> => {
       const { namespace, name } = splitPath(it.service);
-      return service.metadata.namespace === namespace && service.metadata.name === name;
+      return it.router === 'clb' && service.metadata.namespace === namespace && service.metadata.name === name;
     });
     const loadBalancer = shared[0] && loadBalancerOf(shared[0], inventory);
     if (!loadBalancer) {

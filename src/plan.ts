@@ -6,6 +6,7 @@ import type { Inventory } from './inventory.js';
 import { canonical, pluralOf } from './objects.js';
 import type { Playbook } from './playbook.js';
 import type { Right, Side } from './ports.js';
+import type { Routers } from './router.js';
 import type { Step, StepKinds } from './step.js';
 import { trafficSteps } from './traffic.js';
 
@@ -71,7 +72,7 @@ export const PLAN_TAKES: Readers = {
 /**
  * @throws MigrateError PLAN_SAME_CLUSTER, PLAN_SHARE_UNREACHABLE, PLAN_SERVICE_UNFIT, PLAN_DISK_UNFIT, PLAN_NOT_SEEN
  */
-export function makePlan(playbook: Playbook, inventory: Inventory): Plan {
+export function makePlan(playbook: Playbook, inventory: Inventory, routers: Routers): Plan {
   const { source, target } = inventory;
   if (source.uid === target.uid) {
     throw new MigrateError('PLAN_SAME_CLUSTER', {
@@ -81,7 +82,7 @@ export function makePlan(playbook: Playbook, inventory: Inventory): Plan {
     });
   }
   const data = dataSteps(playbook, inventory);
-  const traffic = trafficSteps(playbook, inventory, data.steps);
+  const traffic = trafficSteps(playbook, inventory, routers, data.steps);
   const plan = {
     schemaVersion: 1 as const,
     name: playbook.name,

@@ -17,18 +17,14 @@ export interface Router<R extends Route = Route, S = unknown> {
    */
   routes(entries: TrafficService[], playbook: Playbook, inventory: Inventory): R[];
   /**
-   * What a share will be with the backends seen now. `from` is the setting of the step before; undefined is the world as seen, with the
+   * What a share will be with the backends seen now; Unreachable where nothing comes as near as the tolerance. `from` is the setting of the step before; undefined is the world as seen, with the
    * target joined and at nothing. Pure.
    */
-  foresee(
-    route: R,
-    asked: number,
-    from: S | undefined,
-    playbook: Playbook,
-    inventory: Inventory,
-  ): Choice<S> | Unreachable;
+  foresee(route: R, ask: Ask, from: S | undefined, playbook: Playbook, inventory: Inventory): Choice<S> | Unreachable;
   rights(route: R): { source?: Right[]; target?: Right[] };
 
+  /** Whether the target is in already, so that a share can be moved. */
+  joined(route: R, world: World): Promise<boolean>;
   /** The target comes in and gets nothing yet. */
   readonly join: Part<R>;
   /** The source goes out for good, after all was moved. */
@@ -36,8 +32,10 @@ export interface Router<R extends Route = Route, S = unknown> {
 
   /** What is written now and what it does; only reads. */
   read(route: R, world: World): Promise<Reading<S>>;
-  /** What to write for a share from where `reading` stands: the nearest that this router can, however far off. */
-  choose(route: R, asked: number, reading: Reading<S>, world: World): Promise<Choice<S> | Unreachable>;
+  /** How many ready pods or servers stand behind it on that side: what the capacity check counts. */
+  ready(route: R, side: Side, world: World): Promise<number>;
+  /** What to write for a share from where `reading` stands: the nearest that this router can; Unreachable beyond the tolerance. */
+  choose(route: R, ask: Ask, reading: Reading<S>, world: World): Promise<Choice<S> | Unreachable>;
   /**
    * Writes what was chosen, in an order that never leaves the interval between before and after and never has both sides at nothing, and
    * returns when the router's proof shows it. Safe to call again after a kill at any point.
@@ -60,6 +58,13 @@ export interface Route {
 }
 
 export type RouterName = TrafficService['router'];
+
+export interface Ask {
+  /** percent for the target, 0 to 100 */
+  asked: number;
+  /** points; of several ways a router takes the plainest that comes this near */
+  tolerance: number;
+}
 
 /** What a router promises. Every line is tested. */
 export interface Traits {
@@ -92,7 +97,7 @@ export interface Portion {
   weight: number;
 }
 
-/** Percent for the target; NaN when nobody has a weight. */
+/** Percent of new connections for the target, by the weights; NaN when nobody has one. */
 export const measured = ({ source, target, others }: Split): number =>
   (100 * target.weight) / (source.weight + target.weight + others.weight);
 
@@ -101,6 +106,8 @@ export interface Reading<S> {
   setting: S;
   /** at least one */
   splits: Split[];
+  /** members came or went and are not yet as they should be, in words: set anew although the share may look right */
+  news?: string;
 }
 
 export interface Choice<S> {
@@ -119,6 +126,16 @@ export interface Unreachable {
   above?: number;
   why: string;
   fix: string;
+}
+
+/** Of several places where a share is split, the one furthest from what was asked. */
+export const furthest = (splits: readonly Split[], asked: number): Split | undefined =>
+  splits.reduce<Split | undefined>((far, it) => (far && off(far, asked) >= off(it, asked) ? far : it), undefined);
+
+/** Points between what a place shows and what was asked; Infinity where nobody serves. */
+export function off(split: Split, asked: number): number {
+  const share = measured(split);
+  return Number.isNaN(share) ? Infinity : Math.abs(share - asked);
 }
 
 export const isReachable = <S>(it: Choice<S> | Unreachable): it is Choice<S> => 'setting' in it;

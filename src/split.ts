@@ -35,7 +35,7 @@ export interface SplitQuestion {
   others?: number;
 }
 
-export interface Split {
+export interface Solution {
   pair: Pair;
   /** percent, exact by the controller's arithmetic */
   reachable: number;
@@ -80,8 +80,8 @@ export const shareOf = (source: number, target: number, others = 0): number =>
  *
  * @returns undefined when no permitted pair exists, e.g. a side with a share has no backend
  */
-export function solve(question: SplitQuestion): Split | undefined {
-  let best: Split | undefined;
+export function solve(question: SplitQuestion): Solution | undefined {
+  let best: Solution | undefined;
   let rank: [off: number, writes: number, total: number] = [Infinity, 0, 0];
   eachPermitted(question, (pair, reachable, order, total) => {
     const off = Math.abs(reachable - question.asked);
@@ -107,7 +107,7 @@ export function nearestShares(question: SplitQuestion): { below?: number; above?
   return { ...(below >= 0 && { below }), ...(above <= 100 && { above }) };
 }
 
-type Visit = (pair: Pair, reachable: number, order: Split['order'], total: number) => void;
+type Visit = (pair: Pair, reachable: number, order: Solution['order'], total: number) => void;
 
 function eachPermitted({ asked, source, target, from, others = 0 }: SplitQuestion, visit: Visit): void {
   const s0 = sumOf(source, from.source);
@@ -144,7 +144,7 @@ function fits(asked: number, s1: number, t1: number, others: number): boolean {
 }
 
 /** An order of writes that stays inside, or undefined. The receiving side goes first where both orders would do. */
-function orderOf(s0: number, t0: number, s1: number, t1: number, others: number): Split['order'] | undefined {
+function orderOf(s0: number, t0: number, s1: number, t1: number, others: number): Solution['order'] | undefined {
   const changes = [s0 !== s1 && ('source' as const), t0 !== t1 && ('target' as const)].filter((it) => it !== false);
   if (changes.length < 2) return changes;
   const before = shareOf(s0, t0, others);

@@ -8,6 +8,7 @@ import type { Check } from '../src/check.js';
 import { project, Shared, treeOf } from '../src/fields.js';
 import { foldList, type Fold, type SideKind } from '../src/fold.js';
 import type { Inventory } from '../src/inventory.js';
+import { routers } from '../src/routers/index.js';
 import { makePlan } from '../src/plan.js';
 import type { Kind } from '../src/ports.js';
 import { askAll, kindServed, listenTo, type CheckResult, type Heard } from '../src/preflight.js';
@@ -99,7 +100,7 @@ for (const name of ['shop', 'cross-region']) {
       needs: { source: [], target: [] },
     };
     const { inventory, heard } = folded(checks, asked, foldOf(playbook, checks, NONE_HELD));
-    assert.deepEqual(makePlan(playbook, inventory), makePlan(playbook, asked.inventory));
+    assert.deepEqual(makePlan(playbook, inventory, routers), makePlan(playbook, asked.inventory, routers));
     assert.deepEqual(
       askAll(checks, { ...asked, inventory }, heard).results.map(inAnyOrder),
       askAll(checks, asked).results.map(inAnyOrder),

@@ -3,6 +3,7 @@ import { test } from 'node:test';
 import { checks } from '../checks/index.js';
 import { openStage } from '../src/cli/stage.js';
 import { takeInventory } from '../src/look.js';
+import { routers } from '../src/routers/index.js';
 import { makePlan } from '../src/plan.js';
 import type { Call, KubeObject } from '../src/ports.js';
 import { askAll, type CheckResult } from '../src/preflight.js';
@@ -73,7 +74,7 @@ test('thousands of objects are judged as they come by: the same report and the s
       askAll(checks, { ...asked, inventory }, heard).results.map(inAnyOrder),
       askAll(checks, { ...asked, inventory: whole }).results.map(inAnyOrder),
     );
-    assert.equal(makePlan(playbook, inventory).digest, makePlan(playbook, whole).digest);
+    assert.equal(makePlan(playbook, inventory, routers).digest, makePlan(playbook, whole, routers).digest);
 
     const maps = (it: typeof whole) => it.source.objects['ConfigMap'] ?? [];
     assert.equal(maps(inventory).length, maps(whole).length);

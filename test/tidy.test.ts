@@ -14,7 +14,8 @@ const MAY: Record<string, readonly string[]> = {
   routers: ['domain', 'routers'],
   kube: ['domain', 'kube'],
   alibaba: ['domain', 'alibaba'],
-  checks: ['domain', 'checks'],
+  // One check asks the routers what they will reach.
+  checks: ['domain', 'checks', 'routers'],
   // It judges the code, so it shares none of it: the wire is the contract between them.
   twin: ['twin'],
   cli: ['domain', 'steps', 'routers', 'kube', 'alibaba', 'checks', 'twin', 'cli'],
@@ -33,7 +34,7 @@ const HOMES: Record<string, readonly RegExp[]> = {
     /^src\/cli\//,
     /^src\/twin\//,
   ],
-  zod: [/^src\/playbook\.ts$/, /^src\/cli\//],
+  zod: [/^src\/(playbook|formats|routes)\.ts$/, /^src\/cli\//],
   '@kubernetes/client-node': [/^src\/kube\//, /^src\/cli\/init\.ts$/, /^src\/cli\/commands\/init\.ts$/],
   '@alicloud/openapi-core': [/^src\/alibaba\//],
   '@alicloud/credentials': [/^src\/alibaba\//],

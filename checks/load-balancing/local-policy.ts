@@ -1,5 +1,5 @@
 import type { Check, Finding, Sight } from '../../src/check.js';
-import { backendModeOf } from '../../src/traffic.js';
+import { backendModeOf } from '../../src/clb.js';
 import { some } from '../about.js';
 import { proxyConfig } from '../config-maps.js';
 import { fronts, type Front } from '../fronts.js';

@@ -1,6 +1,6 @@
 import type { Check, Finding, SideSight, Sight } from '../../src/check.js';
 import type { Backend } from '../../src/ports.js';
-import { backendModeOf } from '../../src/traffic.js';
+import { backendModeOf } from '../../src/clb.js';
 import { some } from '../about.js';
 import { annotation, signature } from '../annotations.js';
 import { cloudConfig } from '../config-maps.js';

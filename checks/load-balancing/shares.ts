@@ -1,5 +1,6 @@
 import { Unknown, type Check, type Sight } from '../../src/check.js';
 import { MigrateError } from '../../src/errors.js';
+import { routers } from '../../src/routers/index.js';
 import { trafficSteps } from '../../src/traffic.js';
 
 /**
@@ -33,7 +34,7 @@ export const shares: Check = {
 
   look(sight) {
     try {
-      trafficSteps(sight.playbook, inventory(sight), []);
+      trafficSteps(sight.playbook, inventory(sight), routers, []);
       return [];
     } catch (error) {
       if (!(error instanceof MigrateError)) throw error;

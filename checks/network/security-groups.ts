@@ -1,7 +1,7 @@
 import { Skipped, Unknown, type Check, type Finding, type Sight } from '../../src/check.js';
 import type { KubeObject, SecurityGroup, SecurityRule } from '../../src/ports.js';
 import { podSecurityGroups } from '../../src/terway.js';
-import { backendModeOf } from '../../src/traffic.js';
+import { backendModeOf } from '../../src/clb.js';
 import { some } from '../about.js';
 import { fronts, type Front } from '../fronts.js';
 import { holds, network, networks, nodeAddresses, overlap, pluginOf, podNetworks, type Network } from '../networks.js';

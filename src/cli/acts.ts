@@ -1,4 +1,3 @@
-import type { ShiftArgs } from '../args.js';
 import type { Engine, RunOutcome } from '../engine.js';
 import { MigrateError } from '../errors.js';
 import type { Emit, EndedEvent } from '../events.js';
@@ -11,7 +10,7 @@ import type { Phase } from '../step.js';
 import { stepKinds } from '../steps/index.js';
 import { points } from '../words.js';
 import { counting, open, type Act, type CommonOptions, type Counter, type Io } from './act.js';
-import { endedBy, NOTHING, servicesIn, whatServes } from './ending.js';
+import { endedBy, NOTHING, routesOf, shareNow, whatServes } from './ending.js';
 import { look, mustBeReady, preflightEvent } from './looking.js';
 import { openSession, type Session } from './session.js';
 import { asksFor, shiftPlan } from './shifting.js';
@@ -81,7 +80,7 @@ export const shiftAct: Act<ShiftOptions> = (options, io) =>
     io.emit(preflightEvent(looked, 0, counter.reads));
     mustBeReady(looked.report);
     await dropHalfShifts(options.to, engine);
-    const plan = shiftPlan(options, looked.inventory, session.journal);
+    const plan = await shiftPlan(options, looked.inventory, session.journal, world);
     if (plan.steps.length === 0) return { plan, outcome: { outcome: 'done' } };
     if (
       !options.yes &&
@@ -224,9 +223,9 @@ async function acting(
       stopping: io.stopping,
       limit: SIDE_BY_SIDE,
     };
-    const before = servicesIn(session.journal);
+    const before = routesOf(session.journal);
     const { plan, outcome } = await act({ world, session, engine, counter });
-    const services = [...new Map([...before, ...servicesIn(session.journal)].map((it) => [it.service, it])).values()];
+    const services = [...new Map([...before, ...routesOf(session.journal)].map((it) => [it.service, it])).values()];
     const serving = await whatServes(world, services);
     if (outcome.outcome === 'stopped') {
       // A first step that refused before it began has left nothing in the journal, and nothing in the world.
@@ -248,12 +247,12 @@ async function acting(
       calls: counter,
       tookMs: performance.now() - began,
       ...(serving !== '' && { serving }),
-      ...shareEnd(plan, session.journal),
+      ...(await shareNow(world, session.journal)),
       ...nextAfter(session.journal, plan, interrupted),
     };
   } catch (error) {
     const touched = (session?.journal.records().length ?? 0) > 0;
-    const serving = session ? await whatServes(world, servicesIn(session.journal)) : '';
+    const serving = session ? await whatServes(world, routesOf(session.journal)) : '';
     return endedBy(error, io.emit, {
       touched,
       now: serving || (touched ? 'see migrate status' : NOTHING),
@@ -338,14 +337,6 @@ async function mustBePinned(plan: Plan, world: World): Promise<void> {
       fix: 'Check the kubeconfig: was a context renamed, or does another file shadow it?',
     });
   }
-}
-
-function shareEnd(plan: Plan | undefined, journal: Journal): Pick<EndedEvent, 'share'> {
-  const last = journal.records().findLast((it) => it.step.kind === 'shift');
-  if (!last || !plan) return {};
-  const { asked } = last.step.args as ShiftArgs;
-  const { reachable } = last.before as { reachable: number };
-  return { share: { asked, reachable, measured: reachable } };
 }
 
 function nextAfter(journal: Journal, plan: Plan | undefined, interrupted: boolean): Pick<EndedEvent, 'next' | 'back'> {

@@ -1,10 +1,13 @@
+import type { ShiftArgs } from '../args.js';
 import { catalogue } from './catalogue.js';
 import { MigrateError } from '../errors.js';
 import type { Emit, EndedEvent } from '../events.js';
 import type { Journal } from '../journal.js';
 import type { World } from '../ports.js';
-import { measured, readGroups } from '../routers/clb.js';
-import type { SharedService } from '../args.js';
+import { furthest, measured, type Route } from '../router.js';
+import { routers } from '../routers/index.js';
+import type { ShiftBefore } from '../steps/shift.js';
+import { routerOf } from '../traffic.js';
 import { count, points } from '../words.js';
 
 /** How an act ends: what the operator and the shell are told, success or not. */
@@ -56,17 +59,17 @@ const bug = (error: unknown) => ({
 export const NOTHING = 'nothing was changed';
 
 /** What serves now, read at the load balancer; says so when that can't be read. */
-export async function whatServes(world: World | undefined, services: readonly SharedService[]): Promise<string> {
-  if (!world || services.length === 0) return '';
+export async function whatServes(world: World | undefined, routes: readonly Route[]): Promise<string> {
+  if (!world || routes.length === 0) return '';
   try {
     const lines = await Promise.all(
-      services.map(async (service) => {
-        const [group] = await readGroups(service, world);
-        if (!group) return '';
-        const share = measured(group);
-        if (Number.isNaN(share)) return `${service.service}: NOBODY serves, every weight is 0`;
-        const both = group.source.weight > 0 && group.target.weight > 0;
-        return `${service.service}: ${points(100 - share)} % source, ${points(share)} % target; ${both ? 'both serve' : share === 0 ? 'the source serves' : 'the target serves'}`;
+      routes.map(async (route) => {
+        const [split] = (await routerOf(route, routers).read(route, world)).splits;
+        if (!split) return '';
+        const share = measured(split);
+        if (Number.isNaN(share)) return `${route.service}: NOBODY serves, every weight is 0`;
+        const both = split.source.weight > 0 && split.target.weight > 0;
+        return `${route.service}: ${points(100 - share)} % source, ${points(share)} % target; ${both ? 'both serve' : share === 0 ? 'the source serves' : 'the target serves'}`;
       }),
     );
     return lines.length <= 3
@@ -77,12 +80,27 @@ export async function whatServes(world: World | undefined, services: readonly Sh
   }
 }
 
-/** Services that the journal's steps moved. */
-export const servicesIn = (journal: Journal): SharedService[] => {
-  const found = new Map<string, SharedService>();
+/** Routes that the journal's steps moved. */
+export const routesOf = (journal: Journal): Route[] => {
+  const found = new Map<string, Route>();
   for (const { step } of journal.records()) {
-    const service = (step.args as { service?: SharedService }).service;
-    if (service) found.set(service.service, service);
+    const { route } = step.args as { route?: Route };
+    if (route) found.set(route.service, route);
   }
   return [...found.values()];
 };
+
+/** The last share that was asked for, and what its router shows of it now; nothing where that can't be read. */
+export async function shareNow(world: World, journal: Journal): Promise<Pick<EndedEvent, 'share'>> {
+  const last = journal.records().findLast((it) => it.step.kind === 'shift');
+  if (!last) return {};
+  const { route, asked } = last.step.args as ShiftArgs;
+  const { reachable } = (last.before as ShiftBefore).choice;
+  try {
+    const far = furthest((await routerOf(route, routers).read(route, world)).splits, asked);
+    return far && !Number.isNaN(measured(far)) ? { share: { asked, reachable, measured: measured(far) } } : {};
+  } catch (error) {
+    if (error instanceof MigrateError) return {};
+    throw error;
+  }
+}

@@ -69,7 +69,12 @@ export interface StatusEvent {
   waiting?: string;
   lock?: { owner: string; host: string; pid: number; ageMs: number };
   /** read at the load balancer; null when it could not be read, with why */
-  shares: { service: string; group: string; target: number | null; why?: string }[];
+  shares: {
+    service: string;
+    /** server group, rule or record where it is split */ where: string;
+    target: number | null;
+    why?: string;
+  }[];
   next: string;
   back?: string;
 }

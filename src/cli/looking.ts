@@ -1,5 +1,6 @@
 import { checks } from '../../checks/index.js';
-import type { SharedService } from '../args.js';
+import type { Route } from '../router.js';
+import { routers } from '../routers/index.js';
 import type { Check } from '../check.js';
 import { dryRunOn } from '../dry-run.js';
 import { MigrateError } from '../errors.js';
@@ -94,7 +95,7 @@ async function judge(
   let plan: Plan | undefined;
   let planError: MigrateError | undefined;
   try {
-    plan = makePlan(playbook, seen);
+    plan = makePlan(playbook, seen, routers);
   } catch (error) {
     if (!(error instanceof MigrateError)) throw error;
     planError = error;
@@ -250,7 +251,7 @@ export const planAct: Act<CommonOptions & { output?: string; inventory?: Invento
   try {
     const inventory =
       options.inventory ?? (await takeInventory(options.playbook, await open(options, tap, PATIENCE_LOOKING), checks));
-    const plan = makePlan(options.playbook, inventory);
+    const plan = makePlan(options.playbook, inventory, routers);
     io.emit({ type: 'plan', plan, rows: planRows(plan, stepKinds) });
     if (options.output !== undefined) writeWhole(options.output, `${JSON.stringify(plan, undefined, 2)}\n`);
     return {
@@ -278,8 +279,8 @@ export function mustBeReady(report: Report): void {
   });
 }
 
-export const services = (plan: Plan): SharedService[] => [
+export const routesIn = (plan: Plan): Route[] => [
   ...new Map(
-    plan.steps.flatMap((it) => (it.args as { service?: SharedService }).service ?? []).map((it) => [it.service, it]),
+    plan.steps.flatMap((it) => (it.args as { route?: Route }).route ?? []).map((it) => [it.service, it]),
   ).values(),
 ];

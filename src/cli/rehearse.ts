@@ -12,8 +12,8 @@ import { stepKinds } from '../steps/index.js';
 import type { Twin } from '../twin/twin.js';
 import type { Faults, Seed } from '../twin/types.js';
 import type { Io } from './act.js';
-import { look, mustBeReady, planRows, services } from './looking.js';
-import { endedBy, whatServes } from './ending.js';
+import { look, mustBeReady, planRows, routesIn } from './looking.js';
+import { endedBy, shareNow, whatServes } from './ending.js';
 import { openStage } from './stage.js';
 
 export interface RehearseOptions {
@@ -49,7 +49,7 @@ export async function rehearse(options: RehearseOptions, io: Io): Promise<EndedE
   let plan: Plan | undefined;
   const touched = () => journal.records().length > 0;
   const ending = async (error: unknown) => {
-    const now = await whatServes(world, plan ? services(plan) : []);
+    const now = await whatServes(world, plan ? routesIn(plan) : []);
     return {
       ...endedBy(error, emit, { touched: touched(), now: now || 'the twin is as it was' }),
       requests: requestsOf(twin),
@@ -95,7 +95,7 @@ export async function rehearse(options: RehearseOptions, io: Io): Promise<EndedE
     if (forward.outcome === 'stopped') return await ending(forward.error);
     if (forward.outcome === 'interrupted')
       return { type: 'ended', outcome: 'interrupted', exit: 130, requests: requestsOf(twin) };
-    const share = await shareOf(plan, engine);
+    const { share } = await shareNow(world, engine.journal);
     if (back) {
       const backward = await rollback(undefined, engine);
       if (backward.outcome === 'stopped') return await ending(backward.error);
@@ -114,7 +114,7 @@ export async function rehearse(options: RehearseOptions, io: Io): Promise<EndedE
       calls: counter,
       tookMs: performance.now() - began,
       virtualMs: twin.clock.now() - Date.parse(looked.inventory.takenAt),
-      serving: await whatServes(world, services(plan)),
+      serving: await whatServes(world, routesIn(plan)),
       ...(back && { same: true }),
       next: 'migrate plan -o plan.json, then migrate run plan.json',
     };
@@ -128,14 +128,6 @@ export async function rehearse(options: RehearseOptions, io: Io): Promise<EndedE
 function requestsOf(twin: Twin): NonNullable<EndedEvent['requests']> {
   const { sent, failed, source, target, longestPauseMs } = twin.clients.counts();
   return { sent, failed, source, target, longestPauseMs };
-}
-
-async function shareOf(plan: Plan, { journal }: Engine): Promise<EndedEvent['share']> {
-  const last = plan.shares.at(-1);
-  const before = last && (journal.record(last.step)?.before as { reachable?: number } | undefined);
-  return last && before?.reachable !== undefined
-    ? { asked: last.asked, reachable: last.reachable, measured: before.reachable }
-    : undefined;
 }
 
 /** Events happen on the twin's clock: a hold of ten minutes takes ten minutes there. */

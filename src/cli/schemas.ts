@@ -147,7 +147,7 @@ const bodies = {
     waiting: z.string().optional(),
     lock: z.object({ owner: z.string(), host: z.string(), pid: z.int(), ageMs: z.number() }).optional(),
     shares: z.array(
-      z.object({ service: z.string(), group: z.string(), target: percent.nullable(), why: z.string().optional() }),
+      z.object({ service: z.string(), where: z.string(), target: percent.nullable(), why: z.string().optional() }),
     ),
     next: z.string(),
     back: z.string().optional(),

@@ -1,22 +1,25 @@
-import type { AttachArgs, SharedService, ShiftArgs } from '../args.js';
+import type { AttachArgs, ShiftArgs } from '../args.js';
 import { MigrateError } from '../errors.js';
 import type { Inventory } from '../inventory.js';
 import type { Journal } from '../journal.js';
-import { lbAnnotation, ownerOf, pathOf, splitPath } from '../objects.js';
 import { digestOf, type Plan } from '../plan.js';
 import type { Playbook } from '../playbook.js';
+import type { World } from '../ports.js';
+import { measured, type Route } from '../router.js';
+import { routers } from '../routers/index.js';
 import type { Step } from '../step.js';
-import { sharedServices } from '../traffic.js';
+import { routerOf, routesOf } from '../traffic.js';
 
 /**
  * A plan of traffic steps alone, for `shift`: joins the group where the target is not in it yet, then goes to the share asked for.
  * Ids carry a number that grows, so that every shift is undone on its own and in order.
  */
-export function shiftPlan(
+export async function shiftPlan(
   { playbook, to, service, stepwise = false }: { playbook: Playbook; to: number; service?: string; stepwise?: boolean },
   inventory: Inventory,
   journal: Journal,
-): Plan {
+  world: World,
+): Promise<Plan> {
   const { traffic } = playbook;
   if (!traffic)
     throw new MigrateError('PLAN_SERVICE_UNFIT', {
@@ -24,7 +27,7 @@ export function shiftPlan(
       why: 'There is no share to move.',
       fix: 'Add the service, its group and its port.',
     });
-  const all = sharedServices(playbook, inventory);
+  const all = routesOf(playbook, inventory, routers);
   const chosen = service === undefined ? all : all.filter((it) => it.service === service);
   if (chosen.length === 0) {
     throw new MigrateError('USAGE', {
@@ -39,7 +42,7 @@ export function shiftPlan(
     const suffix = all.length === 1 ? '' : `/${it.service}`;
     const mine = journal
       .records()
-      .filter((record) => (record.step.args as { service?: SharedService }).service?.service === it.service);
+      .filter((record) => (record.step.args as { route?: Route }).route?.service === it.service);
     // What an earlier shift to the same share left half done is gone on with, with its own before.
     const half = mine.filter((record) => record.state !== 'done').map((record) => record.step);
     steps.push(...half);
@@ -49,15 +52,16 @@ export function shiftPlan(
       steps.push({ id, kind, phase: 'traffic', args, after: last === undefined ? [] : [last] });
       last = id;
     };
-    if (!isMember(it, inventory) && !half.some((step) => step.kind === 'attach'))
-      add(`shift-${number}/attach${suffix}`, 'attach', { service: it });
-    const now = shareNow(it, inventory);
+    const joined = await routerOf(it, routers).joined(it, world);
+    if (!joined && !half.some((step) => step.kind === 'attach'))
+      add(`shift-${number}/attach${suffix}`, 'attach', { route: it });
+    const now = joined ? await shareNow(it, world) : 0;
     const onTheWay = traffic.steps.filter((step) => step > Math.min(now, to) && step < Math.max(now, to));
     if (to < now) onTheWay.reverse();
     for (const asked of stepwise ? [...onTheWay, to] : [to]) {
       const rises = asked > now;
       add(`shift-${number}/${asked}${suffix}`, 'shift', {
-        service: it,
+        route: it,
         asked,
         tolerance: traffic.tolerance,
         // On its own a shift is watched briefly; going down is the way out of trouble and waits for nothing.
@@ -88,29 +92,9 @@ export const asksFor = (step: Step, share: number) => step.kind === 'shift' && (
 
 const BRIEF_MS = 30_000;
 
-/** Percent of the target in the first group, as it was seen. */
-function shareNow(service: SharedService, { cloud }: Inventory): number {
-  const groups = cloud?.loadBalancers.find((it) => it.id === service.loadBalancer)?.groups ?? [];
-  const members = groups.find((it) => it.id === service.ports[0]?.group)?.backends ?? [];
-  const all = members.reduce((sum, it) => sum + it.weight, 0);
-  const targets = members.filter((it) => isTargets(it.description, service)).reduce((sum, it) => sum + it.weight, 0);
-  return all === 0 ? 0 : (100 * targets) / all;
-}
-
-function isTargets(description: string, service: SharedService): boolean {
-  const owner = ownerOf(description);
-  const { namespace, name } = splitPath(service.service);
-  return owner?.namespace === namespace && owner.service === name && owner.clusterId !== service.sourceOwner;
-}
-
-/** The target's Service is bound to the group, and members that its controller signed are in it. */
-function isMember(service: SharedService, { target, cloud }: Inventory): boolean {
-  const object = (target.objects['Service'] ?? []).find((it) => pathOf(it.metadata) === service.service);
-  const bound =
-    object && object['spec']?.type === 'LoadBalancer' && lbAnnotation(object, 'id') === service.loadBalancer;
-  if (!bound) return false;
-  const groups = cloud?.loadBalancers.find((it) => it.id === service.loadBalancer)?.groups ?? [];
-  return service.ports.every(({ group }) =>
-    groups.find((it) => it.id === group)?.backends.some((it) => isTargets(it.description, service)),
-  );
+/** Percent of the target in the first place where it is split; 0 while nobody has a weight. */
+async function shareNow(route: Route, world: World): Promise<number> {
+  const [split] = (await routerOf(route, routers).read(route, world)).splits;
+  const share = split ? measured(split) : 0;
+  return Number.isNaN(share) ? 0 : share;
 }

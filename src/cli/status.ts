@@ -1,16 +1,18 @@
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { SharedService, ShiftArgs } from '../args.js';
+import type { ShiftArgs } from '../args.js';
 import { MigrateError } from '../errors.js';
 import type { EndedEvent } from '../events.js';
 import type { Entry, Journal, StepRecord } from '../journal.js';
 import { readLock, STALE_MS } from '../lock.js';
 import type { Plan } from '../plan.js';
 import type { World } from '../ports.js';
-import { measured, readGroups } from '../routers/clb.js';
+import { measured, type Route } from '../router.js';
+import { routers } from '../routers/index.js';
+import { routerOf } from '../traffic.js';
 import { spell } from '../words.js';
 import type { CommonOptions } from './act.js';
-import { servicesIn } from './ending.js';
+import { routesOf } from './ending.js';
 import type { StatusEvent } from './events.js';
 import type { Io } from './program.js';
 import { openSession } from './session.js';
@@ -73,7 +75,7 @@ async function look(options: CommonOptions): Promise<StatusEvent> {
     debts: journal.debts().flatMap(({ owed }) => owed.map((it) => it.what)),
     ...(state === 'running' && waiting !== undefined && { waiting }),
     ...(held && { lock: { owner: held.owner, host: held.host, pid: held.pid, ageMs } }),
-    shares: await sharesNow(options, servicesIn(journal)),
+    shares: await sharesNow(options, routesOf(journal)),
     next: nextOf(state, journal, held?.owner, ageMs > STALE_MS),
     ...(records.length > 0 && state !== 'completed' && { back: 'migrate rollback' }),
   };
@@ -128,11 +130,9 @@ function waitOf({ step, state }: StepRecord, entries: readonly Entry[]): string 
   return `${step.id}: held ${spell(Math.min(holdMs, Math.max(0, Date.now() - since)))} of ${spell(holdMs)}${watched}`;
 }
 
-async function sharesNow(options: CommonOptions, services: readonly SharedService[]): Promise<StatusEvent['shares']> {
-  if (services.length === 0) return [];
-  const groupOf = (it: SharedService) => it.ports[0]?.group ?? '';
-  const unread = (why: string) =>
-    services.map((it) => ({ service: it.service, group: groupOf(it), target: null, why }));
+async function sharesNow(options: CommonOptions, routes: readonly Route[]): Promise<StatusEvent['shares']> {
+  if (routes.length === 0) return [];
+  const unread = ({ service, router }: Route, why: string) => ({ service, where: router, target: null, why });
   let world: World;
   try {
     world = await openWorld(options.playbook, {
@@ -141,25 +141,25 @@ async function sharesNow(options: CommonOptions, services: readonly SharedServic
       ...(options.timeoutMs !== undefined && { timeoutMs: options.timeoutMs }),
     });
   } catch (error) {
-    if (error instanceof MigrateError) return unread(error.what);
+    if (error instanceof MigrateError) return routes.map((it) => unread(it, error.what));
     throw error;
   }
   const lists = await Promise.all(
-    services.map(async (service) => {
+    routes.map(async (route) => {
       try {
-        const groups = await readGroups(service, world);
-        return groups.map((it) => {
+        const { splits } = await routerOf(route, routers).read(route, world);
+        return splits.map((it) => {
           const share = measured(it);
           return {
-            service: service.service,
-            group: it.group,
+            service: route.service,
+            where: it.where,
             target: Number.isNaN(share) ? null : share,
             ...(Number.isNaN(share) && { why: 'every weight is 0: NOBODY serves' }),
           };
         });
       } catch (error) {
         if (!(error instanceof MigrateError)) throw error;
-        return [{ service: service.service, group: groupOf(service), target: null, why: error.what }];
+        return [unread(route, error.what)];
       }
     }),
   );

@@ -6,7 +6,7 @@ import type { KubeObject } from '../ports.js';
 import type { StepContext, StepKind } from '../step.js';
 import { count } from '../words.js';
 import { owing } from './owing.js';
-import { until } from './wait.js';
+import { until } from '../wait.js';
 
 /**
  * Objects whose API version the target does not serve and a restore would therefore skip: read from the source, rewritten, applied to

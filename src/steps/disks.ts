@@ -4,7 +4,7 @@ import { MigrateError } from '../errors.js';
 import type { Cloud, Disk, Snapshot } from '../ports.js';
 import type { StepContext, StepKind } from '../step.js';
 import { owing } from './owing.js';
-import { until } from './wait.js';
+import { until } from '../wait.js';
 
 /**
  * snapshot → copy to the other region → disk in the pods' zone → volume under the old name. Each thing made carries a tag with the plan

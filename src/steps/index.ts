@@ -1,9 +1,8 @@
 import type { AnyStepKind, StepKinds } from '../step.js';
-import { attach } from './attach.js';
+import { attach, retire } from './attach.js';
 import { convert } from './convert.js';
 import { cronJobs } from './cronjobs.js';
 import { copySnapshot, createDisk, createVolume, snapshot } from './disks.js';
-import { retire } from './retire.js';
 import { scale } from './scale.js';
 import { shift } from './shift.js';
 import { backup, restore, rules } from './velero.js';

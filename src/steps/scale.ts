@@ -5,7 +5,7 @@ import type { Cluster, KubeObject } from '../ports.js';
 import type { StepContext, StepKind } from '../step.js';
 import { count } from '../words.js';
 import { owing } from './owing.js';
-import { until } from './wait.js';
+import { until } from '../wait.js';
 
 /**
  * Sets the replicas of workloads on one side: to 0 before a disk is copied, up when they start on the target, to 0 again at the end.

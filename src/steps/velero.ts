@@ -5,7 +5,7 @@ import type { Cluster, Kind, KubeObject } from '../ports.js';
 import type { StepContext, StepKind } from '../step.js';
 import { count, spell } from '../words.js';
 import { owing } from './owing.js';
-import { until } from './wait.js';
+import { until } from '../wait.js';
 
 /**
  * Applications by Velero: we create its Backup and Restore objects and judge them by phase and counts, never by a command's exit

@@ -142,11 +142,11 @@ function statusLines(event: StatusEvent, screen: Screen): string[] {
   const lines = [
     `${paint('bold', event.name)}   ${STATE[event.state]}   ${paint('dim', `${event.done} of ${count(event.steps, 'step')} done`)}`,
   ];
-  for (const { service, group, target, why } of event.shares) {
+  for (const { service, where, target, why } of event.shares) {
     lines.push(
       target === null
         ? `${service}  share unknown: ${why ?? ''}`
-        : `${padEnd(service, 20)} ${bar(target, screen)} on the target  ${paint('dim', group)}`,
+        : `${padEnd(service, 20)} ${bar(target, screen)} on the target  ${paint('dim', where)}`,
     );
   }
   const room = Math.max(0, ...event.open.map((it) => it.step.length));

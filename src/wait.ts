@@ -1,7 +1,7 @@
-import { Interrupted } from '../engine.js';
-import { MigrateError } from '../errors.js';
-import type { StepContext } from '../step.js';
-import { spell } from '../words.js';
+import { Interrupted } from './engine.js';
+import { MigrateError } from './errors.js';
+import type { StepContext } from './step.js';
+import { spell } from './words.js';
 
 /**
  * Asks until there is nothing left to wait for, with a growing pause. It only reads, so Ctrl-C may end it at any turn.

@@ -7,6 +7,7 @@ import type { CloudSeed, Json } from '../src/twin/types.js';
 export const KEY = { id: 'LTAItwin', secret: 'twin-secret' };
 export const REGION = 'cn-hangzhou';
 export const VERSIONS = {
+  Nlb: '2022-04-30',
   Slb: '2014-05-15',
   Ecs: '2014-05-26',
   Vpc: '2016-04-28',
@@ -93,7 +94,7 @@ export function officialClient(
     ...(algorithm === undefined ? {} : { signatureAlgorithm: algorithm }),
   });
   const client = new openapi.default(config);
-  return async (action: string, query: Record<string, string>): Promise<Json> => {
+  return async (action: string, query: Record<string, string>, form?: Record<string, string>): Promise<Json> => {
     const params = new $OpenApiUtil.Params({
       action,
       version,
@@ -105,7 +106,11 @@ export function officialClient(
       reqBodyType: 'formData',
       bodyType: 'json',
     });
-    const { body } = await client.callApi(params, new $OpenApiUtil.OpenApiRequest({ query }), {} as never);
+    const { body } = await client.callApi(
+      params,
+      new $OpenApiUtil.OpenApiRequest({ query, ...(form && { body: form }) }),
+      {} as never,
+    );
     return body;
   };
 }

@@ -280,7 +280,11 @@ export interface TwinCloud {
    * One OpenAPI action, as the wire would do it (same parameters, same answers, same errors), without faults and signatures.
    * Throws CloudError.
    */
-  call(product: 'Slb' | 'Nlb' | 'Ecs' | 'Vpc' | 'Alidns', action: string, parameters: Record<string, string>): Promise<Json>;
+  call(
+    product: 'Slb' | 'Nlb' | 'Ecs' | 'Vpc' | 'Alidns',
+    action: string,
+    parameters: Record<string, string>,
+  ): Promise<Json>;
   /** Registers the address of a pod as an elastic network interface of that instance; returns its id. */
   plugInterface(ip: string, instance: string, zone: string): string;
   unplugInterface(ip: string): void;

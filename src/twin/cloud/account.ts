@@ -1,7 +1,7 @@
 import type { CloudSeed, Json, TwinClock, TwinCloud } from '../types.js';
 import { CloudRefusal, refuse } from './errors.js';
 import { hashText, idSource } from './ids.js';
-import { missing, parameters as readParameters } from './parameters.js';
+import { invalid, missing, parameters as readParameters } from './parameters.js';
 import type { Action, Context, Health, Limits, Product, Rates } from './product.js';
 import { checkRegion } from './regions.js';
 import { attachNow, detachNow } from './ecs/disks.js';
@@ -9,6 +9,9 @@ import { ecs } from './ecs.js';
 import { seedState } from './seed.js';
 import { plugInterface, registerInstance } from './servers.js';
 import { listenerBackends, listenerScheduler } from './slb/traffic.js';
+import { nlb } from './nlb.js';
+import { settleJobs } from './nlb/state.js';
+import { nlbBackends, nlbScheduler } from './nlb/traffic.js';
 import { vpc } from './vpc.js';
 import { alidns } from './alidns.js';
 import { answerTo } from './alidns/answers.js';
@@ -18,7 +21,7 @@ import { type Certificate, type CloudState, type Eip, emptyState, snapshotOf, ty
 import { slb } from './slb.js';
 
 /** Every product that the cloud has; another one is one more file and one more line. */
-const PRODUCTS: readonly Product[] = [slb, ecs, vpc, sts, alidns];
+const PRODUCTS: readonly Product[] = [slb, nlb, ecs, vpc, sts, alidns];
 
 export const DEFAULT_LIMITS: Limits = {
   backendsPerCall: 40,
@@ -29,6 +32,12 @@ export const DEFAULT_LIMITS: Limits = {
   tagsPerResource: 20,
   snapshotsPerDisk: 256,
   disksPerInstance: 16,
+  nlbsPerRegion: 60,
+  nlbGroupsPerRegion: 3000,
+  nlbServersPerCall: 40,
+  nlbServersPerGroup: 400,
+  nlbServersPerLoadBalancer: 400,
+  nlbGroupsPerServer: 200,
   callsPerMinute: { CreateVServerGroup: 90 },
 };
 
@@ -42,6 +51,7 @@ export const DEFAULT_RATES: Rates = {
   diskFixedMs: 5_000,
   diskGiBPerSecond: 2,
   attachMs: 3_000,
+  nlbJobMs: 1_000,
 };
 
 export interface AccountOptions {
@@ -58,6 +68,8 @@ export interface AccountOptions {
   unknownServers?: 'refuse' | 'accept';
   /** disk categories that a zone doesn't sell, e.g. `{ 'cn-hangzhou-b': ['cloud_essd'] }` */
   notSold?: Record<string, string[]>;
+  /** whether the job of an NLB action on that resource fails; none does without it */
+  failsJob?: (action: string, resource: string) => boolean;
   vpcs?: Vpc[];
   eips?: Eip[];
   certificates?: Certificate[];
@@ -96,18 +108,21 @@ const comparable = (raw: Record<string, string>): string =>
       .sort(([a], [b]) => (a < b ? -1 : 1)),
   );
 
+const IDEMPOTENT = { status: 403, code: 'IdempotentParameterMismatch' };
+
 /** Answers of calls with a ClientToken: the same call again gets the same answer, another one under its token is refused. */
-function tokenBook(): { run(key: string, raw: Record<string, string>, run: () => Json): Json } {
+function tokenBook(): { run(product: Product, name: string, raw: Record<string, string>, run: () => Json): Json } {
   const answered = new Map<string, { asked: string; answer: Json }>();
   return {
-    run(key, raw, run) {
+    run({ name: product, tokenMismatch: mismatch = IDEMPOTENT }, name, raw, run) {
+      const key = `${product}/${name}`;
       const token = raw['ClientToken'];
       if (token === undefined || token === '') return run();
       if (!TOKEN_PATTERN.test(token)) refuse(400, 'InvalidClientToken', 'ClientToken has at most 64 ASCII characters.');
       const asked = comparable(raw);
       const earlier = answered.get(`${key}/${token}`);
       if (earlier && earlier.asked !== asked) {
-        refuse(403, 'IdempotentParameterMismatch', 'The specified ClientToken was used with other parameters.');
+        refuse(mismatch.status, mismatch.code, 'The specified ClientToken was used with other parameters.');
       }
       if (earlier) return structuredClone(earlier.answer);
       const answer = run();
@@ -129,6 +144,8 @@ function throttle(clock: TwinClock, limits: Limits): (action: string) => void {
     recent.push(now);
   };
 }
+
+const isNlb = (id: string): boolean => id.startsWith('nlb-');
 
 /** One cloud account in memory, without the wire. */
 export function openAccount(options: AccountOptions): Account {
@@ -158,6 +175,7 @@ export function openAccount(options: AccountOptions): Account {
     health: options.health ?? (() => 'normal' as const),
     strictServers: options.unknownServers !== 'accept',
     notSold: options.notSold ?? {},
+    failsJob: options.failsJob ?? (() => false),
     firstVpc,
   };
   const contexts = { wire: { ...shared, via: 'wire' }, direct: { ...shared, via: 'direct' } } satisfies Record<
@@ -176,9 +194,14 @@ export function openAccount(options: AccountOptions): Account {
     return [text.slice(0, 8), text.slice(8, 12), text.slice(12, 16), text.slice(16, 20), text.slice(20)].join('-');
   };
 
-  const perform = (action: Action, raw: Record<string, string>, context: Context): Json => {
-    const parameters = readParameters(raw);
-    for (const name of action.requires ?? []) if (parameters.text(name) === undefined) missing(name);
+  const perform = (
+    { refusals = { missing, invalid } }: Product,
+    action: Action,
+    raw: Record<string, string>,
+    context: Context,
+  ): Json => {
+    const parameters = readParameters(raw, refusals);
+    for (const name of action.requires ?? []) if (parameters.text(name) === undefined) refusals.missing(name);
     checkRegion(state, parameters.text('RegionId'));
     if (action.dryRun && parameters.flag('DryRun')) {
       refuse(400, 'DryRunOperation', 'Request validation has been passed with DryRun flag set.');
@@ -195,8 +218,8 @@ export function openAccount(options: AccountOptions): Account {
         'Specified api is not found, please check your url and method.',
       );
     if (via === 'wire') checkThrottle(name);
-    const run = (): Json => perform(action, raw, contexts[via]);
-    const answer = action.token ? tokens.run(`${product.name}/${name}`, raw, run) : run();
+    const run = (): Json => perform(product, action, raw, contexts[via]);
+    const answer = action.token ? tokens.run(product, name, raw, run) : run();
     return { RequestId: requestId(), ...answer };
   };
 
@@ -220,11 +243,21 @@ export function openAccount(options: AccountOptions): Account {
     addInstance: (instance) => void registerInstance(state, ids, instance),
     attachDisk: (disk, instance) => attachNow(state, disk, instance),
     detachDisk: (disk) => detachNow(state, disk),
-    loadBalancerAt: (address) => [...state.loadBalancers.values()].find((it) => it.address === address)?.id,
+    loadBalancerAt: (address) =>
+      [...state.loadBalancers.values()].find((it) => it.address === address)?.id ??
+      [...state.nlb.loadBalancers.values()].find((it) => it.dnsName === address)?.id,
     hasInterface: (ip) => state.interfaces.has(ip),
-    listenerScheduler: (loadBalancer, port) => listenerScheduler(state, loadBalancer, port),
-    listenerBackends: (loadBalancer, port) => listenerBackends(state, shared.health, loadBalancer, port),
+    listenerScheduler: (loadBalancer, port) =>
+      isNlb(loadBalancer) ? nlbScheduler(state, loadBalancer, port) : listenerScheduler(state, loadBalancer, port),
+    listenerBackends(loadBalancer, port) {
+      if (!isNlb(loadBalancer)) return listenerBackends(state, shared.health, loadBalancer, port);
+      settleJobs(state.nlb, clock.now());
+      return nlbBackends(state, shared.health, loadBalancer, port);
+    },
     dnsAnswer: (name, type = 'A') => answerTo(state.dns, name, type, draw),
-    snapshot: () => snapshotOf(state),
+    snapshot() {
+      settleJobs(state.nlb, clock.now());
+      return snapshotOf(state);
+    },
   };
 }

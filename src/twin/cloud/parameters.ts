@@ -14,6 +14,8 @@ export interface Parameters {
   list(name: string): string[] | undefined;
   /** `Tag.1.Key`, `Tag.1.Value`, …; undefined when there is none. A missing value is undefined: a filter by key alone. */
   tags(): { key: string; value: string | undefined }[] | undefined;
+  /** `Servers.1.ServerId`, `Servers.1.Port`, … as one record each, in order of their numbers; undefined when there is none */
+  entries(name: string): Record<string, string>[] | undefined;
   /** a parameter that carries JSON as a string */
   json(name: string): Json;
   /** a JSON array of strings, e.g. DiskIds */
@@ -27,7 +29,16 @@ export const missing = (name: string): never => refuse(400, `Missing${name}`, `$
 export const invalid = (name: string, why = `The specified parameter "${name}" is not valid.`): never =>
   refuse(400, `Invalid${name}`, why);
 
-export function parameters(raw: Readonly<Record<string, string>>): Parameters {
+/** How a product refuses a parameter. */
+export interface Refusals {
+  missing(name: string): never;
+  invalid(name: string, why?: string): never;
+}
+
+export function parameters(
+  raw: Readonly<Record<string, string>>,
+  refusals: Refusals = { missing, invalid },
+): Parameters {
   const text = (name: string): string | undefined => {
     // A few parameters are lower-case on the wire against the rule, `healthCheckInterval` for one.
     const value = raw[name] ?? raw[lowerFirst(name)];
@@ -54,29 +65,29 @@ export function parameters(raw: Readonly<Record<string, string>>): Parameters {
     try {
       return JSON.parse(value);
     } catch {
-      return invalid(name, `The specified ${name} is not valid JSON.`);
+      return refusals.invalid(name, `The specified ${name} is not valid JSON.`);
     }
   };
 
   return {
     raw,
     text,
-    required: (name) => text(name) ?? missing(name),
+    required: (name) => text(name) ?? refusals.missing(name),
     integer(name, min, max) {
       const value = text(name);
       if (value === undefined) return undefined;
       const number = /^-?\d+$/.test(value) ? Number(value) : Number.NaN;
-      return number >= min && number <= max ? number : invalid(name);
+      return number >= min && number <= max ? number : refusals.invalid(name);
     },
     flag(name) {
       const value = text(name)?.toLowerCase();
       if (value === undefined) return undefined;
-      return value === 'true' ? true : value === 'false' ? false : invalid(name);
+      return value === 'true' ? true : value === 'false' ? false : refusals.invalid(name);
     },
     oneOf(name, values) {
       const value = text(name);
       if (value === undefined) return undefined;
-      return values.find((it) => it === value) ?? invalid(name);
+      return values.find((it) => it === value) ?? refusals.invalid(name);
     },
     list(name) {
       const found = [...numbered(name).values()].map((entry) => entry.get('') ?? '');
@@ -88,6 +99,10 @@ export function parameters(raw: Readonly<Record<string, string>>): Parameters {
         key: entry.get('Key') ?? entry.get('key') ?? '',
         value: entry.get('Value') ?? entry.get('value'),
       }));
+      return found.length > 0 ? found : undefined;
+    },
+    entries(name) {
+      const found = [...numbered(name).values()].map((entry) => Object.fromEntries(entry));
       return found.length > 0 ? found : undefined;
     },
     json,

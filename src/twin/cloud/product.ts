@@ -1,6 +1,6 @@
 import type { Json, TwinClock } from '../types.js';
 import type { Ids } from './ids.js';
-import type { Parameters } from './parameters.js';
+import type { Parameters, Refusals } from './parameters.js';
 import type { CloudState } from './state.js';
 
 export interface Limits {
@@ -14,6 +14,13 @@ export interface Limits {
   tagsPerResource: number;
   snapshotsPerDisk: number;
   disksPerInstance: number;
+  nlbsPerRegion: number;
+  nlbGroupsPerRegion: number;
+  /** servers in one call; the text of the API says 200, older text and the controller 40 */
+  nlbServersPerCall: number;
+  nlbServersPerGroup: number;
+  nlbServersPerLoadBalancer: number;
+  nlbGroupsPerServer: number;
   /** calls per 60 s of the clock by action name, over the wire; beyond it Throttling.User */
   callsPerMinute: Record<string, number>;
 }
@@ -32,6 +39,8 @@ export interface Rates {
   diskGiBPerSecond: number;
   /** attaching and detaching through the API */
   attachMs: number;
+  /** from a write of NLB until its job is done; further writes over the wire are busy meanwhile */
+  nlbJobMs: number;
 }
 
 export type Health = 'normal' | 'abnormal' | 'unavailable';
@@ -49,6 +58,8 @@ export interface Context {
   readonly strictServers: boolean;
   /** disk categories that a zone doesn't sell */
   readonly notSold: Readonly<Record<string, readonly string[]>>;
+  /** whether the job of an NLB action on that resource will fail */
+  readonly failsJob: (action: string, resource: string) => boolean;
   /** id of the VPC in which everything is that names none: the first of the options, else of the load balancers, else a made-up one */
   readonly firstVpc: () => string;
   /** calls of the twin's own parts are never busy */
@@ -69,5 +80,9 @@ export interface Action {
 export interface Product {
   name: string;
   version: string;
+  /** its words for parameters that are missing or malformed; the gateway's own when absent */
+  refusals?: Refusals;
+  /** to a ClientToken that was used with other parameters; 403 IdempotentParameterMismatch when absent */
+  tokenMismatch?: { status: number; code: string };
   actions: Readonly<Record<string, Action>>;
 }

@@ -1,4 +1,5 @@
 import { type DnsState, emptyDns, fullName } from './alidns/state.js';
+import { emptyNlbState, type NlbServer, type NlbState } from './nlb/state.js';
 import type { Json } from '../types.js';
 
 export type Tags = Record<string, string>;
@@ -208,6 +209,7 @@ export interface CloudState {
   readonly eips: Map<string, Eip>;
   readonly certificates: Map<string, Certificate>;
   readonly dns: DnsState;
+  readonly nlb: NlbState;
 }
 
 export function emptyState(region: string): CloudState {
@@ -226,6 +228,7 @@ export function emptyState(region: string): CloudState {
     eips: new Map(),
     certificates: new Map(),
     dns: emptyDns(),
+    nlb: emptyNlbState(),
   };
 }
 
@@ -252,6 +255,19 @@ const lasting = (it: { tags: Tags }): Json => ({
 });
 
 const byId = (items: Iterable<{ id: string; tags: Tags }>): Json[] => ordered(items, (it) => it.id).map(lasting);
+
+const serverKey = (it: NlbServer): string => `${it.type}|${it.server}|${it.ip}|${String(it.port).padStart(5, '0')}`;
+
+const nlbOf = ({ loadBalancers, groups }: NlbState): Json => ({
+  loadBalancers: ordered(loadBalancers.values(), (it) => it.id).map((it) => ({
+    ...lasting(it),
+    listeners: ordered(it.listeners, (one) => one.id).map(lasting),
+  })),
+  groups: ordered(groups.values(), (it) => it.id).map((it) => ({
+    ...lasting(it),
+    servers: ordered(it.servers, serverKey),
+  })),
+});
 
 const dnsOf = ({ domains, records, weighted }: DnsState): Json => ({
   domains: ordered(domains.values(), (it) => it.name),
@@ -290,6 +306,7 @@ export function snapshotOf(state: CloudState): Json {
     interfaces: ordered(state.interfaces.values(), (it) => it.ip).map(lasting),
     vpcs: ordered(state.vpcs.values(), (it) => it.id),
     eips: ordered(state.eips.values(), (it) => it.id),
+    ...(state.nlb.loadBalancers.size + state.nlb.groups.size > 0 ? { nlb: nlbOf(state.nlb) } : {}),
     ...(state.dns.domains.size > 0 ? { dns: dnsOf(state.dns) } : {}),
   });
 }

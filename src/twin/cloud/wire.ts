@@ -131,6 +131,8 @@ const isWrite = (action: string): boolean => !/^(Describe|List|Get)/.test(action
 // What a fault may be about: the most particular thing that the request names.
 const SUBJECTS = [
   'VServerGroupId',
+  'ServerGroupId',
+  'ListenerId',
   'SnapshotId',
   'DiskId',
   'LoadBalancerId',

@@ -1,5 +1,8 @@
 import type { ControllerClock } from './controllers/queue.js';
 import { addressFront } from './fronts/address.js';
+import { gatewayFront } from './fronts/gateway.js';
+import { ingressFront } from './fronts/ingress.js';
+import { istioFront } from './fronts/istio.js';
 import { listenerFront } from './fronts/listener.js';
 import { seededRandom } from './random.js';
 import type { Reach, Reached, Side } from './reach.js';
@@ -46,6 +49,9 @@ type SeedOf<V extends Via> = ClientSeed extends infer S ? (S extends { via?: V }
 const KINDS: { [V in Via]: MakeFront<SeedOf<V>> } = {
   listener: listenerFront,
   address: addressFront,
+  ingress: ingressFront,
+  gateway: gatewayFront,
+  istio: istioFront,
 };
 
 const isNamed = (seed: ClientSeed): seed is ClientSeed & NamedClients => seed.via !== undefined && 'name' in seed;

@@ -4,6 +4,7 @@ import { type Clients, openClients } from './clients.js';
 import { realClock, type SteeredClock, virtualClock } from './clock.js';
 import { type StartedCloud, startCloud } from './cloud/cloud.js';
 import { startCcm } from './controllers/ccm.js';
+import { startGateways } from './controllers/gateway.js';
 import { instanceOf, zoneOf } from './controllers/pods.js';
 import { memoryStore, startVelero, type Velero, veleroCrds, veleroObjects } from './controllers/velero.js';
 import { startWorkloads } from './controllers/workloads.js';
@@ -265,6 +266,8 @@ export async function startTwin(seed: Seed, options: TwinOptions): Promise<Twin>
       });
       stops.push(() => ccm.stop());
     }
+    const gateways = await startGateways(apis[side], clock);
+    stops.push(() => gateways.stop());
     if (own.velero) {
       const velero = await startVelero(apis[side], clock, { version: own.velero.version, store });
       clusters[side].velero = velero;

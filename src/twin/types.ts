@@ -236,7 +236,7 @@ export interface CloudSeed {
 }
 
 /** A crowd of clients that open a new connection for each request, by the way they come in. */
-export type ClientSeed = ListenerClients | AddressClients;
+export type ClientSeed = ListenerClients | AddressClients | IngressClients | GatewayClients | IstioClients;
 
 /** Through a listener of a load balancer. */
 export interface ListenerClients {
@@ -260,6 +260,39 @@ export interface AddressClients extends NamedClients {
   via: 'address';
   address: string;
   port: number;
+}
+
+/** What every request of a crowd is like. */
+export interface HttpClients extends NamedClients {
+  /** where the proxy that they reach stands */
+  cluster: 'source' | 'target';
+  host: string;
+  /** `/` when left out */
+  path?: string;
+  headers?: Record<string, string>;
+}
+
+/** Through an ingress-nginx. */
+export interface IngressClients extends HttpClients {
+  via: 'ingress';
+  /** of Ingresses that it takes besides those without any; `nginx` when left out */
+  class?: string;
+}
+
+/** Through a gateway of the Gateway API. */
+export interface GatewayClients extends HttpClients {
+  via: 'gateway';
+  /** `namespace/name` */
+  gateway: string;
+}
+
+/** Callers with a sidecar in a mesh over both clusters. */
+export interface IstioClients extends HttpClients {
+  via: 'istio';
+  /** 80 when left out */
+  port?: number;
+  /** what the mesh calls the clusters */
+  clusters: { source: string; target: string };
 }
 
 export interface ClientCount {

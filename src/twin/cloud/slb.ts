@@ -8,7 +8,7 @@ import { loadBalancerActions, tagsFromJson } from './slb/load-balancers.js';
 import { ruleActions } from './slb/rules.js';
 import type { Listener } from './state.js';
 import { addTags, tagList } from './tags.js';
-import { tagActions } from './tag-actions.js';
+import { tagActions, type Tagged } from './tag-actions.js';
 import { missing, type Parameters } from './parameters.js';
 import { pageOf } from './paging.js';
 
@@ -122,6 +122,28 @@ const otherActions: Record<string, Action> = {
   },
 };
 
+/** A listener's ResourceId is its load balancer's with protocol and port; access control lists there are none of. */
+function taggedResources(type: string, context: Context): Iterable<Tagged> | undefined {
+  const { loadBalancers, certificates } = context.state;
+  const all = [...loadBalancers.values()];
+  switch (type) {
+    case 'instance':
+      return all;
+    case 'listener':
+      return all.flatMap(({ id, region, listeners }) =>
+        listeners.map(({ protocol, port, tags }) => ({ id: `${id}_${protocol}_${port}`, tags, region })),
+      );
+    case 'vservergroup':
+      return all.flatMap((it) => groupsOf(it.id, context).map(({ id, tags }) => ({ id, tags, region: it.region })));
+    case 'certificate':
+      return [...certificates.values()].map(({ id, region }) => ({ id, region, tags: {} }));
+    case 'acl':
+      return [];
+    default:
+      return undefined;
+  }
+}
+
 /** Classic Load Balancer. */
 export const slb: Product = {
   name: 'Slb',
@@ -132,13 +154,6 @@ export const slb: Product = {
     ...groupActions,
     ...ruleActions,
     ...otherActions,
-    ...tagActions((type, context) => {
-      const { loadBalancers } = context.state;
-      if (type === 'instance') return loadBalancers.values();
-      if (type !== 'vservergroup') return undefined;
-      return [...loadBalancers.values()].flatMap((it) =>
-        groupsOf(it.id, context).map(({ id, tags }) => ({ id, tags, region: it.region })),
-      );
-    }),
+    ...tagActions(taggedResources),
   },
 };

@@ -171,15 +171,33 @@ function describeListener(protocol: Listener['protocol']): Action {
         ...fields(listener),
         ...listener.config,
         LoadBalancerId: loadBalancer.id,
-        VServerGroup: listener.group === undefined ? 'off' : 'on',
-        SecurityStatus: 'on',
         AclIds: { AclId: listener.acl.id === '' ? [] : listener.acl.id.split(',') },
         Tags: { Tag: tagList(listener.tags) },
-        ...(protocol === 'http' || protocol === 'https' ? { Rules: { Rule: listener.rules.map(ruleFields) } } : {}),
+        ...(protocol === 'udp' ? healthCheckSwitch(listener) : {}),
+        ...(protocol === 'http' || protocol === 'https'
+          ? { SecurityStatus: 'on', Rules: { Rule: listener.rules.map(ruleFields) } }
+          : {}),
+        ...(protocol === 'https' ? { DomainExtensions: { DomainExtension: listener.domains.map(domainFields) } } : {}),
       };
     },
   };
 }
+
+export const domainFields = (it: Listener['domains'][number]): Json => ({
+  DomainExtensionId: it.id,
+  Domain: it.domain,
+  ServerCertificateId: it.certificate,
+});
+
+/** The list of listeners and the attributes of a UDP one give the switch a second time, under the name by which it is set. */
+const healthCheckSwitch = ({ config, protocol }: Listener): Json =>
+  protocol === 'tcp' || protocol === 'udp' ? { HealthCheckSwitch: config['HealthCheck'] } : {};
+
+/** In the list true and false are texts, as the SDKs' types for it say; in a listener's own attributes they are not. */
+const spelled = (config: Listener['config']): Json =>
+  Object.fromEntries(
+    Object.entries(config).map(([key, value]) => [key, typeof value === 'boolean' ? String(value) : value]),
+  );
 
 export const ruleFields = (it: Listener['rules'][number]): Json => ({
   RuleId: it.id,
@@ -259,7 +277,10 @@ export const listenerActions: Record<string, Action> = {
           ...fields(listener),
           AclIds: listener.acl.id === '' ? [] : listener.acl.id.split(','),
           Tags: tagList(listener.tags),
-          [`${PREFIXES[listener.protocol]}ListenerConfig`]: { ...listener.config },
+          [`${PREFIXES[listener.protocol]}ListenerConfig`]: {
+            ...spelled(listener.config),
+            ...healthCheckSwitch(listener),
+          },
         })),
       };
     },

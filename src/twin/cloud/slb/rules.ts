@@ -3,7 +3,7 @@ import { refuse } from '../errors.js';
 import type { Action, Context } from '../product.js';
 import type { Listener } from '../state.js';
 import { checkActive, findGroup, findListener, findLoadBalancer } from './find.js';
-import { ruleFields } from './listeners.js';
+import { domainFields, ruleFields } from './listeners.js';
 
 const certificates = (kind: 'server' | 'ca', { state }: Context, region: string | undefined): Json[] => {
   const prefix = kind === 'server' ? 'ServerCertificate' : 'CACertificate';
@@ -104,11 +104,7 @@ export const ruleActions: Record<string, Action> = {
       const listener = findListener(parameters, findLoadBalancer(parameters, context), 'https');
       return {
         DomainExtensions: {
-          DomainExtension: listener.domains.map((it) => ({
-            DomainExtensionId: it.id,
-            Domain: it.domain,
-            ServerCertificateId: it.certificate,
-          })),
+          DomainExtension: listener.domains.map(domainFields),
         },
       };
     },

@@ -1,11 +1,11 @@
 import { Unknown, type SideSight, type Sight } from '../src/check.js';
-import type { TrafficService } from '../src/playbook.js';
+import { entriesOf, type EntryOf } from '../src/routes.js';
 import type { KubeObject, Listener, LoadBalancer, ServerGroup } from '../src/ports.js';
 import { annotation } from './annotations.js';
 
-/** A service whose traffic moves, with all that stands before it. */
+/** A service whose traffic moves by the server group of a CLB, with all that stands before it. */
 export interface Front {
-  asked: TrafficService;
+  asked: EntryOf<'clb'>;
   /** `service shop/web` */
   about: string;
   namespace: string;
@@ -23,7 +23,7 @@ export interface BalancedFront extends Front {
 }
 
 export function fronts({ playbook, source, target }: Sight): Front[] {
-  return (playbook.traffic?.services ?? []).map((asked) => {
+  return entriesOf('clb', playbook).map((asked) => {
     const [namespace = '', name = ''] = asked.service.split('/');
     const on = (side: SideSight) => side.get('Service', namespace, name);
     return { asked, about: `service ${asked.service}`, namespace, name, source: on(source), target: on(target) };

@@ -1,5 +1,6 @@
 import type {
   Disk,
+  DnsRecords,
   Kind,
   KubeObject,
   LoadBalancer,
@@ -142,6 +143,8 @@ export interface CloudInventory {
   disks: Disk[];
   /** of the target's pods, where traffic moves; inventories of earlier versions have none */
   securityGroups?: SecurityGroup[];
+  /** records of the names by which traffic moves; inventories of earlier versions have none */
+  dns?: DnsRecords[];
   /** ids that were asked for and could not be read; `absent` when the cloud answered that there is none */
   unseen: { what: string; why: string; absent?: boolean }[];
 }

@@ -1,15 +1,18 @@
 import type { Check } from './check.js';
 import { NEVER_TRAVELS } from './data.js';
 import { DISK_DRIVER } from './disks.js';
+import { hostOf } from './dns.js';
 import { MigrateError } from './errors.js';
 import type { Fold, Judge, SideKind } from './fold.js';
 import type { CloudInventory, ClusterInventory, Inventory } from './inventory.js';
 import { lbAnnotation, pathOf, splitPath } from './objects.js';
 import type { Playbook } from './playbook.js';
+import { entriesOf } from './routes.js';
 import {
   SIDES,
   type Cluster,
   type Disk,
+  type DnsRecords,
   type Kind,
   type KubeObject,
   type LoadBalancer,
@@ -314,7 +317,7 @@ async function lookAtCloud(
       return [];
     }
   };
-  const [loadBalancers, disks, groups] = await Promise.all([
+  const [loadBalancers, disks, groups, dns] = await Promise.all([
     Promise.all(
       loadBalancerIds(playbook, source).map((id) => look<LoadBalancer>(id, () => world.cloud.loadBalancer(id))),
     ),
@@ -324,6 +327,9 @@ async function lookAtCloud(
         look<SecurityGroup>(id, () => world.cloud.securityGroup(away, id), away),
       ),
     ),
+    Promise.all(
+      entriesOf('dns', playbook).map((it) => look<DnsRecords>(hostOf(it), () => world.cloud.dns.records(it))),
+    ),
   ]);
   return {
     provider: 'alibaba',
@@ -331,6 +337,7 @@ async function lookAtCloud(
     loadBalancers: loadBalancers.flat(),
     disks: disks.flat(),
     securityGroups: groups.flat(),
+    ...(dns.length > 0 && { dns: dns.flat() }),
     unseen,
   };
 }
@@ -340,7 +347,7 @@ const securityGroupIds = (playbook: Playbook, target: ClusterInventory): string[
   playbook.traffic ? (podSecurityGroups(target) ?? []) : [];
 
 function loadBalancerIds(playbook: Playbook, source: ClusterInventory): string[] {
-  const ids = (playbook.traffic?.services ?? []).flatMap((it) => {
+  const ids = entriesOf('clb', playbook).flatMap((it) => {
     const service = source.objects['Service']?.find((one) => pathOf(one.metadata) === it.service);
     return it.loadBalancer ?? (service && lbAnnotation(service, 'id')) ?? [];
   });

@@ -14,7 +14,8 @@ import type {
   Tap,
 } from '../ports.js';
 import { callCloud } from './errors.js';
-import { loadEcs, loadSlb, type EcsClient } from './sdk.js';
+import { alibabaDns, type AlidnsClient, type CallAlidns } from './alidns.js';
+import { loadAlidns, loadEcs, loadSlb, type EcsClient } from './sdk.js';
 import type { ListenersBody, SlbClient } from './slb.js';
 
 export interface CloudOptions {
@@ -63,6 +64,15 @@ export function alibabaCloud(options: CloudOptions): Cloud {
     ecsLoaded.set(inRegion, loading);
     loading.catch(() => ecsLoaded.delete(inRegion));
     const client = await loading;
+    return callCloud(to(verb, what, writes), options, () => send(client));
+  };
+
+  let alidnsLoaded: Promise<AlidnsClient> | undefined;
+  const alidns: CallAlidns = async (verb, what, writes, send) => {
+    const client = await (alidnsLoaded ??= loadAlidns(options).catch((error: unknown) => {
+      alidnsLoaded = undefined;
+      throw error;
+    }));
     return callCloud(to(verb, what, writes), options, () => send(client));
   };
 
@@ -185,6 +195,7 @@ export function alibabaCloud(options: CloudOptions): Cloud {
     },
 
     backends,
+    dns: alibabaDns(alidns),
 
     setWeights: (group, members) =>
       inBatches(group, members, 'SetVServerGroupAttribute', (it, backendServers) =>

@@ -4,7 +4,7 @@ import { spell } from '../words.js';
 
 /**
  * Vendor errors, classified by code, never by message.
- * @source Alibaba's error pages for SLB 2014-05-15 and ECS 2014-05-26; aliyun/terraform-provider-alicloud:alicloud/errors.go
+ * @source Alibaba's error pages for SLB 2014-05-15, ECS 2014-05-26 and Alidns 2015-01-09; aliyun/terraform-provider-alicloud:alicloud/errors.go
  */
 const BUSY = new Set([
   'ServiceIsConfiguring',
@@ -29,6 +29,8 @@ const BUSY = new Set([
   'InvalidOperation.Conflict',
   'InvalidOperation.UnfinishedCrossRegionCopy',
   'InvalidSnapshotId.NotReady',
+  'LastOperationNotFinished',
+  'RecordForbidden.DNSChange',
 ]);
 
 /** Longest that a busy, throttled or silent cloud is waited for. ServiceUnavailable is also its word for lasting faults. */

@@ -1,5 +1,6 @@
 import { MigrateError } from '../errors.js';
 import type { EcsDisk, EcsPermission, EcsSnapshot } from './cloud.js';
+import type { AlidnsClient } from './alidns.js';
 import { slbClient, type SlbClient } from './slb.js';
 
 /**
@@ -84,7 +85,7 @@ interface CoreModule {
   };
 }
 
-type EcsModule = Record<string, Model> & { default: Model };
+type SdkModule = Record<string, Model> & { default: Model };
 
 interface Place {
   region: string;
@@ -181,7 +182,7 @@ export async function loadSlb(place: Place): Promise<SlbClient> {
 
 export async function loadEcs(place: Place): Promise<EcsClient> {
   const { config } = await settings(place);
-  const models = moduleOf((await import('@alicloud/ecs20140526')) as unknown as EcsModule);
+  const models = moduleOf((await import('@alicloud/ecs20140526')) as unknown as SdkModule);
   const client = new models.default(config) as unknown as Record<string, (request: unknown) => Promise<never>>;
   const call = (action: string, fields: object & { tag?: Tag[] }): Promise<never> => {
     const Request = models[`${action}Request`];
@@ -200,5 +201,26 @@ export async function loadEcs(place: Place): Promise<EcsClient> {
     createDisk: (fields) => call('CreateDisk', fields),
     deleteSnapshot: (fields) => call('DeleteSnapshot', fields),
     deleteDisk: (fields) => call('DeleteDisk', fields),
+  };
+}
+
+export async function loadAlidns(place: Place): Promise<AlidnsClient> {
+  const { config } = await settings(place);
+  const models = moduleOf((await import('@alicloud/alidns20150109')) as unknown as SdkModule);
+  const client = new models.default(config) as unknown as Record<string, (request: unknown) => Promise<never>>;
+  const call = (action: string, fields: object): Promise<never> => {
+    const Request = models[`${action}Request`];
+    const method = client[action.charAt(0).toLowerCase() + action.slice(1)];
+    if (!Request || !method) throw new Error(`the alidns package has no ${action}`);
+    return method.call(client, new Request(fields));
+  };
+  return {
+    describeDomainRecords: (fields) => call('DescribeDomainRecords', fields),
+    addDomainRecord: (fields) => call('AddDomainRecord', fields),
+    updateDomainRecord: (fields) => call('UpdateDomainRecord', fields),
+    deleteDomainRecord: (fields) => call('DeleteDomainRecord', fields),
+    setDomainRecordStatus: (fields) => call('SetDomainRecordStatus', fields),
+    setDNSSLBStatus: (fields) => call('SetDNSSLBStatus', fields),
+    updateDNSSLBWeight: (fields) => call('UpdateDNSSLBWeight', fields),
   };
 }

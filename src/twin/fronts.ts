@@ -1,5 +1,6 @@
 import type { ControllerClock } from './controllers/queue.js';
 import { addressFront } from './fronts/address.js';
+import { dnsFront } from './fronts/dns.js';
 import { gatewayFront } from './fronts/gateway.js';
 import { ingressFront } from './fronts/ingress.js';
 import { istioFront } from './fronts/istio.js';
@@ -49,6 +50,7 @@ type SeedOf<V extends Via> = ClientSeed extends infer S ? (S extends { via?: V }
 const KINDS: { [V in Via]: MakeFront<SeedOf<V>> } = {
   listener: listenerFront,
   address: addressFront,
+  dns: dnsFront,
   ingress: ingressFront,
   gateway: gatewayFront,
   istio: istioFront,

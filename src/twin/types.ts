@@ -236,7 +236,7 @@ export interface CloudSeed {
 }
 
 /** A crowd of clients that open a new connection for each request, by the way they come in. */
-export type ClientSeed = ListenerClients | AddressClients | IngressClients | GatewayClients | IstioClients;
+export type ClientSeed = ListenerClients | AddressClients | DnsClients | IngressClients | GatewayClients | IstioClients;
 
 /** Through a listener of a load balancer. */
 export interface ListenerClients {
@@ -253,6 +253,19 @@ export interface NamedClients {
   /** how counts, shares and fronts are asked for: the playbook's service, `namespace/name`, where they come for one */
   name: string;
   perSecond: number;
+}
+
+/** To a name of one of the account's domains, through resolvers with caches. */
+export interface DnsClients extends NamedClients {
+  via: 'dns';
+  /** e.g. `www.example.com` */
+  host: string;
+  port: number;
+  /** how many resolvers the clients ask, each with a cache of its own; 50 when left out */
+  resolvers?: number;
+  /** of the clients, those that ask once and keep the address, and for how long: for good when left out */
+  stuckPercent?: number;
+  stuckForMs?: number;
 }
 
 /** To an address and port, whoever answers there: a load balancer, a node, a pod of the VPC. */

@@ -111,7 +111,7 @@ export function isOwn(text: string, service: TwinObject, identity: CcmIdentity):
   );
 }
 
-function groupPort(service: TwinObject, port: Json, identity: CcmIdentity): string {
+export function groupPort(service: TwinObject, port: Json, identity: CcmIdentity): string {
   return String(modeOf(service, identity) === 'ENI' ? (port.targetPort ?? port.port) : port.nodePort);
 }
 
@@ -124,7 +124,7 @@ export function groupIds(service: TwinObject): string[] {
   return text === '' ? [] : text.split(',').map((entry) => parseGroupPort(entry).id);
 }
 
-function parseGroupPort(entry: string): { id: string; port: string } {
+export function parseGroupPort(entry: string): { id: string; port: string } {
   const [id, port] = entry.split(':');
   if (id === undefined || port === undefined)
     throw new NotNow(`vgroupid and protocol format must be like 'vsp-xxx:443' with colon separated. got=[${entry}]`);
@@ -297,10 +297,37 @@ export async function wantedGroup(
   nodes: TwinObject[],
   from: Endpoints,
 ): Promise<{ group: WantedGroup; moreToCome: boolean }> {
-  const mode = modeOf(service, identity);
   const name = groupName(service, port, identity);
   const id = groupIdOf(service, port);
+  const { members, moreToCome } = await weighedMembers(service, port, identity, nodes, from);
+  const group: WantedGroup = {
+    ...(id === '' ? {} : { id }),
+    name,
+    servicePort: port,
+    ignoreWeightUpdate: ignoresWeights(service, identity),
+    members: members.map(({ pods: _pods, ...it }) => ({ ...it, description: name })),
+    invalid: false,
+  };
+  return { group, moreToCome };
+}
 
+export const ignoresWeights = (service: TwinObject, { version }: CcmIdentity): boolean =>
+  annotation(service, 'ignore-weight-update').toLowerCase() === 'on' && isAtLeast(version, '2.11.1');
+
+/**
+ * The members that one port wants, with weights, and with how many pods are behind each.
+ *
+ * @throws NotNow  a value or an object that the controller refuses, in its words
+ */
+export async function weighedMembers(
+  service: TwinObject,
+  port: Json,
+  identity: CcmIdentity,
+  nodes: TwinObject[],
+  from: Endpoints,
+  { leastOfPod }: { leastOfPod: 0 | 1 } = { leastOfPod: 0 },
+): Promise<{ members: (Omit<Member, 'description'> & { pods: number })[]; moreToCome: boolean }> {
+  const mode = modeOf(service, identity);
   let weight: number | undefined;
   const asked = annotation(service, 'weight');
   if (reusesLoadBalancer(service) && annotation(service, 'vgroup-port') !== '' && asked !== '') {
@@ -319,17 +346,8 @@ export async function wantedGroup(
 
   const { endpoints, moreToCome } = await endpointsOf(service, port, from);
   const members = membersUnder(mode, endpoints, candidateNodes(service, nodes), port.nodePort);
-  const weights = weightsOf(mode, weight, members, defaultWeight);
-  const group: WantedGroup = {
-    ...(id === '' ? {} : { id }),
-    name,
-    servicePort: port,
-    ignoreWeightUpdate:
-      annotation(service, 'ignore-weight-update').toLowerCase() === 'on' && isAtLeast(identity.version, '2.11.1'),
-    members: members.map(({ pods: _pods, ...it }, i) => ({ ...it, weight: weights[i]!, description: name })),
-    invalid: false,
-  };
-  return { group, moreToCome };
+  const weights = weightsOf(mode, weight, members, defaultWeight, leastOfPod);
+  return { members: members.map((it, i) => ({ ...it, weight: weights[i]! })), moreToCome };
 }
 
 /**

@@ -1,10 +1,8 @@
-import { seededRandom } from '../random.js';
-import type { ClusterApi, Json, TwinCloud, TwinObject, WatchEvent } from '../types.js';
+import type { ClusterApi, Json, TwinCloud, TwinObject } from '../types.js';
 import {
   ccmCloud,
   type GroupSeen,
   isCloudError,
-  isInCidr,
   type ListenerSeen,
   type LoadBalancerSeen,
   protocolOf,
@@ -13,15 +11,11 @@ import {
 } from './ccm-cloud.js';
 import {
   annotation,
-  type CcmIdentity,
   defaultName,
   difference,
-  gatedPods,
-  gateOf,
   groupIds,
   isBeingRemoved,
   isOwn,
-  modeOf,
   needsClb,
   overridesListeners,
   reusesLoadBalancer,
@@ -29,33 +23,23 @@ import {
   type WantedGroup,
   wantedGroup,
 } from './ccm-model.js';
-import { follow, keyOf, splitKey } from './follow.js';
-import { type ControllerClock, isWorthRetrying, NotNow, workQueue } from './queue.js';
+import { splitKey } from './follow.js';
+import { type ControllerClock, isWorthRetrying, NotNow } from './queue.js';
 import { eventRecorder } from './record.js';
+import { type CcmOptions, type LoopKind, slicesResource, startServiceLoop } from './service-loop.js';
+import { openGates, plugInterfaces } from './service-pods.js';
 import { isAtLeast } from './weights.js';
 
+export { type CcmOptions, slicesResource } from './service-loop.js';
 export type { CcmIdentity } from './ccm-model.js';
 
 export const SERVICE_FINALIZER = 'service.k8s.alibaba/resources';
 export const HASH_LABEL = 'service.beta.kubernetes.io/hash';
 export const LOAD_BALANCER_LABEL = 'service.k8s.alibaba/loadbalancer-id';
 
-export interface CcmOptions extends CcmIdentity {
-  /** from an event to the reconcile it causes, drawn by `seed` */
-  latencyMs?: { from: number; to: number };
-  seed?: number | string;
-  /** narrows the search for interfaces to one VPC */
-  vpc?: string;
-}
-
-const RETRY = { first: 5_000, last: 300_000 };
 const GATED_RETRY_MS = 10_000;
 
-/** Which of discovery's versions the server has: v1 from 1.21 on, v1beta1 up to 1.24. */
-export const slicesResource = (api: ClusterApi): string =>
-  api.serves('discovery.k8s.io/v1/endpointslices')
-    ? 'discovery.k8s.io/v1/endpointslices'
-    : 'discovery.k8s.io/v1beta1/endpointslices';
+const CLB: LoopKind = { component: 'service-controller', needs: needsClb, finalizer: SERVICE_FINALIZER };
 
 /**
  * The classic load balancer loop of Alibaba's cloud controller manager: Services of type LoadBalancer, reused load balancers and server
@@ -71,78 +55,8 @@ export async function startCcm(
   cloud: TwinCloud,
   options: CcmOptions,
 ): Promise<{ stop(): void }> {
-  const { from, to } = options.latencyMs ?? { from: 200, to: 800 };
-  const draw = seededRandom(`${options.seed ?? 0}/${options.clusterId}`);
-  const reconcile = ccmReconciler(api, clock, cloud, options);
-  const queue = workQueue(clock, { delayMs: () => from + Math.floor(draw() * (to - from)), retryMs: RETRY }, reconcile);
-  const record = eventRecorder(api, clock, 'service-controller');
-  const services = await follow(api, 'v1/services', (event, before) => {
-    const reason = serviceReason(event, before);
-    if (reason === undefined) return;
-    if (reason !== '') void record(event.object, 'Normal', reason, `The service will be updated: ${reason}.`);
-    queue.add(keyOf(event.object));
-  });
-  const stops = [
-    services,
-    await follow(api, slicesResource(api), (event, before) => {
-      const name = event.object.metadata.labels?.['kubernetes.io/service-name'];
-      const service = name && services.get(event.object.metadata.namespace, name);
-      if (!service || !needsClb(service)) return;
-      if (event.type === 'MODIFIED' && before && sameSlice(before, event.object)) return;
-      queue.add(keyOf(service));
-    }),
-    await follow(api, 'v1/nodes', (event, before) => {
-      if (event.type === 'MODIFIED' && before && sameNode(before, event.object)) return;
-      for (const service of services.all())
-        if (needsClb(service) && modeOf(service, options) !== 'ENI') queue.add(keyOf(service));
-    }),
-  ];
-
-  return {
-    stop() {
-      queue.stop();
-      for (const it of stops) it.stop();
-    },
-  };
+  return startServiceLoop(api, clock, CLB, options, ccmReconciler(api, clock, cloud, options));
 }
-
-/** @returns the event's reason for a Service that needs a look, '' for a look without an event, undefined for none */
-function serviceReason(event: WatchEvent, before: TwinObject | undefined): string | undefined {
-  const after = event.object;
-  if (event.type === 'DELETED') return undefined;
-  if (event.type === 'ADDED' || !before)
-    return needsClb(after) || after.metadata.finalizers?.includes(SERVICE_FINALIZER) ? '' : undefined;
-  const was = needsClb(before);
-  if (!was && !needsClb(after)) return undefined;
-  // Adding the annotation `class` takes the Service away from the controller without a word.
-  if (was !== needsClb(after))
-    return 'service.beta.kubernetes.io/class' in (after.metadata.annotations ?? {}) ? undefined : 'TypeChanged';
-  if (before.metadata.uid !== after.metadata.uid) return '';
-  if (!same(before.metadata.annotations ?? {}, after.metadata.annotations ?? {})) return 'AnnotationChanged';
-  if (!same(before.spec, after.spec)) return 'ServiceSpecChanged';
-  if ((before.metadata.deletionTimestamp === undefined) !== (after.metadata.deletionTimestamp === undefined))
-    return 'DeleteTimestampChanged';
-  return undefined;
-}
-
-function same(a: Json, b: Json): boolean {
-  if (a === b) return true;
-  if (typeof a !== 'object' || typeof b !== 'object' || a === null || b === null) return false;
-  const keys = Object.keys(a);
-  return keys.length === Object.keys(b).length && keys.every((key) => same(a[key], b[key]));
-}
-
-const sameSlice = (a: TwinObject, b: TwinObject): boolean =>
-  same(a['endpoints'], b['endpoints']) && same(a['ports'], b['ports']);
-
-/** Taints are not looked at: a new one changes nothing until something else does. */
-const sameNode = (a: TwinObject, b: TwinObject): boolean =>
-  same(a.metadata.labels ?? {}, b.metadata.labels ?? {}) &&
-  Boolean(a.spec?.unschedulable) === Boolean(b.spec?.unschedulable) &&
-  readyOf(a) === readyOf(b);
-
-const readyOf = (node: TwinObject): string =>
-  (node.status?.conditions ?? []).find((it: Json) => it.type === 'Ready')?.status === 'True' ? 'True' : 'False';
 
 /** The reconcile of one Service; throws what will be tried again. */
 function ccmReconciler(
@@ -172,36 +86,6 @@ function ccmReconciler(
     if (/^k8s(\/[^/]*){4}$/.test(found.name)) throw new NotNow(`cannot reuse a ccm created vgroup ${id} for slb ${lb}`);
   };
 
-  /** Interfaces' ids by address. An address outside the VPC is skipped, one inside without an interface makes its group invalid. */
-  const plugInterfaces = async (service: TwinObject, groups: WantedGroup[]): Promise<void> => {
-    const ips = [
-      ...new Set(
-        groups.flatMap((it) => it.members.filter((member) => member.type === 'eni').map((member) => member.ip)),
-      ),
-    ];
-    if (ips.length === 0) return;
-    const ids = await slb.interfaces(ips);
-    const unknown = ips.filter((ip) => !ids.has(ip));
-    const cidrs = unknown.length > 0 ? await slb.cidrs() : [];
-    const inVpc = new Set(unknown.filter((ip) => cidrs.some((cidr) => isInCidr(ip, cidr))));
-    const outside = unknown.filter((ip) => !inVpc.has(ip));
-    for (const group of groups) {
-      group.invalid = group.members.some((it) => it.type === 'eni' && inVpc.has(it.ip));
-      group.members = group.members
-        .filter((it) => it.type === 'ecs' || ids.has(it.ip))
-        .map((it) => ({ ...it, server: ids.get(it.ip) ?? it.server }));
-    }
-    if (outside.length > 0)
-      await record(
-        service,
-        'Normal',
-        'SkipSyncBackends',
-        `Not sync pods [${outside.join(',')}] whose ip is not in vpc cidrs`,
-      );
-    if (inVpc.size > 0)
-      await record(service, 'Warning', 'SkipSyncBackends', `can not find eniid for ip [${[...inVpc].join(',')}]`);
-  };
-
   const wantedGroups = async (service: TwinObject): Promise<{ groups: WantedGroup[]; moreToCome: boolean }> => {
     const nodes = (await api.list('v1/nodes')).toSorted((a, b) => (a.metadata.name < b.metadata.name ? -1 : 1));
     const slices = (await api.list(slicesResource(api), service.metadata.namespace)).filter(
@@ -222,7 +106,7 @@ function ccmReconciler(
         if (!swallowsPortErrors || !isWorthRetrying(error)) throw error;
       }
     }
-    await plugInterfaces(service, groups);
+    await plugInterfaces(slb, record, service, groups);
     return { groups, moreToCome };
   };
 
@@ -446,27 +330,6 @@ function ccmReconciler(
     await record(service, 'Normal', 'CleanLoadBalancer', 'Clean load balancer');
   };
 
-  /** Pods that wait for the controller are told that the load balancer knows them. */
-  const openGates = async (service: TwinObject): Promise<void> => {
-    const gate = gateOf(service);
-    for (const pod of gatedPods(service, await api.list('v1/pods', service.metadata.namespace))) {
-      const conditions: Json[] = pod.status?.conditions ?? [];
-      const known = conditions.find((it) => it.type === gate);
-      if (known?.status === 'True' || !isSelected(service, pod)) continue;
-      if (!conditions.some((it) => it.type === 'ContainersReady' && it.status === 'True')) continue;
-      const now = new Date(clock.now()).toISOString().replace(/\.\d+Z$/, 'Z');
-      const opened = {
-        type: gate,
-        status: 'True',
-        reason: 'ServerRegistered',
-        message: 'The backend has been added to the server group',
-        lastTransitionTime: now,
-      };
-      const patch = { status: { conditions: [...conditions.filter((it) => it.type !== gate), opened] } };
-      await api.mergePatch('v1/pods', pod.metadata.namespace, pod.metadata.name, patch, 'status');
-    }
-  };
-
   /** The host name that an annotation says, else the elastic addresses if they are asked for, else the load balancer's own. */
   const ingressOf = async (service: TwinObject, lb: LoadBalancerSeen): Promise<Json[]> => {
     const hostname = annotation(service, 'hostname');
@@ -502,7 +365,7 @@ function ccmReconciler(
     const hash = serviceHash(service);
     try {
       const { lb, moreToCome } = await apply(service, service.metadata.labels?.[HASH_LABEL] !== hash);
-      await openGates(service);
+      await openGates(api, clock, service);
       await writeBack(service, lb, hash);
       await record(service, 'Normal', 'EnsuredLoadBalancer', `Ensured load balancer [${lb.id}]`);
       return moreToCome ? GATED_RETRY_MS : undefined;
@@ -532,6 +395,3 @@ const isGone = (error: Error): boolean =>
   (isCloudError(error) && error.code === 'InvalidLoadBalancerId.NotFound');
 
 const asRemoved = (service: TwinObject): TwinObject => ({ ...service, spec: { ...service.spec, type: 'ClusterIP' } });
-
-const isSelected = (service: TwinObject, pod: TwinObject): boolean =>
-  Object.entries(service.spec.selector ?? {}).every(([key, value]) => pod.metadata.labels?.[key] === value);

@@ -18,6 +18,7 @@ export const DEFAULT_WEIGHT = 100;
 /**
  * @param weight         the annotation `weight`, a sum for the whole cluster; undefined when absent
  * @param defaultWeight  per member when `weight` is absent; not used under Local
+ * @param leastOfPod     of a virtual node's pod under Local: 0 with CLB, 1 with NLB
  * @returns one weight per member, in order
  */
 export function weightsOf(
@@ -25,6 +26,7 @@ export function weightsOf(
   weight: number | undefined,
   members: readonly Weighable[],
   defaultWeight = DEFAULT_WEIGHT,
+  leastOfPod: 0 | 1 = 0,
 ): number[] {
   if (weight === 0) return members.map(() => 0);
   if (mode !== 'Local') {
@@ -34,7 +36,9 @@ export function weightsOf(
   if (weight === undefined) return members.map((it) => (it.type === 'ecs' ? it.pods : 1));
   const pods = members.reduce((sum, it) => sum + (it.type === 'ecs' ? it.pods : 1), 0);
   return members.map((it) =>
-    it.type === 'ecs' ? Math.max(1, Math.floor((weight * it.pods) / pods)) : Math.floor(weight / pods),
+    it.type === 'ecs'
+      ? Math.max(1, Math.floor((weight * it.pods) / pods))
+      : Math.max(leastOfPod, Math.floor(weight / pods)),
   );
 }
 

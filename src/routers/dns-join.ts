@@ -1,6 +1,6 @@
 import { addressOf, hostOf, sidesOf, type DnsName, type DnsRoute } from '../dns.js';
 import { isMigrateError, MigrateError } from '../errors.js';
-import { splitPath } from '../objects.js';
+import { lbKey, splitPath } from '../objects.js';
 import type { DnsRecord, DnsRecords, DnsSet, KubeObject, World } from '../ports.js';
 import type { Part } from '../router.js';
 import type { Debt, StepContext } from '../step.js';
@@ -15,8 +15,8 @@ import { serviceOn } from './services.js';
 
 export interface JoinBefore {
   names: NameBefore[];
-  /** of the target's Service, where it is made one with an address of its own */
-  type?: string;
+  /** where the target's Service is made one with an address of its own: what it was, and annotations that name the source's load balancer */
+  closed?: { type: string; annotations: Record<string, string> };
 }
 
 interface NameBefore {
@@ -40,11 +40,11 @@ export const join: Part<DnsRoute, JoinBefore> = {
     const names = (await readSets(route, world)).map(({ name, records }) => look(name, records, service));
     const type = String(service['spec']?.type ?? 'ClusterIP');
     const opens = names.some((it) => it.value === undefined) && type !== 'LoadBalancer';
-    return { names, ...(opens && { type }) };
+    return { names, ...(opens && { closed: { type, annotations: boundTo(service) } }) };
   },
 
   async apply(route, before, context) {
-    if (before.type !== undefined) await open(route, context);
+    if (before.closed) await open(route, before.closed.annotations, context);
     for (const [index, name] of route.names.entries()) {
       const known = before.names[index];
       if (known) await bring(route, name, known, context);
@@ -84,7 +84,7 @@ export const join: Part<DnsRoute, JoinBefore> = {
         for (const it of (await dns.records(asideSet(name))).records) await dns.remove(it.id);
       }
     }
-    return before.type === undefined ? [] : close(route, before.type, world);
+    return before.closed ? close(route, before.closed, world) : [];
   },
 };
 
@@ -173,12 +173,26 @@ async function bring(
 
 const ADDRESS_MS = 300_000;
 
+/** A copy of the source's Service would bind itself to the source's load balancer. */
+const BINDING = ['id', 'vgroup-port', 'weight', 'force-override-listeners'];
+
+const boundTo = ({ metadata }: KubeObject): Record<string, string> =>
+  Object.fromEntries(
+    Object.entries(metadata.annotations ?? {}).filter(([key]) =>
+      BINDING.some((it) => key === lbKey(it) || key === lbKey(it).replace('alibaba-cloud', 'alicloud')),
+    ),
+  );
+
 /** Its controller makes it a load balancer with an address of its own, which nobody knows of yet. */
-async function open(route: DnsRoute, { world, progress }: StepContext): Promise<void> {
+async function open(route: DnsRoute, bound: Record<string, string>, { world, progress }: StepContext): Promise<void> {
   const service = await serviceOn(world.target, route);
   if (service['spec']?.type === 'LoadBalancer') return;
   progress(`${route.service} of the target gets an address`);
-  await world.target.patch({ kind: 'Service', ...splitPath(route.service) }, { spec: { type: 'LoadBalancer' } });
+  const annotations = Object.fromEntries(Object.keys(bound).map((key) => [key, null]));
+  await world.target.patch(
+    { kind: 'Service', ...splitPath(route.service) },
+    { metadata: { annotations }, spec: { type: 'LoadBalancer' } },
+  );
 }
 
 async function untilAddress(route: DnsRoute, name: DnsName, { target, clock }: World): Promise<string> {
@@ -198,7 +212,11 @@ async function untilAddress(route: DnsRoute, name: DnsName, { target, clock }: W
 }
 
 /** Nobody is led to the address any more: the Service is as it was, and its controller takes its load balancer away. */
-async function close(route: DnsRoute, type: string, { target, clock }: World): Promise<Debt[]> {
+async function close(
+  route: DnsRoute,
+  { type, annotations }: NonNullable<JoinBefore['closed']>,
+  { target, clock }: World,
+): Promise<Debt[]> {
   const ref = { kind: 'Service', ...splitPath(route.service) };
   try {
     const service = await target.get(ref);
@@ -207,7 +225,11 @@ async function close(route: DnsRoute, type: string, { target, clock }: World): P
     const deadline = clock.now() + ADDRESS_MS;
     for (let pause = 500; ; pause = Math.min(pause * 2, 5000)) {
       const now = await target.get(ref);
-      if (!now || (addressOf(now, 'A') ?? addressOf(now, 'CNAME')) === undefined) return [];
+      if (!now) return [];
+      if ((addressOf(now, 'A') ?? addressOf(now, 'CNAME')) === undefined) {
+        await target.patch(ref, { metadata: { annotations } });
+        return [];
+      }
       if (clock.now() >= deadline) break;
       await clock.sleep(pause);
     }

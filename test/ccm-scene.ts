@@ -100,12 +100,14 @@ export interface Setting {
   /** to share a cloud with another scene */
   beside?: Scene;
   seed?: Json;
+  /** in place of the CLB loop */
+  loop?: typeof startCcm;
 }
 
 export async function scene(
   t: TestContext,
   objects: TwinObject[],
-  { ccm, eni = [], beside, seed, account: more }: Setting = {},
+  { ccm, eni = [], beside, seed, account: more, loop = startCcm }: Setting = {},
 ): Promise<Scene> {
   const clock = beside?.clock ?? virtualClock(START);
   const store = new Store({ version: 'v1.30.0', clock, name: ccm?.clusterId ?? 'test' });
@@ -135,7 +137,7 @@ export async function scene(
   const call: string[] = [];
   const cloud: TwinCloud = Object.assign(Object.create(inner), {
     region: inner.region,
-    async call(product: 'Slb' | 'Ecs' | 'Vpc', action: string, parameters: Record<string, string>) {
+    async call(product: 'Slb' | 'Nlb' | 'Ecs' | 'Vpc', action: string, parameters: Record<string, string>) {
       call.push(action);
       return inner.call(product, action, parameters);
     },
@@ -148,8 +150,7 @@ export async function scene(
     });
   for (const it of eni) inner.plugInterface(it.ip, `i-${it.node}`, 'cn-hangzhou-a');
   store.seed([{ apiVersion: 'v1', kind: 'Namespace', metadata: { name: 'shop' } }, ...objects]);
-  const start = () =>
-    startCcm(api, clock, cloud, { version: '2.14.0', clusterId: 'c-old', backendMode: 'ecs', ...ccm });
+  const start = () => loop(api, clock, cloud, { version: '2.14.0', clusterId: 'c-old', backendMode: 'ecs', ...ccm });
   let controller = await start();
   t.after(() => {
     controller.stop();

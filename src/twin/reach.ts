@@ -99,7 +99,7 @@ export interface Reach {
 /**
  * A member of type ecs is reached if its node is Ready and the Service of that node port has a ready endpoint (under Local: on that
  * node). A member of type eni is reached if a running pod has that address and listens there; also one that is going, until it is
- * gone. A server that is in neither cluster always answers.
+ * gone. An address may be a pod's or a node's. An instance that is in neither cluster always answers.
  *
  * @param hasInterface  whether the VPC routes to a pod's address; such a pod is reached from the other cluster too
  */
@@ -152,6 +152,10 @@ export async function followReach(
       for (const side of sides) {
         const pod = clusters[side].index().pods.get(ip);
         if (pod) return byPod(side, pod, port);
+      }
+      for (const side of sides) {
+        const node = clusters[side].index().nodesByIp.get(ip);
+        if (node) return byNode(side, node, port, turn);
       }
       return { failed: `nobody has address ${ip}` };
     },

@@ -5,6 +5,7 @@ import { realClock, type SteeredClock, virtualClock } from './clock.js';
 import { type StartedCloud, startCloud } from './cloud/cloud.js';
 import { startCcm } from './controllers/ccm.js';
 import { startGateways } from './controllers/gateway.js';
+import { startNlb } from './controllers/nlb.js';
 import { instanceOf, zoneOf } from './controllers/pods.js';
 import { memoryStore, startVelero, type Velero, veleroCrds, veleroObjects } from './controllers/velero.js';
 import { startWorkloads } from './controllers/workloads.js';
@@ -257,14 +258,11 @@ export async function startTwin(seed: Seed, options: TwinOptions): Promise<Twin>
     stops.push(() => workloads.stop());
     if (own.ccm) {
       const latency = options.ccmLatencyMs === undefined ? {} : { latencyMs: options.ccmLatencyMs };
-      const ccm = await startCcm(apis[side], clock, regional, {
-        backendMode: 'ecs',
-        ...own.ccm,
-        vpc,
-        seed: `${seedNumber}/${side}`,
-        ...latency,
-      });
+      const settings = { backendMode: 'ecs' as const, ...own.ccm, vpc, seed: `${seedNumber}/${side}`, ...latency };
+      const ccm = await startCcm(apis[side], clock, regional, settings);
       stops.push(() => ccm.stop());
+      const nlb = await startNlb(apis[side], clock, regional, settings);
+      stops.push(() => nlb.stop());
     }
     const gateways = await startGateways(apis[side], clock);
     stops.push(() => gateways.stop());

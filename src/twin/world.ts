@@ -113,6 +113,13 @@ export function comparableCluster(snapshot: Record<string, TwinObject[]>): Json 
 
 const byText = (a: Json, b: Json): number => (JSON.stringify(a) < JSON.stringify(b) ? -1 : 1);
 
+const comparableNlbGroup = ({ servers, ...group }: Json): Json => ({
+  ...group,
+  servers: servers
+    .map(({ server, ip: _ip, ...it }: Json) => (it.type === 'Eni' ? it : { server, ...it }))
+    .toSorted(byText),
+});
+
 /** Members of type eni are told apart by description, port and weight alone: which pod has which address is drawn. */
 export function comparableCloud(snapshot: Json): Json {
   const { interfaces: _interfaces, ...rest } = snapshot;
@@ -123,6 +130,7 @@ export function comparableCloud(snapshot: Json): Json {
       ...lb,
       groups: lb.groups.map((group: Json) => ({ ...group, backends: group.backends.map(member).toSorted(byText) })),
     })),
+    ...(rest.nlb ? { nlb: { ...rest.nlb, groups: rest.nlb.groups.map(comparableNlbGroup) } } : {}),
     disks: rest.disks.map(({ instance: _instance, ...disk }: Json) => disk),
   };
 }

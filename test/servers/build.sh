@@ -1,17 +1,18 @@
 #!/usr/bin/env bash
-# Builds the servers that `npm run test:real` runs: etcd, two versions of Kubernetes, KWOK.
+# Builds the servers that `npm run test:real` runs: etcd, two versions of Kubernetes, KWOK, Velero with its S3 plug-in, an S3 store; and a
+# client of the cloud's OpenAPI in Go.
 #
 #   build.sh all | NAME...          builds what is missing
 #   build.sh --where all | NAME...  builds nothing, says where it would be
 #
 # Prints one line per binary on stdout: its name, its version, its path. All else goes to stderr.
-# A NAME is a folder beside this file that holds go.mod, go.sum and tools.go: a wrapper module that pins one server.
+# A NAME is a folder beside this file that holds go.mod, go.sum and tools.go: a wrapper module that pins one server, or a program of ours.
 # The binaries lie outside the repo, in a folder keyed by version and recipe; a build that breaks off leaves none there.
 set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 cache=${XDG_CACHE_HOME:-$HOME/.cache}/migrate-testbed
-servers=(etcd kubernetes-1.36 kubernetes-1.20 kwok)
+servers=(etcd kubernetes-1.36 kubernetes-1.20 kwok velero velero-plugin-for-aws gofakes3 slb-client)
 kubernetes=(kube-apiserver kube-controller-manager kube-scheduler kubectl)
 
 say() { printf '%s\n' "$*" >&2; }
@@ -25,6 +26,9 @@ module_of() {
     etcd) echo go.etcd.io/etcd/server/v3 ;;
     kubernetes-*) echo k8s.io/kubernetes ;;
     kwok) echo sigs.k8s.io/kwok ;;
+    slb-client) echo github.com/aliyun/alibaba-cloud-sdk-go ;;
+    velero | velero-plugin-for-aws) echo "github.com/vmware-tanzu/$1" ;;
+    gofakes3) echo github.com/johannesboyne/gofakes3 ;;
     *) die "no server is called '$1'; there are: ${servers[*]}, and 'all'" ;;
   esac
 }
@@ -49,6 +53,27 @@ recipe() {
     kubernetes-*) build_kubernetes "$1" "$2" '' -mod=readonly ;;
   esac
 }
+
+# Of its own, so that what is added here makes none of the servers above be built anew.
+recipe_of_velero() {
+  case $1 in
+    # The module's own main package: see velero/tools.go for why.
+    velero) go build -o "$2/bin/velero" -ldflags "-s -w -X github.com/vmware-tanzu/velero/pkg/buildinfo.Version=v$(version_of "$1")" . ;;
+    velero-plugin-for-aws) go build -o "$2/bin/$1" -ldflags '-s -w' github.com/vmware-tanzu/velero-plugin-for-aws/velero-plugin-for-aws ;;
+    gofakes3) go build -o "$2/bin/$1" -ldflags '-s -w' github.com/johannesboyne/gofakes3/cmd/gofakes3 ;;
+  esac
+}
+
+recipes_of() {
+  case $1 in
+    velero | velero-plugin-for-aws | gofakes3) echo recipe_of_velero ;;
+    slb-client) echo recipe_of_program ;;
+    *) echo recipe build_kubernetes generate_openapi ;;
+  esac
+}
+
+# A program of ours.
+recipe_of_program() { go build -o "$2/bin/$1" -ldflags '-s -w' .; }
 
 # Without the -X flags /version answers v0.0.0-master+$Format:%H$, which breaks whatever reads the version.
 build_kubernetes() {
@@ -87,7 +112,8 @@ sha256() { if command -v sha256sum >/dev/null; then sha256sum; else shasum -a 25
 # The recipe is the wrapper module and the functions above, read through the shell so that comments do not count.
 home_of() {
   local recipe
-  recipe=$({ cat "$here/$1/"{go.mod,go.sum,tools.go} && declare -f recipe build_kubernetes generate_openapi; } | sha256)
+  # shellcheck disable=SC2046  # several names
+  recipe=$({ cat "$here/$1/"{go.mod,go.sum,tools.go} && declare -f $(recipes_of "$1"); } | sha256)
   echo "$cache/$1-$(version_of "$1")-${recipe:0:12}"
 }
 
@@ -124,7 +150,10 @@ build() {
   export GO111MODULE=on GOWORK=off GOFLAGS='-trimpath -buildvcs=false'
   cd "$work/module"
   three_times go mod download || die "the modules of $name could not be downloaded"
-  recipe "$name" "$work"
+  case $(recipes_of "$name") in
+    recipe_of_*) "$(recipes_of "$name")" "$name" "$work" ;;
+    *) recipe "$name" "$work" ;;
+  esac
   [ -z "$(missing_in "$work/bin" "$name")" ] || die "the build of $name left out $(missing_in "$work/bin" "$name")"
   mkdir -p "$home"
   # Two builds may run side by side: a rename within one file system is whole or not at all, and the last one wins.

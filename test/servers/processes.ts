@@ -9,7 +9,13 @@ import { setTimeout as sleep } from 'node:timers/promises';
 export interface Family {
   /** for data, keys, logs; gone after `stop` */
   readonly dir: string;
-  start(name: string, path: string, args: readonly string[]): Server;
+  /** `withChildren`: it starts processes of its own, which end with it; `home`: a folder that it shares with no other */
+  start(
+    name: string,
+    path: string,
+    args: readonly string[],
+    options?: { withChildren?: boolean; home?: string },
+  ): Server;
   /** Kills what still runs and removes the folder. */
   stop(): Promise<void>;
 }
@@ -53,15 +59,15 @@ export function startFamily(dir: string): Family {
   return {
     dir,
 
-    start(name, path, args) {
+    start(name, path, args, { withChildren = false, home = join(dir, 'home') } = {}) {
       const logFile = join(dir, `${name}.log`);
       const log = openSync(logFile, 'a');
       // A home of its own: KWOK and kubectl read settings from the user's. No proxy settings either: all is loopback.
-      const home = join(dir, 'home');
       mkdirSync(home, { recursive: true });
       const child = spawn(path, args, {
         stdio: ['ignore', log, log],
         cwd: dir,
+        detached: withChildren,
         env: { HOME: home, PATH: process.env['PATH'], TMPDIR: home },
       });
       closeSync(log);
@@ -69,7 +75,9 @@ export function startFamily(dir: string): Family {
       const { pid } = child;
       if (pid === undefined) throw new Error(`${name} could not be started from ${path}`);
       letGo(child);
-      undertaker.stdin?.write(`+ ${pid}\n`);
+      // The number of a group of processes is that of its first, with a minus.
+      const noted = withChildren ? -pid : pid;
+      undertaker.stdin?.write(`+ ${noted}\n`);
 
       let ended: string | undefined;
       let wanted = false;
@@ -77,7 +85,8 @@ export function startFamily(dir: string): Family {
         child.once('exit', (code, signal) => {
           ended = code === null ? `was ended by ${signal}` : `exited with ${code}`;
           running.delete(server);
-          undertaker.stdin?.write(`- ${pid}\n`);
+          if (withChildren) killAll(noted);
+          undertaker.stdin?.write(`- ${noted}\n`);
           resolve();
         });
       });
@@ -91,7 +100,7 @@ export function startFamily(dir: string): Family {
           wanted = true;
           if (ended !== undefined) return;
           child.ref();
-          child.kill('SIGKILL');
+          killAll(noted);
           await gone;
         },
       };
@@ -108,6 +117,14 @@ export function startFamily(dir: string): Family {
       await once(undertaker, 'exit');
     },
   };
+}
+
+function killAll(pid: number): void {
+  try {
+    process.kill(pid, 'SIGKILL');
+  } catch {
+    // They are gone already.
+  }
 }
 
 /** A test that forgets to stop its servers ends all the same, and the undertaker ends them. */

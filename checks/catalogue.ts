@@ -60,7 +60,7 @@ export const CATALOGUE: Record<string, readonly string[]> = {
   'sto-access-mode': ['access-modes'],
   'sto-nas-endpoint': ['share-addresses'],
   // network and Services
-  'svc-nodeport-clash': ['cluster-addresses'],
+  'svc-nodeport-clash': ['cluster-addresses', 'port-numbers'],
   'svc-clusterip-fixed': ['cluster-addresses'],
   'svc-cidr-overlap': ['overlapping-networks'],
   'svc-lb-reuse': ['service-annotations', 'shared-group'],
@@ -74,6 +74,9 @@ export const CATALOGUE: Record<string, readonly string[]> = {
     'in-cluster-callers',
     'local-policy',
     'proxy-settings',
+    'ebpf-proxy',
+    'endpoint-changes',
+    'port-numbers',
     'service-fields',
     'traffic-matrix',
   ],
@@ -139,35 +142,35 @@ export const IN_PART: Record<string, string> = {
 };
 
 /**
- * The ways in which one kube-proxy differs from another, and the check that sees each; none where only a probe from several
- * places would.
+ * The ways in which one kube-proxy differs from another, and the check that sees each. Where no object shows what becomes of a call,
+ * `traffic-matrix` compares what a probe met on both sides (`migrate preflight --probe`).
  *
  * @source kubernetes/kubernetes:pkg/proxy, release by release
  */
-export const PROXY_DIFFERENCES: Record<string, string | undefined> = {
-  'kp-lb-ip-shortcircuit': 'in-cluster-callers',
-  'kp-etp-local-incluster': 'local-policy',
-  'kp-etp-local-external-nolocal': 'local-policy',
-  'kp-terminating-endpoints': 'local-policy',
-  'kp-internal-traffic-policy': 'service-fields',
-  'kp-ipvs-graceful-termination': undefined,
-  'kp-ipvs-conn-reuse': 'kube-proxy-mode',
-  'kp-session-affinity': 'stickiness',
-  'kp-nodeport-bind': 'kube-proxy-mode',
-  'kp-ipvs-host-ports-exposed': 'kube-proxy-mode',
-  'kp-source-ip': 'allow-lists',
-  'kp-cluster-cidr': 'proxy-settings',
-  'kp-lb-algorithm': 'proxy-settings',
-  'kp-udp-conntrack': 'service-fields',
-  'kp-sctp': 'service-fields',
-  'kp-dual-stack': 'service-fields',
-  'kp-min-sync': undefined,
-  'kp-conntrack-settings': 'proxy-settings',
-  'kp-healthchecknodeport': undefined,
-  'kp-topology': 'service-fields',
-  'kp-external-ips': 'service-fields',
-  'kp-nft-firewall': 'kernels',
-  'kp-endpoints-1000': 'service-fields',
-  'kp-mtu': 'packet-sizes',
-  'kp-cilium': undefined,
+export const PROXY_DIFFERENCES: Record<string, readonly string[]> = {
+  'kp-lb-ip-shortcircuit': ['in-cluster-callers'],
+  'kp-etp-local-incluster': ['local-policy', 'traffic-matrix'],
+  'kp-etp-local-external-nolocal': ['local-policy', 'traffic-matrix'],
+  'kp-terminating-endpoints': ['local-policy'],
+  'kp-internal-traffic-policy': ['service-fields'],
+  'kp-ipvs-graceful-termination': ['endpoint-changes'],
+  'kp-ipvs-conn-reuse': ['kube-proxy-mode'],
+  'kp-session-affinity': ['stickiness'],
+  'kp-nodeport-bind': ['kube-proxy-mode', 'traffic-matrix'],
+  'kp-ipvs-host-ports-exposed': ['kube-proxy-mode'],
+  'kp-source-ip': ['allow-lists', 'traffic-matrix'],
+  'kp-cluster-cidr': ['proxy-settings'],
+  'kp-lb-algorithm': ['proxy-settings'],
+  'kp-udp-conntrack': ['service-fields'],
+  'kp-sctp': ['service-fields'],
+  'kp-dual-stack': ['service-fields'],
+  'kp-min-sync': ['endpoint-changes'],
+  'kp-conntrack-settings': ['proxy-settings'],
+  'kp-healthchecknodeport': ['port-numbers'],
+  'kp-topology': ['service-fields'],
+  'kp-external-ips': ['service-fields'],
+  'kp-nft-firewall': ['kernels'],
+  'kp-endpoints-1000': ['service-fields'],
+  'kp-mtu': ['packet-sizes'],
+  'kp-cilium': ['ebpf-proxy', 'traffic-matrix'],
 };

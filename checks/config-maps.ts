@@ -33,11 +33,68 @@ export function proxyConfig(side: SideSight): ProxyConfig {
       from: `ConfigMap kube-system/${name}`,
     };
   }
-  const cilium = side.get('ConfigMap', 'kube-system', 'cilium-config')?.['data']?.['kube-proxy-replacement'];
-  if (cilium === 'true' || cilium === 'strict') return { mode: 'ebpf', from: 'ConfigMap kube-system/cilium-config' };
+  const { replaces, from } = dataPath(side);
+  if (replaces === 'all') return { mode: 'ebpf', from };
   throw new Unknown(
     `${side.side}: no ConfigMap ${PROXY_MAPS.join(' or ')} in kube-system tells the mode of kube-proxy`,
   );
+}
+
+/** What a network plug-in does with the addresses of Services, beside kube-proxy or in its place. */
+export interface DataPath {
+  /** where that was read; empty where no plug-in does anything */
+  from: string;
+  replaces: 'all' | 'some' | 'none' | 'unclear';
+  /** as it is written, where it is unclear */
+  said?: string;
+  /** translates already in connect() */
+  sockets: boolean;
+  /** keeps what pods send to a load balancer's address inside the cluster, as kube-proxy does */
+  shortcut: boolean;
+  /** at which alone node ports answer */
+  devices?: string;
+}
+
+const REPLACES: Record<string, DataPath['replaces']> = {
+  true: 'all',
+  strict: 'all',
+  partial: 'some',
+  probe: 'some',
+  false: 'none',
+  disabled: 'none',
+};
+
+/**
+ * @source cilium/cilium:Documentation/network/kubernetes/kubeproxy-free.rst, install/kubernetes/cilium/templates/cilium-configmap.yaml
+ * @source AliyunContainerService/terway:cmd/terway-cli/policy.go, cni.go (eniip_virtual_type, in_cluster_loadbalance, the label of nodes)
+ */
+export function dataPath(side: SideSight): DataPath {
+  const cilium: Record<string, string> | undefined = configMapIfSeen(side, 'cilium-config')?.['data'];
+  if (cilium) {
+    const said = cilium['kube-proxy-replacement'] ?? 'false';
+    const replaces = REPLACES[said] ?? 'unclear';
+    const { devices } = cilium;
+    return {
+      from: 'ConfigMap kube-system/cilium-config',
+      replaces,
+      said,
+      sockets:
+        replaces === 'all' || cilium['bpf-lb-sock'] === 'true' || cilium['enable-host-reachable-services'] === 'true',
+      shortcut: true,
+      ...(devices && { devices }),
+    };
+  }
+  const terway: Record<string, string> = configMapIfSeen(side, 'eni-config')?.['data'] ?? {};
+  if (!/"eniip_virtual_type"\s*:\s*"(?:datapathv2|ipvlan)"/i.test(terwayList(side) ?? ''))
+    return { from: '', replaces: 'none', sockets: false, shortcut: true };
+  const nodes = side.seen('Node') ?? [];
+  const without = nodes.filter((it) => it.metadata.labels?.['k8s.aliyun.com/no-kube-proxy'] === 'true').length;
+  return {
+    from: 'ConfigMap kube-system/eni-config',
+    replaces: without === 0 ? 'none' : without === nodes.length ? 'all' : 'some',
+    sockets: false,
+    shortcut: terway['in_cluster_loadbalance'] === 'true',
+  };
 }
 
 export interface CloudConfig {

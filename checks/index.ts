@@ -30,11 +30,14 @@ import { nodeLabels } from './labels/node-labels.js';
 import { removedLabels } from './labels/removed-labels.js';
 import { cloudControllers } from './load-balancing/cloud-controllers.js';
 import { clusterIds } from './load-balancing/cluster-ids.js';
+import { ebpfProxy } from './load-balancing/ebpf-proxy.js';
+import { endpointChanges } from './load-balancing/endpoint-changes.js';
 import { inClusterCallers } from './load-balancing/in-cluster-callers.js';
 import { kubeProxyMode } from './load-balancing/kube-proxy-mode.js';
 import { listenerGroup } from './load-balancing/listener-group.js';
 import { listenerScheduler } from './load-balancing/listener-scheduler.js';
 import { localPolicy } from './load-balancing/local-policy.js';
+import { portNumbers } from './load-balancing/port-numbers.js';
 import { proxyTold } from './load-balancing/proxy-settings.js';
 import { serviceAnnotations } from './load-balancing/service-annotations.js';
 import { serviceFields } from './load-balancing/service-fields.js';
@@ -142,6 +145,9 @@ export const checks: readonly Check[] = [
   clusterIds,
   cloudControllers,
   proxyTold,
+  ebpfProxy,
+  endpointChanges,
+  portNumbers,
   serviceFields,
   shares,
   allowLists,

@@ -30,7 +30,8 @@ export interface TerseSide {
   everywhere?: Kind[];
 }
 
-type Terse = { is: string } & Record<string, unknown>;
+/** `times`: so many of them, with numbers behind their name */
+type Terse = { is: string; times?: number } & Record<string, unknown>;
 
 export interface TerseWorld {
   /** laid over the usual playbook; `null` removes a section */
@@ -113,7 +114,7 @@ function sideOf(side: string, terse: TerseSide, kinds: Kind[]): ClusterInventory
     kind === '*' ? served.filter((it) => it.namespaced).map(kindServed) : [kind],
   );
   for (const kind of wanted) if (!unseen.some((it) => it.kind === kind)) objects[kind] = [];
-  for (const it of terse.objects ?? []) {
+  for (const it of (terse.objects ?? []).flatMap(repeated)) {
     const [kind, object] = objectOf(it, served);
     (objects[kind] ??= []).push(object);
   }
@@ -131,6 +132,9 @@ function sideOf(side: string, terse: TerseSide, kinds: Kind[]): ClusterInventory
     ...(terse.dryRun !== null && { dryRun: terse.dryRun ?? TAKEN }),
   };
 }
+
+const repeated = ({ times, ...it }: Terse): Terse[] =>
+  times === undefined ? [it] : Array.from({ length: times }, (_, n) => ({ ...it, is: `${it.is}-${n}` }));
 
 /** `is: Ingress.extensions shop/legacy` where the kind alone is not enough; without a group the first served one is meant. */
 function objectOf({ is, ...rest }: Terse, served: readonly ServedKind[]): [Kind, KubeObject] {

@@ -20,8 +20,10 @@ export const kubelets: Check = {
   takes: {
     ...workloadFields([
       'spec.securityContext',
-      'spec.containers.securityContext',
-      'spec.initContainers.securityContext',
+      'spec.containers.securityContext.seccompProfile',
+      'spec.containers.securityContext.privileged',
+      'spec.initContainers.securityContext.seccompProfile',
+      'spec.initContainers.securityContext.privileged',
     ]),
     ConfigMap: 'named',
   },

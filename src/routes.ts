@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { duration, serviceName } from './formats.js';
+import { duration, name, serviceName } from './formats.js';
 
 /** The entries of `traffic.services`: one shape for each router. What an entry means is said in the router's own file. */
 
@@ -47,7 +47,69 @@ const dns = z.strictObject({
   drain: duration.default(30 * 60_000),
 });
 
-export const routeEntry = z.discriminatedUnion('router', [clb, dns]);
+const address = z
+  .string()
+  .regex(/^\d{1,3}(?:\.\d{1,3}){3}(?::\d{1,5})?$/, 'is not an address, e.g. 10.0.0.9 or 10.0.0.9:80')
+  .optional();
+
+const portNumber = z.int().min(1).max(65535);
+
+const ingress = z
+  .strictObject({
+    service: serviceName,
+    router: z.literal('ingress'),
+    /** the Ingress, in the Service's namespace, whose rules send to it */
+    ingress: name,
+    /** `canary`: ingress-nginx and those that read its annotations; `service-weight`: Alibaba's older ones; `edas`: header tickets, no weights */
+    style: z.enum(['canary', 'service-weight', 'edas']).default('canary'),
+    /** requests that carry it go to the target from the first step on, before any weight */
+    header: z
+      .strictObject({
+        name: z.string().regex(/^[-\w]+$/, 'is not the name of a header'),
+        value: z.string().min(1).optional(),
+      })
+      .optional(),
+    /** the same for a cookie of the value `always` */
+    cookie: z.string().regex(/^\w+$/, 'is not the name of a cookie').optional(),
+    /** where the target answers; the address of its Service when it isn't given */
+    address,
+  })
+  .superRefine(({ style, header, cookie }, context) => {
+    const issue = (path: string, message: string) => context.addIssue({ code: 'custom', path: [path], message });
+    if (style === 'edas' && header?.value === undefined)
+      issue('header', 'is needed with its value: tickets of `edas` are headers, and it has no weights');
+    if (style === 'service-weight' && header && header.value === undefined)
+      issue('header', 'needs its value with `service-weight`');
+    if (style !== 'canary' && cookie !== undefined) issue('cookie', 'is for `canary` alone');
+  });
+
+const gateway = z.strictObject({
+  service: serviceName,
+  router: z.literal('gateway'),
+  /** the HTTPRoute, in the Service's namespace, whose rules send to it */
+  route: name,
+  /** of the backend, where rules send to several ports of the Service */
+  port: portNumber.optional(),
+  /** how the source's gateway reaches the target: an address, or a ServiceImport of the Service's name that stands for the target alone */
+  through: z.enum(['address', 'service-import']).default('address'),
+  /** where the target answers; the address of its Service when it isn't given */
+  address,
+});
+
+const istio = z.strictObject({
+  service: serviceName,
+  router: z.literal('istio'),
+  /** the VirtualService, in the Service's namespace, whose routes send to it */
+  virtualService: name,
+  /** what one mesh over both calls them; without, the target is reached as a host of its own, at its address */
+  clusters: z.strictObject({ source: z.string().min(1), target: z.string().min(1) }).optional(),
+  /** of the Service, where it has several */
+  port: portNumber.optional(),
+  /** where the target answers, without one mesh; the address of its Service when it isn't given */
+  address,
+});
+
+export const routeEntry = z.discriminatedUnion('router', [clb, dns, ingress, gateway, istio]);
 
 /** An entry of a certain router. */
 export type EntryOf<Name extends z.output<typeof routeEntry>['router']> = Extract<

@@ -966,6 +966,45 @@ export const catalogue: Readonly<Record<string, Entry>> = {
     ],
     ['Service 不存在。', '只能在两侧同名的 Service 之间切流。', '先迁移它（data 阶段会做），或修正 playbook。'],
   ),
+  ROUTE_MISSING: entry(
+    1,
+    [
+      'The object whose rules send the requests is not there: Ingress, HTTPRoute or VirtualService.',
+      'Shares of these routers are moved in it. It was named wrongly, or somebody has deleted it.',
+      'Correct its name in the playbook, or bring it back.',
+    ],
+    [
+      '承载转发规则的对象不存在：Ingress、HTTPRoute 或 VirtualService。',
+      '这类路由的比例写在其中；名称写错，或已被人删除。',
+      '修正 playbook 中的名称，或恢复该对象。',
+    ],
+  ),
+  ROUTE_UNFIT: entry(
+    1,
+    [
+      'The object can not split these requests.',
+      "It has no rule that sends to the Service alone, binds its clients, has a release of its own under way, or the source's proxies know no address at which the target answers.",
+      'The message says which; mend that first, or choose another router.',
+    ],
+    [
+      '该对象无法切分这些请求。',
+      '没有只转发到该 Service 的规则、绑定了客户端、正在进行另一次发布，或源侧代理不知道目标侧的地址。',
+      '按提示先处理，或改用其他路由。',
+    ],
+  ),
+  ROUTE_TAKEN: entry(
+    1,
+    [
+      'Another release holds the rule already.',
+      'ingress-nginx takes one canary for a rule and ignores the rest.',
+      'Finish that release first, and remove its canary.',
+    ],
+    [
+      '该规则已被另一次发布占用。',
+      'ingress-nginx 每条规则只认一个 canary，其余忽略。',
+      '先结束那次发布并删除其 canary。',
+    ],
+  ),
   SERVICE_HAS_ADDRESS: entry(
     1,
     [

@@ -337,7 +337,8 @@ function failure(side: Side, it: KubeRequest, { status, body }: Reply): MigrateE
       ...told,
       why: 'Somebody else changed it at the same moment.',
       fix: 'Run again.',
-      retryable: it.method === 'PATCH',
+      // One that names the version it was made for fits no other.
+      retryable: it.method === 'PATCH' && !namesVersion(it.body),
     });
   if (status === 422 || status === 400 || status === 415)
     return new MigrateError('KUBE_INVALID', {
@@ -354,6 +355,9 @@ function failure(side: Side, it: KubeRequest, { status, body }: Reply): MigrateE
     unsure: status === 500 || status === 504,
   });
 }
+
+const namesVersion = (body: unknown): boolean =>
+  (body as { metadata?: { resourceVersion?: string } } | undefined)?.metadata?.resourceVersion !== undefined;
 
 export function statusOf(body: string): { reason: string; message: string } {
   try {

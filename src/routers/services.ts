@@ -27,8 +27,10 @@ export const slicesOf = (cluster: Cluster, route: Route) => {
 export const readyPods = async (route: Route, side: Side, world: World): Promise<number> =>
   readyEndpoints(await slicesOf(world[side], route)).addresses.length;
 
-export const SERVICE_RIGHTS: Right[] = [
+/** To see who stands behind it. */
+export const SLICE_RIGHTS: Right[] = [
   { verb: 'get', group: '', resource: 'services' },
-  { verb: 'patch', group: '', resource: 'services' },
   { verb: 'list', group: 'discovery.k8s.io', resource: 'endpointslices' },
 ];
+
+export const SERVICE_RIGHTS: Right[] = [...SLICE_RIGHTS, { verb: 'patch', group: '', resource: 'services' }];

@@ -1,5 +1,5 @@
 import type { Kind, KubeObject, Side } from './ports.js';
-import type { PlaybookTraffic } from './playbook.js';
+import type { Gate } from './gates.js';
 import type { Route } from './router.js';
 
 /** What the planner writes into steps and their kinds read: JSON, one shape for each kind of step. */
@@ -93,15 +93,17 @@ export interface AttachArgs {
   route: Route;
 }
 
-export type Gate = PlaybookTraffic['gates'][number];
-
 export interface ShiftArgs {
   route: Route;
   /** percent of new connections for the target */
   asked: number;
   /** points */
   tolerance: number;
+  /** the longest; with gates it may end after `leastMs`, once all of them have passed */
   holdMs: number;
+  leastMs?: number;
+  /** percent; the step after this one, for what must be ready by then */
+  next?: number;
   gates: Gate[];
 }
 

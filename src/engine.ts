@@ -1,6 +1,6 @@
 import { MigrateError } from './errors.js';
 import type { Emit } from './events.js';
-import type { Journal } from './journal.js';
+import { approvalOf, type Journal } from './journal.js';
 import type { World } from './ports.js';
 import type { AnyStepKind, Step, StepContext, StepKinds } from './step.js';
 
@@ -14,6 +14,8 @@ export interface Engine {
   stopping(): boolean;
   /** steps side by side */
   limit: number;
+  /** Asks somebody whether a step may go on; undefined when nobody is there. @returns who said yes */
+  approve?(question: string): Promise<string | undefined>;
 }
 
 export type RunOutcome =
@@ -47,6 +49,14 @@ export function contextOf(step: Step, mark: string, engine: Engine): StepContext
     emit,
     stopping,
     progress: (note) => emit({ type: 'step', step: step.id, state: 'progress', title, note }),
+    keep: (seen) => engine.journal.write({ type: 'gate', step: step.id, ...seen }),
+    async approval(since, question) {
+      const given = approvalOf(engine.journal, step.id, since);
+      if (given || question === undefined) return given;
+      const by = await engine.approve?.(question);
+      if (by !== undefined) engine.journal.write({ type: 'approved', step: step.id, by });
+      return approvalOf(engine.journal, step.id, since);
+    },
   };
 }
 

@@ -12,12 +12,22 @@ export class MigrateError extends Error {
   readonly retryable: boolean;
   /** a write whose reply was lost: it may have happened */
   readonly unsure: boolean;
+  /** what was reached stays as it is: a person has to decide */
+  readonly stays: boolean;
   /** where the run stands; set by the engine */
   now?: string;
 
   constructor(
     code: string,
-    told: { what: string; why?: string; fix?: string; retryable?: boolean; unsure?: boolean; cause?: unknown },
+    told: {
+      what: string;
+      why?: string;
+      fix?: string;
+      retryable?: boolean;
+      unsure?: boolean;
+      stays?: boolean;
+      cause?: unknown;
+    },
   ) {
     super(`${code}: ${told.what}`, told.cause === undefined ? undefined : { cause: told.cause });
     this.code = code;
@@ -26,6 +36,7 @@ export class MigrateError extends Error {
     this.fix = told.fix ?? '';
     this.retryable = told.retryable ?? false;
     this.unsure = told.unsure ?? false;
+    this.stays = told.stays ?? false;
   }
 }
 

@@ -1,4 +1,5 @@
 import type { Plan } from './plan.js';
+import type { Side } from './ports.js';
 import type { Report } from './preflight.js';
 import type { Phase } from './step.js';
 
@@ -30,7 +31,7 @@ export type EventBody =
   | { type: 'plan'; plan: Plan; rows: PlanRow[] }
   | { type: 'step'; step: string; state: StepState; title: string; note?: string }
   | ShareEvent
-  | { type: 'gate'; step: string; gate: string; state: 'pass' | 'fail' | 'wait'; why: string }
+  | { type: 'gate'; step: string; gate: string; state: 'pass' | 'fail' | 'wait'; why: string; evidence?: GateEvidence }
   | { type: 'hold'; step: string; elapsedMs: number; holdMs: number }
   | { type: 'warning'; what: string; fix?: string }
   | { type: 'error'; code: string; what: string; why: string; do: string; now: string; stack?: string }
@@ -62,7 +63,25 @@ export interface PlanRow {
   how?: string;
 }
 
-export type StepState = 'begun' | 'progress' | 'done' | 'failed' | 'undoing' | 'undone' | 'skipped';
+/** What a gate saw, bounded in size and without credentials: it goes into the journal too. */
+export interface GateEvidence {
+  /** address, query, or what else was looked at */
+  asked: string;
+  requests?: number;
+  errors?: number;
+  /** where a gate tells them apart */
+  sides?: Partial<Record<Side, { requests: number; errors: number }>>;
+  /** buckets of the sequential test, its score, and how much without an error still passes it */
+  buckets?: number;
+  score?: number;
+  missing?: number;
+  /** the latest, at most ten; null is no finite number */
+  values?: (number | null)[];
+  /** the latest answer, in words */
+  last?: string;
+}
+
+export type StepState = 'begun' | 'progress' | 'done' | 'failed' | 'waiting' | 'undoing' | 'undone' | 'skipped';
 
 export interface ShareEvent {
   type: 'share';

@@ -1,7 +1,7 @@
 import { fsyncSync, mkdirSync, openSync, readFileSync, writeSync, ftruncateSync } from 'node:fs';
 import path from 'node:path';
 import { MigrateError } from './errors.js';
-import type { Debt, Step } from './step.js';
+import type { Approval, Debt, GateSeen, Step } from './step.js';
 
 /**
  * What was done, written ahead: `begun` with `before` reaches the disk, then apply; `done` comes after verify. Rollback walks the
@@ -15,6 +15,10 @@ export type EntryBody =
   | { type: 'verified'; step: string }
   | { type: 'done'; step: string }
   | { type: 'failed'; step: string; code: string; what: string }
+  /** what was reached stays, and a person decides; of a step that was not begun nothing is there */
+  | { type: 'paused'; step: string; code: string; what: string }
+  | { type: 'approved'; step: string; by: string }
+  | ({ type: 'gate'; step: string } & GateSeen)
   | { type: 'undoing'; step: string }
   | { type: 'undone'; step: string; owed?: Debt[] }
   | { type: 'paid'; step: string }
@@ -96,6 +100,19 @@ function parse(text: string): Entry[] {
   });
 }
 
+/**
+ * Who said yes to a step since the last entry of a kind about it. A pause counts only while its step is begun: what was said before a step
+ * began is no judgement about how it went.
+ */
+export function approvalOf(journal: Journal, step: string, since: 'undone' | 'paused'): Approval | undefined {
+  const mine = journal.entries().filter((it) => 'step' in it && it.step === step);
+  const last = mine.findLastIndex((it) => it.type === since);
+  const begun = journal.record(step);
+  if (since === 'paused' && (!begun || (mine[last]?.seq ?? 0) < begun.seq)) return undefined;
+  const given = mine.slice(last + 1).findLast((it) => it.type === 'approved');
+  return given && { by: given.by, at: given.at };
+}
+
 interface Folded {
   records: Map<string, StepRecord>;
   debts: Map<string, { record: StepRecord; owed: Debt[] }>;
@@ -124,6 +141,10 @@ function fold({ records, debts }: Folded, entry: Entry): void {
       record.seq = entry.seq;
       delete record.failure;
       break;
+    case 'approved':
+    case 'gate':
+      break;
+    case 'paused':
     case 'failed':
       record.failure = { code: entry.code, what: entry.what };
       break;

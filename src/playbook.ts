@@ -1,9 +1,10 @@
 import { isMap, isScalar, isSeq, LineCounter, parseDocument, type Document, type Node } from 'yaml';
 import { z } from 'zod';
 import { MigrateError } from './errors.js';
-import { duration, httpUrl, name, percent } from './formats.js';
+import { duration, name } from './formats.js';
+import { gateEntry, gateKindOf, leastHold } from './gates.js';
 import { routeEntry } from './routes.js';
-import { nearest } from './words.js';
+import { nearest, spell } from './words.js';
 
 /**
  * YAML → Playbook. Every complaint carries line:column and, where a word was mistyped, the word that was probably meant.
@@ -16,13 +17,6 @@ const waiver = z.strictObject({
   because: z.string().min(1),
   owner: z.string().min(1),
   until: z.string().regex(/^\d{4}-\d{2}-\d{2}$/, 'is not a date: write YYYY-MM-DD'),
-});
-
-const probeGate = z.strictObject({
-  probe: httpUrl,
-  /** the largest share of failed probes that still passes */
-  failures: percent.default(0.001),
-  every: duration.default(1000),
 });
 
 const steps = z
@@ -92,7 +86,9 @@ export const playbookSchema = z.strictObject({
       hold: duration.default(10 * 60_000),
       /** points by which the reachable share may differ from the asked one */
       tolerance: z.number().min(0).max(50).default(1),
-      gates: z.array(probeGate).default([]),
+      /** with gates: a step may end so early once every one of them has passed; `hold` by default */
+      holdLeast: duration.optional(),
+      gates: z.array(gateEntry).default([]),
     })
     .optional(),
 });
@@ -157,6 +153,29 @@ function invalid(file: string, complaints: Complaint[], why: string): MigrateErr
 type Path = (string | number)[];
 type At = (offset: number) => { line: number; column: number };
 
+function contradictionsOfGates(traffic: PlaybookTraffic | undefined): { path: Path; message: string }[] {
+  if (!traffic) return [];
+  const found: { path: Path; message: string }[] = [];
+  const { hold, holdLeast = hold, gates, steps: shares } = traffic;
+  if (holdLeast > hold) found.push({ path: ['traffic', 'holdLeast'], message: 'is longer than `hold`' });
+  gates.forEach((gate, index) => {
+    const least = leastHold(gate);
+    if (least !== undefined && least > hold)
+      found.push({
+        path: ['traffic', 'gates', index],
+        message: `can't pass: without a single error it takes ${spell(least)}, and \`hold\` is ${spell(hold)}; hold longer, ask more often (\`every\`) or allow more (\`bad\`)`,
+      });
+    const asked = 'approve' in gate && gate.approve !== 'all' ? [gate.approve].flat() : [];
+    const unknown = asked.find((it) => !shares.includes(it));
+    if (unknown !== undefined)
+      found.push({
+        path: ['traffic', 'gates', index, 'approve'],
+        message: `${unknown} is no step: ${shares.join(', ')}`,
+      });
+  });
+  return found;
+}
+
 /** What each key's type can't say: things that must agree with each other. */
 function contradictions(playbook: Playbook): { path: Path; message: string }[] {
   const found: { path: Path; message: string }[] = [];
@@ -170,6 +189,7 @@ function contradictions(playbook: Playbook): { path: Path; message: string }[] {
     found.push({ path: [], message: 'has neither `data` nor `traffic`: there is nothing to do' });
   if (playbook.traffic && !playbook.cloud)
     found.push({ path: ['traffic'], message: 'needs `cloud`: the weights are read back at the load balancer' });
+  found.push(...contradictionsOfGates(playbook.traffic));
   const seen = new Map<string, number>();
   playbook.traffic?.services.forEach((it, index) => {
     for (const key of [`service ${it.service}:${it.port}`, `group ${it.group}`]) {
@@ -186,19 +206,37 @@ function contradictions(playbook: Playbook): { path: Path; message: string }[] {
 
 function complaintsOf(issue: z.core.$ZodIssue, document: Document, at: At): Complaint[] {
   const path = issue.path as Path;
+  if (issue.code === 'invalid_union') {
+    // Of the several shapes the one that was meant is complained about.
+    const meant = meantOf(issue.errors, document, path);
+    if (meant) return meant.flatMap((it) => complaintsOf({ ...it, path: [...path, ...it.path] }, document, at));
+  }
   if (issue.code === 'unrecognized_keys') {
     return issue.keys.map((key) => {
-      const meant = nearest(key, keysAt(path));
+      const meant = nearest(key, keysAt(path, document));
       return {
         ...position(document, [...path, key], at),
         path: dotted([...path, key]),
         message: meant
           ? `unknown key; did you mean \`${meant}\`?`
-          : `unknown key; known here: ${keysAt(path).join(', ')}`,
+          : `unknown key; known here: ${keysAt(path, document).join(', ')}`,
       };
     });
   }
   return [{ ...position(document, path, at), path: dotted(path), message: words(issue, valueAt(document, path)) }];
+}
+
+/** The complaints of the shape whose naming key the entry has; undefined where it has none. */
+function meantOf(
+  shapes: readonly (readonly z.core.$ZodIssue[])[],
+  document: Document,
+  path: Path,
+): readonly z.core.$ZodIssue[] | undefined {
+  const kind = gateKindOf(valueAt(document, path));
+  if (kind === undefined) return undefined;
+  return shapes.find(
+    (issues) => !issues.some((it) => it.code === 'unrecognized_keys' && it.path.length === 0 && it.keys.includes(kind)),
+  );
 }
 
 function words(issue: z.core.$ZodIssue, value: unknown): string {
@@ -243,16 +281,29 @@ const article = (type: string) => {
   return plain[type] ?? `a ${type}`;
 };
 
-/** The keys that the schema has at a path; lists count as their items. */
-function keysAt(path: Path): string[] {
+/** The keys that the schema has at a path; lists count as their items, and of several shapes the one that is meant there. */
+function keysAt(path: Path, document: Document): string[] {
   let schema: unknown = playbookSchema;
-  for (const part of path) {
-    const inner = unwrapped(schema);
+  for (const [index, part] of path.entries()) {
+    const inner = shapeAt(schema, path.slice(0, index), document);
     if (inner instanceof z.ZodObject) schema = inner.shape[String(part)];
     else if (inner instanceof z.ZodArray) schema = inner.element;
   }
-  const last = unwrapped(schema);
+  const last = shapeAt(schema, path, document);
   return last instanceof z.ZodObject ? Object.keys(last.shape) : [];
+}
+
+function shapeAt(schema: unknown, path: Path, document: Document): unknown {
+  const inner = unwrapped(schema);
+  if (!(inner instanceof z.ZodUnion)) return inner;
+  const value = valueAt(document, path);
+  const tag: unknown = inner instanceof z.ZodDiscriminatedUnion ? inner.def.discriminator : undefined;
+  const key = typeof tag === 'string' ? tag : (gateKindOf(value) ?? '');
+  return inner.options.find((option: unknown) => {
+    const field: unknown = option instanceof z.ZodObject ? option.shape[key] : undefined;
+    if (typeof tag !== 'string') return field !== undefined;
+    return field instanceof z.ZodType && field.safeParse((value as Record<string, unknown>)[key]).success;
+  });
 }
 
 function unwrapped(schema: unknown): unknown {

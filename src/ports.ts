@@ -303,6 +303,60 @@ export interface Call {
  */
 export type Tap = <T>(call: Call, send: () => Promise<T>) => Promise<T>;
 
+/** A request to a program of the operator's own: Prometheus, a webhook. */
+export interface WebRequest {
+  method: 'GET' | 'POST';
+  url: string;
+  /** sent as application/x-www-form-urlencoded */
+  form?: Record<string, string>;
+  /** sent as application/json */
+  json?: unknown;
+  /** name of the environment variable that holds a bearer token */
+  tokenFrom?: string;
+  timeoutMs: number;
+  /** what the answer is for: where there is nobody to ask, as in a rehearsal, one is made up by it */
+  about: WebPurpose;
+}
+
+export type WebPurpose =
+  | { kind: 'webhook' }
+  | {
+      kind: 'figures';
+      of: 'value' | 'errors' | 'requests';
+      side: Side;
+      /** seconds since 1970, and between two points */
+      start: number;
+      end: number;
+      step: number;
+      /** bounds of a value */
+      min?: number;
+      max?: number;
+    };
+
+export interface WebReply {
+  /** HTTP; 0 with `error` when there was no answer */
+  status: number;
+  /** at most a mebibyte */
+  text: string;
+  error?: string;
+}
+
+/** Never throws: no answer is an answer. Redirects are not followed: a login page is no figure. */
+export interface Web {
+  ask(request: WebRequest): Promise<WebReply>;
+}
+
+/** Programs of the operator's own that drive what we have no words for. */
+export interface Programs {
+  /**
+   * @param command  the program and its arguments; no shell reads them
+   * @param question  JSON, for its standard input
+   * @returns what it wrote to standard output
+   * @throws MigrateError PROGRAM_FAILED
+   */
+  run(command: readonly string[], question: unknown, deadlineMs: number): Promise<string>;
+}
+
 /** All that a step may touch. */
 export interface World {
   source: Cluster;
@@ -310,4 +364,5 @@ export interface World {
   cloud: Cloud;
   clock: Clock;
   prober: Prober;
+  web: Web;
 }

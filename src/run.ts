@@ -50,6 +50,11 @@ async function forward(step: Step, mark: string, engine: Engine): Promise<void> 
   } catch (error) {
     if (error instanceof Interrupted) throw error;
     const begun = journal.record(step.id);
+    if (error instanceof MigrateError && error.stays) {
+      journal.write({ type: 'paused', step: step.id, ...brief(error) });
+      emit({ type: 'step', step: step.id, state: 'waiting', title: kind.title(step.args), note: error.what });
+      throw error;
+    }
     if (begun) journal.write({ type: 'failed', step: step.id, ...brief(error) });
     emit({ type: 'step', step: step.id, state: 'failed', title: kind.title(step.args), note: brief(error).what });
     // What was watched and found wanting goes back at once. A server that can't be asked is no verdict: that, and any failure before,

@@ -1,4 +1,4 @@
-import type { Emit } from './events.js';
+import type { Emit, GateEvidence } from './events.js';
 import type { Right, Side, World } from './ports.js';
 
 /** A plan is data: steps are JSON with stable ids, and kinds give them life. */
@@ -26,6 +26,28 @@ export interface StepContext {
   progress(note: string): void;
   /** true once the operator pressed Ctrl-C: long waits end at the next safe point */
   stopping(): boolean;
+  /**
+   * Who said yes to this step since it was last undone, or since it last stopped for a person to decide. With a question somebody at the
+   * terminal is asked; undefined when nobody has, or nobody is there.
+   */
+  approval(since: 'undone' | 'paused', question?: string): Promise<Approval | undefined>;
+  /** Puts what a gate saw into the journal. */
+  keep(seen: GateSeen): void;
+}
+
+export interface Approval {
+  /** `name@host` */
+  by: string;
+  /** ISO 8601 */
+  at: string;
+}
+
+export interface GateSeen {
+  gate: string;
+  /** `open`: undecided when the time was up */
+  outcome: 'pass' | 'fail' | 'open';
+  why: string;
+  evidence: GateEvidence;
 }
 
 /** What undoing could not reach now and must still be done, e.g. with a dead API server. */

@@ -35,10 +35,16 @@ export function trafficSteps(
     const router = routerOf(route, routers);
     const suffix = routes.length === 1 ? '' : `/${route.service}`;
     const attach = `traffic/attach${suffix}`;
-    steps.push(step<AttachArgs>(attach, 'attach', { route }, lastOfData));
+    let ready = lastOfData;
+    for (const own of router.before?.(route) ?? []) {
+      const id = `traffic/${own.id}${suffix}`;
+      steps.push(step(id, own.kind, own.args, ready));
+      ready = [id];
+    }
+    steps.push(step<AttachArgs>(attach, 'attach', { route }, ready));
     let from: unknown;
     let last = attach;
-    for (const asked of traffic.steps) {
+    for (const [index, asked] of traffic.steps.entries()) {
       const id = `traffic/${asked}${suffix}`;
       const ask = { asked, tolerance: traffic.tolerance };
       const choice = router.foresee(route, ask, from, playbook, inventory);
@@ -48,7 +54,15 @@ export function trafficSteps(
         step<ShiftArgs>(
           id,
           'shift',
-          { route, asked, tolerance: traffic.tolerance, holdMs: traffic.hold, gates: traffic.gates },
+          {
+            route,
+            asked,
+            tolerance: traffic.tolerance,
+            holdMs: traffic.hold,
+            ...(traffic.holdLeast !== undefined && { leastMs: traffic.holdLeast }),
+            ...(traffic.steps[index + 1] !== undefined && { next: traffic.steps[index + 1] }),
+            gates: traffic.gates,
+          },
           [last],
         ),
       );

@@ -10,7 +10,8 @@ const ROOT = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '../..')
 /** Rooms, and which others each may import from. Files at the root of src are the domain. */
 const MAY: Record<string, readonly string[]> = {
   domain: ['domain'],
-  steps: ['domain', 'routers', 'steps'],
+  steps: ['domain', 'routers', 'gates', 'steps'],
+  gates: ['domain', 'gates'],
   routers: ['domain', 'routers'],
   kube: ['domain', 'kube'],
   alibaba: ['domain', 'alibaba'],
@@ -34,7 +35,7 @@ const HOMES: Record<string, readonly RegExp[]> = {
     /^src\/cli\//,
     /^src\/twin\//,
   ],
-  zod: [/^src\/(playbook|formats|routes)\.ts$/, /^src\/cli\//],
+  zod: [/^src\/(playbook|formats|routes|gates)\.ts$/, /^src\/cli\//],
   '@kubernetes/client-node': [/^src\/kube\//, /^src\/cli\/init\.ts$/, /^src\/cli\/commands\/init\.ts$/],
   '@alicloud/openapi-core': [/^src\/alibaba\//],
   '@alicloud/credentials': [/^src\/alibaba\//],

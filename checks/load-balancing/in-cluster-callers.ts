@@ -1,5 +1,6 @@
 import { Unknown, type Check, type Finding, type SideSight, type Sight } from '../../src/check.js';
 import type { KubeObject } from '../../src/ports.js';
+import { isProbe } from '../../src/gates.js';
 import { about } from '../about.js';
 import { annotation } from '../annotations.js';
 import { balancerOf, fronts, type Front } from '../fronts.js';
@@ -60,7 +61,7 @@ function addressesOf(front: Front, sight: Sight): string[] {
   );
   const shown = ingress.flatMap((it) => [it.ip ?? [], it.hostname ?? []].flat());
   const own = shown.length === 0 ? balancerOf(front, sight)?.address : balancerIfSeen(front, sight);
-  const probed = sight.playbook.traffic?.gates.map((it) => new URL(it.probe).hostname) ?? [];
+  const probed = sight.playbook.traffic?.gates.filter(isProbe).map((it) => new URL(it.probe).hostname) ?? [];
   return [...new Set([own ?? '', ...shown, ...probed])].filter((it) => it !== '');
 }
 

@@ -1,4 +1,6 @@
 import type { Check } from '../../src/check.js';
+import { gateKind, isApprove, isCapacity, leastHold } from '../../src/gates.js';
+import { spell } from '../../src/words.js';
 
 /**
  * Between two steps somebody must look whether the target serves. Without a gate nobody does, and the hold is time that passes.
@@ -28,21 +30,18 @@ export const gates: Check = {
   look({ playbook }) {
     const { traffic } = playbook;
     if (!traffic) return [];
-    if (traffic.gates.length === 0)
-      return [{ about: 'traffic.gates', saw: 'none', want: 'a probe', breaks: 'nobody notices a step that fails' }];
-    const asked = Math.min(...traffic.gates.map((it) => traffic.hold / it.every));
-    return asked >= LEAST
-      ? []
-      : [
-          {
-            about: 'traffic.hold',
-            saw: `${Math.floor(asked)} probes in each step`,
-            want: `${LEAST} or more`,
-            breaks: 'a small share of failures can’t be told from none',
-          },
-        ];
+    const watching = traffic.gates.filter((it) => !isApprove(it) && !isCapacity(it));
+    if (watching.length === 0) {
+      const saw = traffic.gates.length === 0 ? 'none' : `only ${traffic.gates.map(gateKind).join(', ')}`;
+      return [{ about: 'traffic.gates', saw, want: 'a probe', breaks: 'nobody notices a step that fails' }];
+    }
+    return watching.flatMap((gate) => {
+      // Without a single error it must fit, or the playbook is refused; one that is chance must fit too.
+      const least = leastHold(gate, 1) ?? 0;
+      if (least <= traffic.hold) return [];
+      const want = `${spell(least)}: what gate ${gateKind(gate)} takes to pass after one error`;
+      const breaks = 'one error that is chance leaves the gate undecided, and the share goes back';
+      return [{ about: 'traffic.hold', saw: spell(traffic.hold), want, breaks }];
+    });
   },
 };
-
-/** Below that a single failed probe is more than three percent. */
-const LEAST = 30;

@@ -1095,14 +1095,14 @@ export const catalogue: Readonly<Record<string, Entry>> = {
   CAPACITY_SHORT: entry(
     1,
     [
-      'The target has too few ready pods for the share.',
-      'A share must be carried before it is given: as many ready pods as the source has, times the share.',
-      "Scale the target's workload, wait until it is ready, run again.",
+      'The side that grows has too few ready pods for the share.',
+      'A share must be carried before it is given: as many ready pods as the other side has, times the share, with the headroom of gate `capacity`. Quotas, nodes and the maximum of an autoscaler that stand in the way are named.',
+      "Scale its workload, wait until it is ready, run again; or let gate `capacity` raise the autoscaler's minimum: `prescale: true`.",
     ],
     [
-      '目标侧就绪的 Pod 不足以承接该比例。',
-      '给流量之前必须先有承接能力：源侧就绪数乘以比例。',
-      '扩容目标侧并等待就绪后重试。',
+      '流量增加的一侧就绪 Pod 不足以承接该比例。',
+      '给流量之前必须先有承接能力：另一侧就绪数乘以比例，再加 capacity 门禁的余量。受限的配额、节点和 HPA 上限会一并列出。',
+      '扩容该侧并等待就绪后重试；或让 capacity 门禁提高 HPA 下限：prescale: true。',
     ],
   ),
   SIDE_CANNOT_SERVE: entry(
@@ -1117,24 +1117,67 @@ export const catalogue: Readonly<Record<string, Entry>> = {
   GATE_FAILED: entry(
     1,
     [
-      'A gate broke, and the step was taken back.',
-      'More probes failed than the playbook allows, through the front address, at this share.',
-      'Find out which side fails before the next try; the share is back where it was.',
+      'A gate broke while a share was held.',
+      'Too much failed for chance: by a sequential test over buckets of requests, or four looks in a row without data. The share goes back to the one before by itself, or stays where the playbook says `onFail: pause`.',
+      'Find out which side fails; the evidence is in the event and in the journal. Then `migrate run` tries the step again; a share that stayed goes on with `migrate run --approve STEP` or back with `migrate rollback`.',
     ],
     [
-      '门禁未通过，该步骤已撤回。',
-      '在该比例下，经前端地址的探测失败数超过 playbook 允许值。',
-      '先查明哪一侧失败；比例已恢复。',
+      '保持比例期间门禁未通过。',
+      '失败多到不能归于偶然（按请求分桶的序贯检验），或连续四次没有数据。比例自动回到上一档；若 playbook 写了 onFail: pause 则保持不动。',
+      '先查明哪一侧失败，证据在事件和 journal 中。然后 migrate run 重试该步骤；保持不动的可用 migrate run --approve STEP 继续，或 migrate rollback 回退。',
     ],
   ),
-  GATE_NO_EVIDENCE: entry(
+  GATE_INCONCLUSIVE: entry(
     1,
     [
-      'A gate has seen too little to judge.',
-      'Silence is never success.',
-      'Hold longer, or probe more often (`every`).',
+      'A gate could not decide before its time was up.',
+      'Too few answers are no evidence, and silence is never success, so the share went back to the one before.',
+      'Hold longer, ask more often (`every`), or allow more (`bad`); a webhook that never agreed says why in its last answer.',
     ],
-    ['门禁样本太少，无法判断。', '没有数据不等于成功。', '延长 hold，或提高探测频率（every）。'],
+    [
+      '门禁在限定时间内无法判断。',
+      '样本太少不算证据，没有数据不等于成功，因此比例已回到上一档。',
+      '延长 hold、提高频率（every）或放宽 bad；一直不同意的 webhook 会在最后一次应答中说明原因。',
+    ],
+  ),
+  GATE_WAITS: entry(
+    4,
+    [
+      'A gate could not decide, and the playbook lets a person do it.',
+      'The share stays as it is; nothing goes on or back by itself.',
+      'Look at the evidence. `migrate run --approve STEP` goes on, `migrate run` watches once more, `migrate rollback` goes back.',
+    ],
+    [
+      '门禁无法判断，playbook 指定由人决定。',
+      '比例保持不变，不会自动前进或回退。',
+      '查看证据后：migrate run --approve STEP 继续，migrate run 再观察一次，migrate rollback 回退。',
+    ],
+  ),
+  GATE_UNREADY: entry(
+    1,
+    [
+      'A gate can not watch the next share.',
+      'Its query, its address or the rights to it are wrong, or the source, which serves, has no figures by it. Found out before the share was raised.',
+      'Try the query in Prometheus itself; check address, variable of the token and labels.',
+    ],
+    [
+      '门禁无法观察下一档比例。',
+      '查询、地址或权限有误，或正在服务的源侧查不到数据；在提升比例之前就已发现。',
+      '先在 Prometheus 中试一下该查询；检查地址、令牌变量和标签。',
+    ],
+  ),
+  APPROVAL_NEEDED: entry(
+    4,
+    [
+      'A step waits until somebody says that it may go on.',
+      'The playbook asks for an approval before this share. Nothing of the step was begun; the last verified share serves.',
+      '`migrate run --approve STEP` when it may; on a terminal you are asked. Who said yes, and when, is in the journal.',
+    ],
+    [
+      '步骤等待批准。',
+      'playbook 要求在给出该比例之前得到批准。该步骤尚未开始，上一档已验证的比例继续服务。',
+      '可以继续时执行 migrate run --approve STEP；在终端上会直接询问。批准人和时间记录在 journal 中。',
+    ],
   ),
 
   // ---- us

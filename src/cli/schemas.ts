@@ -61,6 +61,19 @@ const row = z.looseObject({
   how: z.string().optional(),
 });
 
+const bySide = z.strictObject({ requests: count, errors: count });
+const evidence = z.strictObject({
+  asked: z.string(),
+  requests: count.optional(),
+  errors: count.optional(),
+  sides: z.strictObject({ source: bySide.optional(), target: bySide.optional() }).optional(),
+  buckets: count.optional(),
+  score: z.number().optional(),
+  missing: count.optional(),
+  values: z.array(z.number().nullable()).optional(),
+  last: z.string().optional(),
+});
+
 const reportLine = z.strictObject({ check: z.string(), severity: z.string(), about: z.string() });
 
 const bodies = {
@@ -90,7 +103,7 @@ const bodies = {
   },
   step: {
     step: z.string(),
-    state: z.enum(['begun', 'progress', 'done', 'failed', 'undoing', 'undone', 'skipped']),
+    state: z.enum(['begun', 'progress', 'done', 'failed', 'waiting', 'undoing', 'undone', 'skipped']),
     title: z.string(),
     note: z.string().optional(),
   },
@@ -102,7 +115,13 @@ const bodies = {
     target: members,
     clients: percent.optional(),
   },
-  gate: { step: z.string(), gate: z.string(), state: z.enum(['pass', 'fail', 'wait']), why: z.string() },
+  gate: {
+    step: z.string(),
+    gate: z.string(),
+    state: z.enum(['pass', 'fail', 'wait']),
+    why: z.string(),
+    evidence: evidence.optional(),
+  },
   hold: { step: z.string(), elapsedMs: z.number(), holdMs: z.number() },
   warning: { what: z.string(), fix: z.string().optional() },
   error: {

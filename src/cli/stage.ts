@@ -2,9 +2,11 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import type { Playbook } from '../playbook.js';
-import type { Clock, Prober, Tap, World } from '../ports.js';
+import type { Clock, Prober, Tap, Web, World } from '../ports.js';
 import { startTwin, type Twin, type TwinOptions } from '../twin/twin.js';
 import type { Seed } from '../twin/types.js';
+import { rehearsedPrograms } from './rehearsed-programs.js';
+import { rehearsedWeb } from './rehearsed-web.js';
 import { httpProber, openWorld, plainTap } from './world.js';
 
 /**
@@ -20,12 +22,14 @@ export interface Stage {
 export interface StageOptions extends Omit<TwinOptions, 'clock'> {
   /** sees every request on its way, e.g. to count or to cut it */
   tap?: Tap;
+  /** in place of figures from the virtual clients, and of webhooks that agree */
+  web?: Web;
 }
 
 export async function openStage(
   playbook: Playbook,
   seed: Seed,
-  { tap = plainTap, ...options }: StageOptions = {},
+  { tap = plainTap, web, ...options }: StageOptions = {},
 ): Promise<Stage> {
   const named = {
     ...seed,
@@ -44,6 +48,8 @@ export async function openStage(
     clock,
     tap: holding,
     prober: frontProber(twin, playbook, seed),
+    programs: rehearsedPrograms(twin),
+    web: heldWeb(twin, web ?? rehearsedWeb(twin)),
     cloudEndpoint: twin.cloud.url,
     cloudKeys: { accessKeyId: twin.cloud.accessKeyId, accessKeySecret: twin.cloud.accessKeySecret },
   });
@@ -65,6 +71,8 @@ async function held<T>(twin: Twin, send: () => Promise<T>): Promise<T> {
     release();
   }
 }
+
+const heldWeb = (twin: Twin, web: Web): Web => ({ ask: (request) => held(twin, () => web.ask(request)) });
 
 /** Whatever address a probe names, on the twin it reaches the front that the playbook's first service is behind. */
 function frontProber(twin: Twin, playbook: Playbook, seed: Seed): Prober {

@@ -2,6 +2,7 @@ import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { ShiftArgs } from '../args.js';
 import { MigrateError } from '../errors.js';
+import { gateKind } from '../gates.js';
 import type { EndedEvent } from '../events.js';
 import type { Entry, Journal, StepRecord } from '../journal.js';
 import { readLock, STALE_MS } from '../lock.js';
@@ -126,7 +127,7 @@ function waitOf({ step, state }: StepRecord, entries: readonly Entry[]): string 
   if (state !== 'verified' || step.kind !== 'shift') return undefined;
   const { holdMs, gates } = step.args as ShiftArgs;
   const since = Date.parse(entries.findLast((it) => it.type === 'verified' && it.step === step.id)?.at ?? '');
-  const watched = gates.length === 0 ? '' : `, watching ${gates.map((it) => it.probe).join(', ')}`;
+  const watched = gates.length === 0 ? '' : `, watching ${gates.map(gateKind).join(', ')}`;
   return `${step.id}: held ${spell(Math.min(holdMs, Math.max(0, Date.now() - since)))} of ${spell(holdMs)}${watched}`;
 }
 

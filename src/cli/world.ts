@@ -6,7 +6,8 @@ import { MigrateError } from '../errors.js';
 import { clusterOver } from '../kube/cluster.js';
 import { connect } from '../kube/connection.js';
 import type { Playbook } from '../playbook.js';
-import type { Clock, Cloud, Cluster, ProbeReply, Prober, Side, Tap, World } from '../ports.js';
+import type { Clock, Cloud, Cluster, ProbeReply, Prober, Side, Tap, Web, World } from '../ports.js';
+import { httpWeb } from './web.js';
 
 /** The machine's own clock. */
 export const wallClock: Clock = { now: () => Date.now(), sleep: (ms) => sleepFor(ms) };
@@ -27,6 +28,7 @@ export interface WorldOptions {
   clusters?: Partial<Record<Side, Cluster>>;
   clock?: Clock;
   prober?: Prober;
+  web?: Web;
 }
 
 /** The world behind a playbook: two clusters by their contexts, the cloud, the clock, the prober. */
@@ -56,7 +58,7 @@ export async function openWorld(playbook: Playbook, options: WorldOptions = {}):
         ...(options.cloudKeys && { keys: options.cloudKeys }),
       })
     : noCloud();
-  return { source, target, cloud, clock, prober: options.prober ?? httpProber(timeoutMs) };
+  return { source, target, cloud, clock, prober: options.prober ?? httpProber(timeoutMs), web: options.web ?? httpWeb(process.env) };
 }
 
 /** For a playbook without `cloud`: the plan has no step that would ask it. */

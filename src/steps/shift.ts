@@ -1,18 +1,23 @@
 import type { ShiftArgs } from '../args.js';
 import { MigrateError } from '../errors.js';
 import type { ShareEvent } from '../events.js';
-import { watchGates } from '../gates.js';
+import { askedBefore } from '../gates/before.js';
+import { capacitySeen } from '../gates/capacity.js';
+import { putBack, raise, type Prescaled } from '../gates/prescale.js';
+import { watchGates, type Held } from '../gates/watch.js';
 import type { World } from '../ports.js';
-import { furthest, isReachable, measured, off, type Choice, type Reading, type Route, type Split } from '../router.js';
+import { furthest, isReachable, measured, off, type Choice, type Reading, type Split } from '../router.js';
 import { routers } from '../routers/index.js';
 import type { StepContext, StepKind } from '../step.js';
 import { routerOf, unreachable } from '../traffic.js';
-import { count, points } from '../words.js';
+import { points } from '../words.js';
 
 export interface ShiftBefore {
   /** what was written before this step, exact enough to be put back */
   was: unknown;
   choice: Choice<unknown>;
+  /** the minimum of an autoscaler that this step raises first and puts back at its end */
+  scaled?: Prescaled;
 }
 
 export const shift: StepKind<ShiftArgs, ShiftBefore> = {
@@ -21,17 +26,20 @@ export const shift: StepKind<ShiftArgs, ShiftBefore> = {
   wayBack: () => 'the share before',
   rights: ({ route }) => routerOf(route, routers).rights(route),
 
-  async check(args, { world, emit, step }) {
-    const { route, asked } = args;
-    const reading = await routerOf(route, routers).read(route, world);
-    const choice = await chosen(args, reading, world);
-    await mustCarry(asked, route, world, (why) =>
-      emit({ type: 'gate', step: step.id, gate: 'capacity', state: 'pass', why }),
-    );
-    return { was: reading.setting, choice };
+  async check(args, context) {
+    const { route, asked, gates } = args;
+    const router = routerOf(route, routers);
+    const reading = await router.read(route, context.world);
+    const choice = await chosen(args, reading, context.world);
+    const scaled = await askedBefore(gates, { router, route, from: shareOf(reading), to: asked }, context);
+    return { was: reading.setting, choice, ...(scaled && { scaled }) };
   },
 
-  apply: ({ route }, { choice }, context) => routerOf(route, routers).write(route, choice, context),
+  async apply({ route }, { choice, scaled }, context) {
+    const router = routerOf(route, routers);
+    if (scaled) await raise(scaled, router, route, context);
+    await router.write(route, choice, context);
+  },
 
   async verify(args, { choice }, { world, emit, step }) {
     const { route, asked, tolerance } = args;
@@ -52,16 +60,24 @@ export const shift: StepKind<ShiftArgs, ShiftBefore> = {
     const { route, asked, tolerance, holdMs } = args;
     const router = routerOf(route, routers);
     const poll = Math.min(15_000, Math.max(1000, holdMs / 40));
-    await watchGates(args.gates, holdMs, poll, context, async (elapsedMs) => {
+    const look = async (elapsedMs: number) => {
       const reading = await router.read(route, world);
       emit({ type: 'hold', step: step.id, elapsedMs, holdMs });
       const far = furthest(reading.splits, asked);
       if (reading.news !== undefined || (far && off(far, asked) > tolerance)) await follow(args, reading, context);
-    });
+    };
+    const overruled = await context.approval('paused');
+    if (overruled) emit({ ...APPROVED, step: step.id, why: `${overruled.by} let it go on at ${overruled.at}` });
+    else await watchGates(args.gates, heldBy(args, world), poll, context, look);
+    // The load holds the pods by itself now.
+    if (before.scaled) await putBack(before.scaled, context);
     emit(shareEvent(step.id, args, before.choice.reachable, (await router.read(route, world)).splits));
   },
 
-  undo: ({ route }, { was }, context) => routerOf(route, routers).restore(route, was, context),
+  async undo({ route }, { was, scaled }, context) {
+    const owed = await routerOf(route, routers).restore(route, was, context);
+    return scaled ? [...owed, ...(await putBack(scaled, context))] : owed;
+  },
 
   undoneWith: ({ route }) => `share of ${route.service}`,
 };
@@ -91,24 +107,21 @@ async function follow(args: ShiftArgs, reading: Reading<unknown>, context: StepC
   await routerOf(route, routers).write(route, choice, context);
 }
 
-/**
- * The target must have the pods for the share before it gets it: as many ready ones as the source has, times the share.
- * @throws MigrateError CAPACITY_SHORT
- */
-async function mustCarry(asked: number, route: Route, world: World, pass: (why: string) => void): Promise<void> {
-  if (asked === 0) return;
-  const router = routerOf(route, routers);
-  const [source, target] = await Promise.all([
-    router.ready(route, 'source', world),
-    router.ready(route, 'target', world),
-  ]);
-  const needed = Math.max(1, Math.ceil((source * asked) / 100));
-  if (target >= needed) return pass(`${target} ready on the target, ${points(asked)} % needs ${needed}`);
-  throw new MigrateError('CAPACITY_SHORT', {
-    what: `The target has ${count(target, 'ready pod')} behind ${route.service}; ${points(asked)} % needs ${needed}.`,
-    why: `The source serves with ${source}; a share must be carried before it is given.`,
-    fix: `Scale the target's workload to ${needed} or more and wait until they are ready.`,
-  });
+const APPROVED = { type: 'gate', gate: 'approve', state: 'pass' } as const;
+
+/** Percent that the target has now; 0 while nobody has a weight. */
+function shareOf({ splits }: Reading<unknown>): number {
+  const share = splits[0] ? measured(splits[0]) : 0;
+  return Number.isNaN(share) ? 0 : share;
+}
+
+/** What the gates are told of this step. */
+function heldBy({ route, asked, holdMs, leastMs = holdMs, next }: ShiftArgs, world: World): Held {
+  const held = { service: route.service, asked, holdMs, leastMs };
+  if (next === undefined) return held;
+  const capacity = (headroom: number) =>
+    capacitySeen(routerOf(route, routers), route, { from: asked, to: next, headroom }, world);
+  return { ...held, capacity };
 }
 
 export function shareEvent(

@@ -129,7 +129,7 @@ interface Open {
   gates: Map<string, Gate>;
 }
 
-const ENDED: ReadonlySet<string> = new Set(['done', 'failed', 'undone', 'skipped']);
+const ENDED: ReadonlySet<string> = new Set(['done', 'failed', 'waiting', 'undone', 'skipped']);
 const FRAMES = ['⠋', '⠙', '⠹', '⠸', '⠼', '⠴', '⠦', '⠧', '⠇', '⠏'];
 
 const erase = (lines: number) => (lines === 0 ? '' : `\u001b[${lines}A\r\u001b[J`);
@@ -197,16 +197,28 @@ function footer(steps: number, done: number, holds: boolean, { paint }: Screen):
   );
 }
 
-const MARK = { done: ['✔', 'green'], undone: ['↩', 'green'], failed: ['✖', 'red'], skipped: ['○', 'yellow'] } as const;
+const MARK = {
+  done: ['✔', 'green'],
+  undone: ['↩', 'green'],
+  failed: ['✖', 'red'],
+  waiting: ['…', 'yellow'],
+  skipped: ['○', 'yellow'],
+} as const;
+
+const WORD: Partial<Record<string, string>> = { undone: 'undone: ', failed: 'failed: ', waiting: 'waits: ' };
 
 function ending(task: Open, event: Extract<Shown, { type: 'step' }>, room: number, screen: Screen): string {
   const { paint } = screen;
   const [mark, colour] = MARK[event.state as keyof typeof MARK] ?? MARK.done;
   const took = Date.parse(event.at) - Date.parse(task.began);
   const time = took >= 1000 ? spell(took) : '';
-  const word = event.state === 'undone' ? 'undone: ' : event.state === 'failed' ? 'failed: ' : '';
+  const word = WORD[event.state] ?? '';
   const said =
-    task.share && event.state === 'done' ? shareText(task.share) : event.state === 'failed' ? (event.note ?? '') : '';
+    task.share && event.state === 'done'
+      ? shareText(task.share)
+      : event.state === 'failed' || event.state === 'waiting'
+        ? (event.note ?? '')
+        : '';
   const width = Math.min(screen.columns(), 110) - 1;
   const hang = room + 3;
   const [title = '', ...more] = wrap(

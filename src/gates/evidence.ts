@@ -1,0 +1,23 @@
+import { hideIn } from '../redact.js';
+import { count } from '../words.js';
+
+/** How gates word what they saw, and how much of it is kept. */
+
+const LONGEST = 240;
+
+/** One line, without credentials, cut: what servers say can be long, and ends up in the journal. */
+export function clipped(text: string): string {
+  const line = hideIn(text).replace(/\s+/g, ' ').trim();
+  return line.length <= LONGEST ? line : `${line.slice(0, LONGEST - 1)}…`;
+}
+
+/** `0 of 312 probes failed, 14 more without a failure decide it` */
+export function countText(
+  noun: string,
+  { requests, errors }: { requests: number; errors: number },
+  state: 'pass' | 'fail' | 'wait',
+  missing: number,
+): string {
+  const so = `${errors} of ${count(requests, noun)} failed`;
+  return state === 'wait' ? `${so}, ${missing === 0 ? 'not decided yet' : `${missing} more clean ones pass it`}` : so;
+}

@@ -221,6 +221,47 @@ export interface Snapshot {
   tags: Record<string, string>;
 }
 
+/** Records of one name, type and line: what the authority chooses among when it answers. */
+export interface DnsSet {
+  domain: string;
+  /** host part; `@` for the domain itself */
+  name: string;
+  type: string;
+  line: string;
+}
+
+export interface DnsRecord {
+  id: string;
+  value: string;
+  /** seconds */
+  ttlS: number;
+  /** paused records are not answered */
+  enabled: boolean;
+  locked: boolean;
+  /** counts where the set is weighted */
+  weight: number;
+}
+
+export interface DnsRecords extends DnsSet {
+  records: DnsRecord[];
+  /** without, all enabled records are given at once, or any one of several CNAMEs */
+  weighted: boolean;
+}
+
+/** The authority of public names. Each method can be called again. */
+export interface Dns {
+  records(set: DnsSet): Promise<DnsRecords>;
+  /** A new record is answered at once, with weight 1 where its set is weighted. */
+  add(set: DnsSet, value: string, ttlS: number): Promise<string>;
+  /** Name, value and TTL; weight and whether it is answered stay. */
+  change(set: DnsSet, id: string, value: string, ttlS: number): Promise<void>;
+  remove(id: string): Promise<void>;
+  enable(id: string, on: boolean): Promise<void>;
+  /** Of an enabled record of a weighted set: 1 to 100. */
+  setWeight(id: string, weight: number): Promise<void>;
+  weigh(set: DnsSet, on: boolean): Promise<void>;
+}
+
 /**
  * One cloud account. Methods throw MigrateError: CLOUD_UNREACHABLE, CLOUD_THROTTLED, CLOUD_BUSY, CLOUD_FORBIDDEN, CLOUD_REFUSED,
  * CLOUD_CREDENTIALS. Busy and throttled calls have been repeated with a growing pause before that.
@@ -267,6 +308,7 @@ export interface Cloud {
     token: string;
     tags: Record<string, string>;
   }): Promise<string>;
+  readonly dns: Dns;
   deleteSnapshot(region: string, id: string): Promise<void>;
   deleteDisk(region: string, id: string): Promise<void>;
 }
@@ -365,4 +407,7 @@ export interface World {
   clock: Clock;
   prober: Prober;
   web: Web;
+  programs: Programs;
+  /** Asks one DNS server, `address` or `address:port`, for a name's values; undefined in a world whose servers can't be asked. */
+  lookUp?: (server: string, name: string, type: string) => Promise<string[]>;
 }

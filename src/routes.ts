@@ -3,19 +3,37 @@ import { duration, name, serviceName } from './formats.js';
 
 /** The entries of `traffic.services`: one shape for each router. What an entry means is said in the router's own file. */
 
-const clb = z.strictObject({
-  service: serviceName,
-  router: z.literal('clb'),
-  /** id of the server group that both clusters share */
-  group: z.string().regex(/^rsp-[-a-z0-9]+$/i, 'is not the id of a server group, e.g. rsp-1'),
-  /** the Service's port, which is the listener's port too */
-  port: z.int().min(1).max(65535),
-  /** read from the source Service's annotation when it isn't given */
-  loadBalancer: z
-    .string()
-    .regex(/^lb-[-a-z0-9]+$/i, 'is not the id of a load balancer, e.g. lb-1')
-    .optional(),
-});
+const clb = z
+  .strictObject({
+    service: serviceName,
+    router: z.literal('clb'),
+    /** id of the server group that both clusters share; with `handOver` it is found */
+    group: z
+      .string()
+      .regex(/^(?:rsp-[-a-z0-9]+)?$/i, 'is not the id of a server group, e.g. rsp-1')
+      .default(''),
+    /** the Service's port, which is the listener's port too */
+    port: z.int().min(1).max(65535),
+    /** read from the source Service when it isn't given: its annotation, or what its controller noted on it */
+    loadBalancer: z
+      .string()
+      .regex(/^lb-[-a-z0-9]+$/i, 'is not the id of a load balancer, e.g. lb-1')
+      .optional(),
+    /**
+     * the source's controller made the load balancer: it is taken over first, with all of the Service's ports, and keeps its address. Where
+     * the controller is out of sight, e.g. in a managed cluster, say its version: `{ controller: 2.14.0 }`
+     */
+    handOver: z
+      .union([
+        z.literal(true),
+        z.strictObject({ controller: z.string().regex(/^v?\d+\.\d+\.\d+/, 'is not a version, e.g. 2.14.0') }),
+      ])
+      .optional(),
+  })
+  .refine((it) => (it.group === '') === (it.handOver !== undefined), {
+    path: ['group'],
+    error: 'is missing, and `handOver` is not there either: one of them, not both',
+  });
 
 const dns = z.strictObject({
   service: serviceName,
@@ -109,7 +127,27 @@ const istio = z.strictObject({
   address,
 });
 
-export const routeEntry = z.discriminatedUnion('router', [clb, dns, ingress, gateway, istio]);
+const exec = z.strictObject({
+  service: serviceName,
+  router: z.literal('exec'),
+  /** the program and its arguments, one by one: no shell reads them */
+  command: z
+    .array(z.string())
+    .min(1, 'needs a program')
+    .refine((it) => it[0] !== '', 'needs a program'),
+  /** for one answer */
+  deadline: duration.default(30_000),
+  /** the two weights are whole numbers that add up to this */
+  sum: z.int().min(1).max(1_000_000).default(100),
+  /** what a weight splits, for the plan */
+  splits: z.enum(['connections', 'requests', 'answers']).default('connections'),
+  /** from a write until nearly all that is new follows it, for the plan */
+  bites: duration.default(10_000),
+  /** handed to the program with every question */
+  options: z.record(z.string(), z.unknown()).default({}),
+});
+
+export const routeEntry = z.discriminatedUnion('router', [exec, clb, dns, ingress, gateway, istio]);
 
 /** An entry of a certain router. */
 export type EntryOf<Name extends z.output<typeof routeEntry>['router']> = Extract<

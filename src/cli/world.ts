@@ -6,7 +6,8 @@ import { MigrateError } from '../errors.js';
 import { clusterOver } from '../kube/cluster.js';
 import { connect } from '../kube/connection.js';
 import type { Playbook } from '../playbook.js';
-import type { Clock, Cloud, Cluster, ProbeReply, Prober, Side, Tap, Web, World } from '../ports.js';
+import { ownPrograms } from '../program.js';
+import type { Clock, Cloud, Cluster, ProbeReply, Programs, Prober, Side, Tap, Web, World } from '../ports.js';
 import { httpWeb } from './web.js';
 
 /** The machine's own clock. */
@@ -29,6 +30,8 @@ export interface WorldOptions {
   clock?: Clock;
   prober?: Prober;
   web?: Web;
+  /** in place of programs that the playbook names */
+  programs?: Programs;
 }
 
 /** The world behind a playbook: two clusters by their contexts, the cloud, the clock, the prober. */
@@ -58,20 +61,29 @@ export async function openWorld(playbook: Playbook, options: WorldOptions = {}):
         ...(options.cloudKeys && { keys: options.cloudKeys }),
       })
     : noCloud();
-  return { source, target, cloud, clock, prober: options.prober ?? httpProber(timeoutMs), web: options.web ?? httpWeb(process.env) };
+  return { source, target, cloud, clock, prober: options.prober ?? httpProber(timeoutMs), web: options.web ?? httpWeb(process.env), programs: options.programs ?? tapped(ownPrograms, tap) };
 }
 
+/** Reads are what every router asks most; they count as such. */
+const tapped = ({ run }: Programs, tap: Tap): Programs => ({
+  run: (command, question, deadlineMs) => {
+    const verb = String((question as { verb?: unknown }).verb ?? 'run');
+    const call = { to: 'cloud', verb, what: command[0] ?? '', writes: verb !== 'read' } as const;
+    return tap(call, () => run(command, question, deadlineMs));
+  },
+});
+
 /** For a playbook without `cloud`: the plan has no step that would ask it. */
-const noCloud = () =>
-  new Proxy({} as Cloud, {
-    get: () => () => {
-      throw new MigrateError('CLOUD_NOT_NAMED', {
-        what: 'The playbook names no cloud.',
-        why: 'This step needs one.',
-        fix: 'Add `cloud: { provider: alibaba, region: … }`.',
-      });
-    },
+const noCloud = (): Cloud =>
+  new Proxy({} as Cloud, { get: (_target, part) => (part === 'dns' ? noCloud() : refuseCloud) });
+
+function refuseCloud(): never {
+  throw new MigrateError('CLOUD_NOT_NAMED', {
+    what: 'The playbook names no cloud.',
+    why: 'This step needs one.',
+    fix: 'Add `cloud: { provider: alibaba, region: … }`.',
   });
+}
 
 /** One GET, no redirects followed: 2xx and 3xx are answers of somebody who serves. */
 export function httpProber(timeoutMs: number): Prober {

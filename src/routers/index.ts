@@ -1,11 +1,12 @@
 import type { AnyRouter, Routers } from '../router.js';
 import { clb } from './clb.js';
 import { dns } from './dns.js';
+import { exec } from './exec.js';
 import { gateway } from './gateway.js';
 import { ingress } from './ingress.js';
 import { istio } from './istio.js';
 
-const ALL: readonly AnyRouter[] = [clb, dns, gateway, ingress, istio];
+const ALL: readonly AnyRouter[] = [clb, dns, exec, gateway, ingress, istio];
 
 /** Every router, by its name in playbooks and plans. */
 export const routers: Routers = new Map(ALL.map((it) => [it.name, it]));

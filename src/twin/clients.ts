@@ -41,6 +41,8 @@ export interface Clients {
   frontUrl(loadBalancer: string, port: number): Promise<string>;
   /** the same for the front of a seed's crowd; it chooses by the real request's path and headers */
   frontUrl(name: string): Promise<string>;
+  /** Tells the balancer that clients of that name come in by its weights. */
+  balance(name: string, weights: Record<Side, number>): void;
   /** the load balancer's health checks */
   health(server: string, ip: string, port: number): Health;
   start(): void;
@@ -225,6 +227,10 @@ export async function openClients({
       let server = servers.get(key);
       if (!server) servers.set(key, (server = frontOf(name, port).then(openServer)));
       return (await server).url;
+    },
+
+    balance(name, weights) {
+      for (const it of crowds) if (it.name === name) it.front.balance?.(weights);
     },
 
     health(server, ip, port) {

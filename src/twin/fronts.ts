@@ -1,5 +1,6 @@
 import type { ControllerClock } from './controllers/queue.js';
 import { addressFront } from './fronts/address.js';
+import { balancerFront } from './fronts/balancer.js';
 import { dnsFront } from './fronts/dns.js';
 import { gatewayFront } from './fronts/gateway.js';
 import { ingressFront } from './fronts/ingress.js';
@@ -26,6 +27,8 @@ export interface Front {
   send: Send;
   /** For several requests of one instant: looks at the world once. */
   burst?(): Send;
+  /** weights of a balancer that is told them */
+  balance?(weights: Record<Side, number>): void;
   stop?(): void;
 }
 
@@ -50,6 +53,7 @@ type SeedOf<V extends Via> = ClientSeed extends infer S ? (S extends { via?: V }
 const KINDS: { [V in Via]: MakeFront<SeedOf<V>> } = {
   listener: listenerFront,
   address: addressFront,
+  balancer: balancerFront,
   dns: dnsFront,
   ingress: ingressFront,
   gateway: gatewayFront,

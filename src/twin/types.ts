@@ -236,7 +236,14 @@ export interface CloudSeed {
 }
 
 /** A crowd of clients that open a new connection for each request, by the way they come in. */
-export type ClientSeed = ListenerClients | AddressClients | DnsClients | IngressClients | GatewayClients | IstioClients;
+export type ClientSeed =
+  | ListenerClients
+  | AddressClients
+  | DnsClients
+  | BalancerClients
+  | IngressClients
+  | GatewayClients
+  | IstioClients;
 
 /** Through a listener of a load balancer. */
 export interface ListenerClients {
@@ -266,6 +273,14 @@ export interface DnsClients extends NamedClients {
   /** of the clients, those that ask once and keep the address, and for how long: for good when left out */
   stuckPercent?: number;
   stuckForMs?: number;
+}
+
+/** Through a balancer of another kind, whose weights the test or the rehearsal tells the twin. */
+export interface BalancerClients extends NamedClients {
+  via: 'balancer';
+  /** `namespace/name`, the same on both sides */
+  service: string;
+  port: number;
 }
 
 /** To an address and port, whoever answers there: a load balancer, a node, a pod of the VPC. */

@@ -1,5 +1,6 @@
 import { isMap, isScalar, isSeq, LineCounter, parseDocument, type Document, type Node } from 'yaml';
 import { z } from 'zod';
+import { databaseEntry, twiceNamed } from './databases.js';
 import { MigrateError } from './errors.js';
 import { duration, name } from './formats.js';
 import { gateEntry, gateKindOf, leastHold } from './gates.js';
@@ -76,6 +77,8 @@ export const playbookSchema = z.strictObject({
       kmsKey: z.string().min(1).optional(),
       /** `stopped`: workloads arrive at 0 and are started in a step of their own; `running`: as they are in the source */
       arrive: z.enum(['stopped', 'running']).default('stopped'),
+      /** each with its replica, switch-over and way back: docs/databases.md */
+      databases: z.array(databaseEntry).default([]),
     })
     .optional(),
   traffic: z
@@ -190,6 +193,12 @@ function contradictions(playbook: Playbook): { path: Path; message: string }[] {
   if (playbook.traffic && !playbook.cloud)
     found.push({ path: ['traffic'], message: 'needs `cloud`: the weights are read back at the load balancer' });
   found.push(...contradictionsOfGates(playbook.traffic));
+  for (const index of twiceNamed(playbook.data?.databases ?? [])) {
+    found.push({
+      path: ['data', 'databases', index, 'name'],
+      message: 'names a database twice: each has one entry',
+    });
+  }
   const seen = new Map<string, number>();
   playbook.traffic?.services.forEach((it, index) => {
     for (const key of [`service ${it.service}:${it.port}`, `group ${it.group}`]) {

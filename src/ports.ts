@@ -1,3 +1,5 @@
+import type { Databases } from './standing.js';
+
 /**
  * What the engine needs of the outside: two clusters, one cloud, a clock, a prober. `kube/` and `alibaba/`
  * implement the first two over the real wire; nothing here says which world is behind it.
@@ -404,6 +406,7 @@ export interface World {
   source: Cluster;
   target: Cluster;
   cloud: Cloud;
+  databases: Databases;
   clock: Clock;
   prober: Prober;
   web: Web;

@@ -2,16 +2,17 @@ import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parse } from 'yaml';
-import type { Engine, RunOutcome } from '../src/engine.js';
+import type { Engine } from '../src/engine.js';
 import type { EventBody } from '../src/events.js';
 import { memoryStore, openJournal, type JournalStore } from '../src/journal.js';
 import type { Plan } from '../src/plan.js';
 import { parsePlaybook, type Playbook } from '../src/playbook.js';
-import type { Tap } from '../src/ports.js';
 import { stepKinds } from '../src/steps/index.js';
 import { look } from '../src/cli/looking.js';
 import { openStage, type Stage, type StageOptions } from '../src/cli/stage.js';
 import type { Seed } from '../src/twin/types.js';
+
+export { Crash, crashing, mustBeDone } from './crashing.js';
 
 /** The shipped playbooks and worlds, as the tests use them. */
 export const ROOT = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '../..');
@@ -98,61 +99,4 @@ export function undrawn(world: unknown): unknown {
   const plain = JSON.parse(text) as Copies;
   for (const list of [plain.cloud.disks, plain.cloud.snapshots]) list.sort((a, b) => (a.id < b.id ? -1 : 1));
   return plain;
-}
-
-/** What a process that was killed can no longer do. */
-export class Crash extends Error {
-  override name = 'Crash';
-}
-
-/**
- * Kills at the point after the n-th effect. An effect is a line of the journal or a request that changes something; between two of
- * them nothing happens but reads, so after one and before the next is one point. After it nothing runs: no line, no request.
- */
-export function crashing(at: number): {
-  tap: Tap;
-  wrap(store: JournalStore): JournalStore;
-  effects(): number;
-  crashed(): boolean;
-  arm(): void;
-} {
-  let effects = 0;
-  let dead = false;
-  let armed = false;
-  const effect = () => {
-    if (!armed) return;
-    effects++;
-    if (effects >= at) dead = true;
-  };
-  return {
-    arm() {
-      armed = true;
-      if (at === 0) dead = true;
-    },
-    tap: async (call, send) => {
-      if (dead) throw new Crash();
-      const reply = await send();
-      // Done, but a process that died meanwhile never hears of it.
-      if (call.writes) effect();
-      if (dead) throw new Crash();
-      return reply;
-    },
-    wrap: (store) => ({
-      read: () => store.read(),
-      append(line) {
-        if (dead) throw new Crash();
-        store.append(line);
-        effect();
-        if (dead) throw new Crash();
-      },
-    }),
-    effects: () => effects,
-    crashed: () => dead,
-  };
-}
-
-/** @throws what stopped it */
-export function mustBeDone(outcome: RunOutcome): void {
-  if (outcome.outcome === 'stopped') throw outcome.error;
-  if (outcome.outcome !== 'done') throw new Error(`the run ended ${outcome.outcome}`);
 }

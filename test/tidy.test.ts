@@ -15,11 +15,12 @@ const MAY: Record<string, readonly string[]> = {
   routers: ['domain', 'routers'],
   kube: ['domain', 'kube'],
   alibaba: ['domain', 'alibaba'],
+  db: ['domain', 'db'],
   // One check asks the routers what they will reach.
   checks: ['domain', 'checks', 'routers'],
   // It judges the code, so it shares none of it: the wire is the contract between them.
   twin: ['twin'],
-  cli: ['domain', 'steps', 'routers', 'kube', 'alibaba', 'checks', 'twin', 'cli'],
+  cli: ['domain', 'steps', 'routers', 'kube', 'alibaba', 'db', 'checks', 'twin', 'cli'],
 };
 
 /** Each package has one home. */
@@ -35,8 +36,11 @@ const HOMES: Record<string, readonly RegExp[]> = {
     /^src\/cli\//,
     /^src\/twin\//,
   ],
-  zod: [/^src\/(playbook|formats|routes|gates)\.ts$/, /^src\/cli\//],
+  zod: [/^src\/databases\.ts$/, /^src\/(playbook|formats|routes|gates)\.ts$/, /^src\/cli\//],
   '@kubernetes/client-node': [/^src\/kube\//, /^src\/cli\/init\.ts$/, /^src\/cli\/commands\/init\.ts$/],
+  mysql2: [/^src\/db\//],
+  pg: [/^src\/db\//],
+  ioredis: [/^src\/db\//],
   '@alicloud/openapi-core': [/^src\/alibaba\//],
   '@alicloud/credentials': [/^src\/alibaba\//],
   '@alicloud/ecs20140526': [/^src\/alibaba\//],

@@ -1,6 +1,7 @@
 import type { AnyStepKind, StepKinds } from '../step.js';
 import { attach, retire } from './attach.js';
 import { convert } from './convert.js';
+import { databaseReplica, databaseSwitch } from './databases/paired.js';
 import { cronJobs } from './cronjobs.js';
 import { copySnapshot, createDisk, createVolume, snapshot } from './disks.js';
 import { scale } from './scale.js';
@@ -17,6 +18,8 @@ const ALL: readonly AnyStepKind[] = [
   copySnapshot,
   createDisk,
   createVolume,
+  databaseReplica,
+  databaseSwitch,
   attach,
   shift,
   cronJobs,

@@ -1,0 +1,180 @@
+import { z } from 'zod';
+import { duration, name, serviceName } from './formats.js';
+import type { Step } from './step.js';
+
+/** The entries of `data.databases`, and the steps that each becomes. What a state of the switch-over means: src/standing.ts. */
+
+/** Where a password is found; never the password itself. */
+const passwordFrom = z.union(
+  [
+    z.strictObject({ env: z.string().regex(/^[A-Za-z_][A-Za-z0-9_]*$/, 'is not the name of an environment variable') }),
+    z.strictObject({
+      secret: z.strictObject({
+        cluster: z.enum(['source', 'target']),
+        namespace: name,
+        name: z.string().min(1),
+        key: z.string().min(1),
+      }),
+    }),
+  ],
+  {
+    error:
+      'say where it is found: `{ env: NAME }` or `{ secret: { cluster, namespace, name, key } }`, never the password',
+  },
+);
+
+const HOST = /^(?:\[[0-9a-f:.]+\]|[a-z0-9](?:[-a-z0-9.]*[a-z0-9])?)$/i;
+const host = z.string().regex(HOST, 'is not a host name or an address');
+const port = z.int().min(1).max(65535);
+const account = z.strictObject({ user: z.string().min(1), password: passwordFrom.optional() });
+
+const server = (defaultPort: number) =>
+  z.strictObject({
+    host,
+    port: port.default(defaultPort),
+    user: z.string().min(1).optional(),
+    password: passwordFrom.optional(),
+    /** `unverified`: encrypted, but whoever answers is believed */
+    tls: z.enum(['no', 'unverified', 'yes']).default('no'),
+    /** how the other server reaches this one, where that differs from how we do */
+    seenAs: z.strictObject({ host, port }).optional(),
+  });
+
+const TIME = /^(?:[01]\d|2[0-3]):[0-5]\d$/;
+const window = z.strictObject({
+  from: z.string().regex(TIME, 'is not a time: write 02:00'),
+  to: z.string().regex(TIME, 'is not a time: write 04:00'),
+  /** of the two times from UTC */
+  offset: z
+    .string()
+    .regex(/^[+-](?:0\d|1[0-4]):[0-5]\d$/, 'is not an offset from UTC: write +08:00')
+    .default('+00:00'),
+});
+
+const command = z.array(z.string().min(1)).min(1, 'needs at least the program');
+
+/** How clients are led to the side that serves: a Service of either cluster, or a command. */
+const repoint = z.union(
+  [
+    z.strictObject({
+      cluster: z.enum(['source', 'target']),
+      service: serviceName,
+      /** where the Service leads afterwards: an address for one with ports of its own, a host name for an ExternalName */
+      to: host,
+      /** of the endpoint; the Service's target port by default */
+      port: port.optional(),
+    }),
+    z.strictObject({ run: command, back: command }),
+  ],
+  { error: 'is `{ cluster, service, to }` or `{ run, back }`' },
+);
+
+const common = {
+  /** as people call it: NAMESPACE/NAME */
+  name: serviceName,
+  /** the longest that the replica may be behind before the switch-over begins */
+  maxLag: duration.default(1000),
+  /** how long the replica is waited for while the old side still serves */
+  catchUp: duration.default(3_600_000),
+  /** the longest that writes may be refused; after that the old side takes them again and the step stops */
+  within: duration.default(10_000),
+  /** the switch-over begins only between these times of a day */
+  window: window.optional(),
+  repoint: z.array(repoint).default([]),
+};
+
+const replica = z.enum(['present', 'build']).default('present');
+
+const sql = {
+  ...common,
+  /** `build`: copied from the source by the step; `present`: the operator, a tool or an operator of the cluster has copied it */
+  replica,
+  /** the account by which one server copies from the other; that of `source` and `target` by default */
+  replication: account.optional(),
+};
+
+const mysqlLike = {
+  ...sql,
+  source: server(3306),
+  target: server(3306),
+  /** databases that `build` copies; all but the server's own by default */
+  databases: z.array(z.string().min(1)).optional(),
+  /** accounts that may write in spite of read_only, and are known not to */
+  admins: z.array(z.string().min(1)).default([]),
+};
+
+const member = z.strictObject({ name: z.string().min(1), peer: z.url(), client: z.url() });
+const etcdSide = z.strictObject({
+  members: z.array(member).min(1, 'needs at least one member'),
+  user: z.string().min(1).optional(),
+  password: passwordFrom.optional(),
+});
+
+export const databaseEntry = z.discriminatedUnion('kind', [
+  z.strictObject({ kind: z.literal('mysql'), ...mysqlLike }),
+  z.strictObject({ kind: z.literal('mariadb'), ...mysqlLike }),
+  z.strictObject({
+    kind: z.literal('postgres'),
+    ...sql,
+    /** logical replication is per database */
+    database: z.string().min(1),
+    source: server(5432),
+    target: server(5432),
+  }),
+  z.strictObject({ kind: z.literal('redis'), ...sql, source: server(6379), target: server(6379) }),
+  z.strictObject({ kind: z.literal('etcd'), ...common, source: etcdSide, target: etcdSide }),
+  z.strictObject({
+    kind: z.literal('exec'),
+    ...common,
+    replica,
+    /** called with an act and a side: see docs/databases.md */
+    hook: command,
+  }),
+]);
+
+export type Database = z.output<typeof databaseEntry>;
+export type DatabaseOf<Kind extends Database['kind']> = Extract<Database, { kind: Kind }>;
+export type PairedDatabase = Exclude<Database, { kind: 'etcd' }>;
+export type ServerEntry = DatabaseOf<'mysql'>['source'];
+export type PasswordFrom = z.output<typeof passwordFrom>;
+export type Repoint = Database['repoint'][number];
+export type Window = NonNullable<Database['window']>;
+
+export interface DatabaseArgs<Kind extends Database = PairedDatabase> {
+  database: Kind;
+}
+
+/** Two entries of one name would be one id for two steps. */
+export const twiceNamed = (databases: readonly Database[]): number[] =>
+  databases.flatMap((it, index) => (databases.findIndex((other) => other.name === it.name) < index ? [index] : []));
+
+/**
+ * replica → switch → repoint, for each database. The copying waits for nothing, for it takes longest; the switch-over waits for what is
+ * brought before, so that the target's workloads find the database where they will use it.
+ *
+ * @param before  ids of the steps that bring the applications
+ * @returns the steps, the ids that workloads of the target wait for, and what the operator should know
+ */
+export function databaseSteps(
+  databases: readonly Database[],
+  before: readonly string[],
+): { steps: Step[]; last: string[]; notes: string[] } {
+  const steps: Step[] = [];
+  const last: string[] = [];
+  for (const database of databases) {
+    const id = (what: string) => `data/database/${database.name}/${what}`;
+    const add = (what: string, kind: string, after: readonly string[]) => {
+      steps.push({ id: id(what), kind, phase: 'data', args: { database }, after: [...after] });
+      return id(what);
+    };
+    const isEtcd = database.kind === 'etcd';
+    const copied = add('replica', isEtcd ? 'etcd-join' : 'database-replica', []);
+    const switched = add('switch', isEtcd ? 'etcd-move' : 'database-switch', [copied, ...before]);
+    last.push(database.repoint.length > 0 ? add('repoint', 'database-repoint', [switched]) : switched);
+  }
+  const notes = databases.map(
+    (it) =>
+      `Database ${it.name}: from its switch-over on the target takes the writes. Going back is a switch-over too and loses nothing, as long as both servers run.`,
+  );
+  return { steps, last, notes };
+}

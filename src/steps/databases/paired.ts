@@ -1,0 +1,185 @@
+import { Interrupted } from '../../engine.js';
+import { MigrateError } from '../../errors.js';
+import type { DatabaseArgs, PairedDatabase, PasswordFrom, Window } from '../../databases.js';
+import { rightOn } from '../../objects.js';
+import type { Right, Side } from '../../ports.js';
+import type { DatabasePair, Settings } from '../../standing.js';
+import type { StepContext, StepKind } from '../../step.js';
+import { spell } from '../../words.js';
+import { both, proveCaughtUp, stateOf, switchOver } from './switch-over.js';
+
+/** The replica in the target: made or checked, fenced, copying, and caught up. */
+export interface ReplicaBefore {
+  /** it copied already; then going back leaves it so */
+  followed: boolean;
+  /** it took writes: an empty server of its own */
+  writable: boolean;
+  settings: Settings;
+}
+
+export const databaseReplica: StepKind<DatabaseArgs, ReplicaBefore> = {
+  kind: 'database-replica',
+  title: ({ database }) =>
+    `${database.name} (${database.kind}): ${database.replica === 'build' ? 'a replica in the target' : 'the replica in the target copies'}`,
+  wayBack: () => 'the target stops copying; what was copied stays there',
+  rights: ({ database }) => rightsOf(database),
+
+  check: ({ database }, context) =>
+    withPair(database, context, async (pair) => {
+      const [source, target] = await Promise.all([pair.look('source'), pair.look('target')]);
+      const unfit = await pair.unfit('target');
+      if (!source.writable) unfit.unshift('the source takes no writes: it is not the one that serves');
+      if (source.follows) unfit.unshift('the source copies from the target');
+      if (target.writable && target.follows)
+        unfit.unshift('the target takes writes although it copies from the source');
+      if (unfit.length > 0) throw unfitError(database, unfit);
+      return { followed: target.follows, writable: target.writable, settings: await pair.settings('target') };
+    }),
+
+  apply: ({ database }, before, context) =>
+    withPair(database, context, async (pair) => {
+      const target = await pair.look('target');
+      // The switch-over came later: this was done then.
+      if ((await pair.look('source')).follows) return;
+      if (target.follows) {
+        if (!target.running) await pair.follow('target');
+        return;
+      }
+      if (target.writable) await pair.fence('target', database.within);
+      if (database.replica === 'build') {
+        context.progress('copying');
+        await pair.build('target');
+      }
+      await pair.follow('target');
+    }),
+
+  verify: ({ database }, { settings }, context) =>
+    withPair(database, context, (pair) => proveCaughtUp({ database, pair, from: 'source', settings, context })),
+
+  undo: ({ database }, { followed, writable, settings }, context) =>
+    withPair(database, context, async (pair) => {
+      const [source, target] = await Promise.all([pair.look('source'), pair.look('target')]);
+      if (!source.writable || source.follows) {
+        throw new MigrateError('DB_STATE_UNKNOWN', {
+          what: `${database.name}: the source does not serve, so the target's copy is not let go of.`,
+          why: 'The switch-over must be undone first.',
+          fix: 'Run `migrate rollback` without --to, or look at both servers: docs/databases.md.',
+        });
+      }
+      if (!followed && target.follows) await pair.unfollow('target');
+      if (!followed && writable && !(await pair.look('target')).writable) await pair.unfence('target', settings);
+      return [];
+    }),
+};
+
+/** The switch-over itself: the target writes, the source follows. */
+export interface SwitchBefore {
+  settings: Settings;
+}
+
+export const databaseSwitch: StepKind<DatabaseArgs, SwitchBefore> = {
+  kind: 'database-switch',
+  title: ({ database }) => `${database.name} (${database.kind}): the target takes the writes, the source follows`,
+  wayBack: () => 'another switch-over: the source takes the writes again, with all that the target wrote',
+  rights: ({ database }) => rightsOf(database),
+
+  check: ({ database }, context) =>
+    withPair(database, context, async (pair) => {
+      const state = stateOf({ database, from: 'source' }, await both({ pair, from: 'source' }));
+      const unfit = state === 'serving' ? await pair.unfit('target') : [`it is ${state} already, by somebody else`];
+      if (unfit.length > 0) throw unfitError(database, unfit);
+      return { settings: await pair.settings('source') };
+    }),
+
+  async apply({ database }, { settings }, context) {
+    await untilWindow(database, context);
+    await withPair(database, context, async (pair) => {
+      // The longest wait is over before the window is looked at for the last time.
+      const pauseMs = await switchOver({ database, pair, from: 'source', settings, context });
+      if (pauseMs !== undefined) context.progress(`nobody could write for ${spell(pauseMs)}`);
+    });
+  },
+
+  verify: ({ database }, _before, context) =>
+    withPair(database, context, async (pair) => {
+      const state = stateOf({ database, from: 'source' }, await both({ pair, from: 'source' }));
+      if (state === 'switched') return;
+      throw new MigrateError('DB_NOT_SWITCHED', {
+        what: `${database.name} is ${state} after the switch-over.`,
+        why: 'Something changed one of the servers right after us.',
+        fix: 'See who else changes them, then run again.',
+      });
+    }),
+
+  undo: ({ database }, { settings }, context) =>
+    withPair(database, context, async (pair) => {
+      const seen = await both({ pair, from: 'target' });
+      // It never got so far, or is back already: the source serves.
+      if (seen.to.writable && !seen.from.writable) return [];
+      const pauseMs = await switchOver({ database, pair, from: 'target', settings, context });
+      if (pauseMs !== undefined) context.progress(`nobody could write for ${spell(pauseMs)}`);
+      return [];
+    }),
+};
+
+async function withPair<T>(
+  database: PairedDatabase,
+  { world }: StepContext,
+  use: (pair: DatabasePair) => Promise<T>,
+): Promise<T> {
+  const pair = await world.databases.pair(database);
+  try {
+    return await use(pair);
+  } finally {
+    await pair.close();
+  }
+}
+
+const unfitError = ({ name, kind }: PairedDatabase, unfit: readonly string[]) =>
+  new MigrateError('DB_UNFIT', {
+    what: `${name} (${kind}): ${unfit.join('; ')}.`,
+    why: 'A switch-over on such servers could lose writes or let two take them.',
+    fix: 'Mend what is named on the servers, then run again. Nothing was changed.',
+  });
+
+/** Only to read the Secrets that hold passwords. */
+function rightsOf(database: PairedDatabase): { source?: Right[]; target?: Right[] } {
+  if (database.kind === 'exec') return {};
+  const passwords = [database.source.password, database.target.password, database.replication?.password];
+  return secretRights(passwords);
+}
+
+export function secretRights(passwords: readonly (PasswordFrom | undefined)[]): Partial<Record<Side, Right[]>> {
+  const rights: Partial<Record<Side, Right[]>> = {};
+  for (const it of passwords) {
+    if (!it || !('secret' in it)) continue;
+    const { cluster, namespace } = it.secret;
+    (rights[cluster] ??= []).push({ ...rightOn('get', 'Secret'), namespace });
+  }
+  return rights;
+}
+
+const DAY_MS = 86_400_000;
+
+/** Waits until the time of day when the playbook lets writes pause. Nothing has been changed yet, so Ctrl-C ends it. */
+export async function untilWindow(
+  { window }: { window?: Window | undefined },
+  { world, progress, stopping }: StepContext,
+): Promise<void> {
+  for (let told = false; window && waitMs(window, world.clock.now()) > 0; told = true) {
+    if (stopping()) throw new Interrupted();
+    const wait = waitMs(window, world.clock.now());
+    if (!told) progress(`waiting ${spell(wait)} for ${window.from} (${window.offset})`);
+    await world.clock.sleep(Math.min(wait, 5000));
+  }
+}
+
+/** @returns milliseconds until the window opens; 0 inside it */
+export function waitMs({ from, to, offset }: Window, now: number): number {
+  const minutes = (text: string) => Number(text.slice(0, 2)) * 60 + Number(text.slice(3, 5));
+  const shift = (offset.startsWith('-') ? -1 : 1) * minutes(offset.slice(1)) * 60_000;
+  const local = (((now + shift) % DAY_MS) + DAY_MS) % DAY_MS;
+  const [start, end] = [minutes(from) * 60_000, minutes(to) * 60_000];
+  const inside = start <= end ? local >= start && local < end : local >= start || local < end;
+  return inside ? 0 : (start - local + DAY_MS) % DAY_MS;
+}

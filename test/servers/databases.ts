@@ -1,0 +1,176 @@
+import { execFile } from 'node:child_process';
+import { chmodSync, existsSync, mkdirSync, mkdtempSync, readdirSync } from 'node:fs';
+import { createConnection } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { freePorts, startFamily, untilReady, type Family } from './processes.js';
+
+/** Real database servers of the distribution's packages, each with its own data folder, on loopback ports that the system gave. */
+
+const run = promisify(execFile);
+
+export interface Running {
+  port: number;
+}
+
+export function databaseFamily(): Family {
+  const dir = mkdtempSync(join(tmpdir(), 'migrate-databases-'));
+  // Servers that give up being root must still reach their own folder in it.
+  chmodSync(dir, 0o711);
+  return startFamily(dir);
+}
+
+function binary(names: readonly string[]): string {
+  const found = names.find((it) => existsSync(it));
+  if (found) return found;
+  throw new Error(`none of ${names.join(', ')} is here; test/servers/packages.sh installs it`);
+}
+
+const isRoot = process.getuid?.() === 0;
+
+/** An account `admin` with every right, `copier` for replication and `app` with rights on the database `shop` only. */
+export async function startMariaDb(family: Family, name: string, serverId: number): Promise<Running> {
+  const mariadbd = binary(['/usr/sbin/mariadbd', '/usr/sbin/mysqld']);
+  const install = binary(['/usr/bin/mariadb-install-db', '/usr/bin/mysql_install_db']);
+  const dir = join(family.dir, name);
+  mkdirSync(dir);
+  const as = isRoot ? ['--user=root'] : [];
+  await run(
+    install,
+    ['--no-defaults', `--datadir=${dir}`, '--auth-root-authentication-method=normal', '--skip-test-db', ...as],
+    // A folder of its own: two that are installed at once meet in each other's temporary tables.
+    { env: { ...process.env, HOME: dir, TMPDIR: dir } },
+  );
+  const [port = 0] = await freePorts(1);
+  const server = family.start(name, mariadbd, [
+    '--no-defaults',
+    ...as,
+    `--datadir=${dir}`,
+    `--port=${port}`,
+    '--bind-address=127.0.0.1',
+    `--socket=${join(dir, 'sock')}`,
+    `--pid-file=${join(dir, 'pid')}`,
+    '--skip-name-resolve',
+    `--server-id=${serverId}`,
+    '--log-bin=binlog',
+    '--log-slave-updates',
+    '--binlog-format=ROW',
+    '--innodb-buffer-pool-size=32M',
+    '--innodb-log-file-size=16M',
+    '--innodb-flush-log-at-trx-commit=2',
+    '--sync-binlog=0',
+    '--performance-schema=OFF',
+    `--tmpdir=${dir}`,
+  ]);
+  const { createConnection: connect } = await import('mysql2/promise');
+  await untilReady(server, () => listens(port), 60_000);
+  const root = await connect({ host: '127.0.0.1', port, user: 'root' });
+  try {
+    for (const sql of [
+      'SET sql_log_bin = 0',
+      "CREATE USER admin@'127.0.0.1' IDENTIFIED BY 'adm1n-c4n4ry'",
+      "GRANT ALL ON *.* TO admin@'127.0.0.1' WITH GRANT OPTION",
+      "CREATE USER copier@'127.0.0.1' IDENTIFIED BY 'c0pier-c4n4ry'",
+      "GRANT REPLICATION SLAVE ON *.* TO copier@'127.0.0.1'",
+      "CREATE USER app@'127.0.0.1' IDENTIFIED BY 'app'",
+      "GRANT ALL ON shop.* TO app@'127.0.0.1'",
+      // As root may log in from here without a password in these tests, it would be an account that writes past the fence.
+      "DROP USER IF EXISTS root@'127.0.0.1', root@'::1'",
+    ])
+      await root.query(sql);
+  } finally {
+    root.destroy();
+  }
+  return { port };
+}
+
+/** As the package lays them: one folder for each major version. */
+function postgresBin(): string {
+  const base = '/usr/lib/postgresql';
+  const versions = existsSync(base) ? readdirSync(base).sort((a, b) => Number(b) - Number(a)) : [];
+  return join(binary(versions.map((it) => join(base, it, 'bin', 'postgres'))), '..');
+}
+
+/** It does not run as root, so then it runs as the package's own account. */
+export async function startPostgres(family: Family, name: string): Promise<Running> {
+  const bin = postgresBin();
+  const dir = join(family.dir, name);
+  mkdirSync(dir);
+  const as = (program: string, args: string[]): [string, string[]] =>
+    isRoot
+      ? ['/usr/bin/setpriv', ['--reuid=postgres', '--regid=postgres', '--clear-groups', '--', program, ...args]]
+      : [program, args];
+  if (isRoot) await run('chown', ['postgres:postgres', dir]);
+  const [port = 0] = await freePorts(1);
+  const env = { ...process.env, HOME: dir, TMPDIR: '/tmp' };
+  const data = join(dir, 'data');
+  await run(
+    ...as(join(bin, 'initdb'), ['-D', data, '-U', 'postgres', '-A', 'trust', '-E', 'UTF8', '--no-locale', '-N']),
+    {
+      env,
+      cwd: '/',
+    },
+  );
+  const [program, args] = as(join(bin, 'postgres'), [
+    '-D',
+    data,
+    '-p',
+    String(port),
+    '-h',
+    '127.0.0.1',
+    '-k',
+    dir,
+    '-c',
+    'wal_level=logical',
+    '-c',
+    'fsync=off',
+    '-c',
+    'shared_buffers=32MB',
+    '-c',
+    'max_wal_senders=10',
+    '-c',
+    'max_replication_slots=10',
+    '-c',
+    'wal_receiver_status_interval=1',
+  ]);
+  const server = family.start(name, program, args, { withChildren: true });
+  await untilReady(server, () => listens(port), 30_000);
+  return { port };
+}
+
+export async function startRedis(family: Family, name: string): Promise<Running> {
+  const dir = join(family.dir, name);
+  mkdirSync(dir);
+  const [port = 0] = await freePorts(1);
+  const server = family.start(name, binary(['/usr/bin/redis-server', '/usr/local/bin/redis-server']), [
+    '--port',
+    String(port),
+    '--bind',
+    '127.0.0.1',
+    '--dir',
+    dir,
+    '--save',
+    '',
+    '--appendonly',
+    'no',
+    '--repl-diskless-sync-delay',
+    '0',
+    '--requirepass',
+    'r3dis-c4n4ry',
+    '--masterauth',
+    'r3dis-c4n4ry',
+  ]);
+  await untilReady(server, () => listens(port), 20_000);
+  return { port };
+}
+
+const listens = (port: number): Promise<boolean> =>
+  new Promise((resolve) => {
+    const socket = createConnection({ port, host: '127.0.0.1' });
+    socket.once('connect', () => {
+      socket.destroy();
+      resolve(true);
+    });
+    socket.once('error', () => resolve(false));
+  });

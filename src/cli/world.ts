@@ -2,10 +2,12 @@ import http from 'node:http';
 import https from 'node:https';
 import { setTimeout as sleepFor } from 'node:timers/promises';
 import { alibabaCloud } from '../alibaba/cloud.js';
+import { openDatabases } from '../db/index.js';
 import { MigrateError } from '../errors.js';
 import { clusterOver } from '../kube/cluster.js';
 import { connect } from '../kube/connection.js';
 import type { Playbook } from '../playbook.js';
+import type { Databases } from '../standing.js';
 import { ownPrograms } from '../program.js';
 import type { Clock, Cloud, Cluster, ProbeReply, Programs, Prober, Side, Tap, Web, World } from '../ports.js';
 import { httpWeb } from './web.js';
@@ -29,6 +31,8 @@ export interface WorldOptions {
   clusters?: Partial<Record<Side, Cluster>>;
   clock?: Clock;
   prober?: Prober;
+  /** in place of the servers that the playbook names */
+  databases?: Databases;
   web?: Web;
   /** in place of programs that the playbook names */
   programs?: Programs;
@@ -61,7 +65,9 @@ export async function openWorld(playbook: Playbook, options: WorldOptions = {}):
         ...(options.cloudKeys && { keys: options.cloudKeys }),
       })
     : noCloud();
-  return { source, target, cloud, clock, prober: options.prober ?? httpProber(timeoutMs), web: options.web ?? httpWeb(process.env), programs: options.programs ?? tapped(ownPrograms, tap) };
+  const databases =
+    options.databases ?? openDatabases({ clusters: { source, target }, env: process.env, clock, tap });
+  return { source, target, cloud, databases, clock, prober: options.prober ?? httpProber(timeoutMs), web: options.web ?? httpWeb(process.env), programs: options.programs ?? tapped(ownPrograms, tap) };
 }
 
 /** Reads are what every router asks most; they count as such. */

@@ -4,7 +4,7 @@ import type { Fault, Faults } from './types.js';
 export type FaultKind = 'refuse' | 'cut' | 'lose' | 'slow';
 
 export interface Outage {
-  to: 'source' | 'target' | 'cloud';
+  to: 'source' | 'target' | 'fleet' | 'cloud';
   /** after the first request that anybody sent */
   fromMs: number;
   forMs: number;

@@ -6,6 +6,7 @@ import { gatewayFront } from './fronts/gateway.js';
 import { ingressFront } from './fronts/ingress.js';
 import { istioFront } from './fronts/istio.js';
 import { listenerFront } from './fronts/listener.js';
+import { meshFront, serviceFront } from './fronts/mesh.js';
 import { seededRandom } from './random.js';
 import type { Reach, Reached, Side } from './reach.js';
 import type { ClientSeed, ClusterApi, NamedClients, TwinCloud } from './types.js';
@@ -54,6 +55,8 @@ const KINDS: { [V in Via]: MakeFront<SeedOf<V>> } = {
   listener: listenerFront,
   address: addressFront,
   balancer: balancerFront,
+  service: serviceFront,
+  mesh: meshFront,
   dns: dnsFront,
   ingress: ingressFront,
   gateway: gatewayFront,

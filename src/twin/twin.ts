@@ -5,6 +5,8 @@ import { realClock, type SteeredClock, virtualClock } from './clock.js';
 import { type StartedCloud, startCloud } from './cloud/cloud.js';
 import { startCcm } from './controllers/ccm.js';
 import { startGateways } from './controllers/gateway.js';
+import { startFsm } from './controllers/fsm.js';
+import { multiClusterServiceCrd, startMultiClusterServices } from './controllers/mcs.js';
 import { startNlb } from './controllers/nlb.js';
 import { instanceOf, zoneOf } from './controllers/pods.js';
 import { memoryStore, startVelero, type Velero, veleroCrds, veleroObjects } from './controllers/velero.js';
@@ -47,6 +49,8 @@ export interface Twin {
   clock: SteeredClock;
   source: TwinCluster;
   target: TwinCluster;
+  /** undefined: the seed has none */
+  fleet?: TwinCluster;
   cloud: {
     /** `http://127.0.0.1:port` */
     url: string;
@@ -149,26 +153,19 @@ async function putIn(server: TwinApiServer, objects: TwinObject[]): Promise<stri
 
 const yamlText = (text: string): string => JSON.stringify(text);
 
-function kubeconfigOf(clusters: Record<Side, TwinCluster>): string {
+function kubeconfigOf(clusters: readonly TwinCluster[]): string {
   const lines = ['apiVersion: v1', 'kind: Config', `current-context: ""`, 'preferences: {}'];
-  const each = (title: string, entry: (side: Side) => string): void =>
-    void lines.push(`${title}:`, ...SIDES.map(entry));
+  const each = (title: string, entry: (cluster: TwinCluster) => string): void =>
+    void lines.push(`${title}:`, ...clusters.map(entry));
   // Without a certificate of its own a server is plain HTTP on loopback, which clients take only when told not to look for one.
   const trust = ({ ca }: TwinCluster): string =>
     ca === undefined
       ? 'insecure-skip-tls-verify: true'
       : `certificate-authority-data: ${Buffer.from(ca).toString('base64')}`;
-  each(
-    'clusters',
-    (it) =>
-      `- name: ${yamlText(clusters[it].context)}\n  cluster: { server: ${yamlText(clusters[it].url)}, ${trust(clusters[it])} }`,
-  );
-  each(
-    'users',
-    (it) => `- name: ${yamlText(clusters[it].context)}\n  user: { token: ${yamlText(clusters[it].token)} }`,
-  );
+  each('clusters', (it) => `- name: ${yamlText(it.context)}\n  cluster: { server: ${yamlText(it.url)}, ${trust(it)} }`);
+  each('users', (it) => `- name: ${yamlText(it.context)}\n  user: { token: ${yamlText(it.token)} }`);
   each('contexts', (it) => {
-    const name = yamlText(clusters[it].context);
+    const name = yamlText(it.context);
     return `- name: ${name}\n  context: { cluster: ${name}, user: ${name} }`;
   });
   return `${lines.join('\n')}\n`;
@@ -208,8 +205,13 @@ export async function startTwin(seed: Seed, options: TwinOptions): Promise<Twin>
   cloud.seed(cloudSeed(seed, all));
 
   const store = memoryStore();
-  const openCluster = async (side: Side): Promise<{ server: TwinApiServer; cluster: TwinCluster }> => {
-    const { seed: own, objects } = plans[side];
+  const openCluster = async (
+    side: Side | 'fleet',
+    {
+      seed: own,
+      objects,
+    }: { seed: Pick<ClusterSeed, 'version' | 'uid' | 'context' | 'velero'>; objects: TwinObject[] },
+  ): Promise<{ server: TwinApiServer; cluster: TwinCluster }> => {
     const server = await startApiServer({
       version: own.version,
       clock,
@@ -241,8 +243,8 @@ export async function startTwin(seed: Seed, options: TwinOptions): Promise<Twin>
       }),
     };
   };
-  const source = await openCluster('source');
-  const target = await openCluster('target');
+  const source = await openCluster('source', plans.source);
+  const target = await openCluster('target', plans.target);
   const clusters: Record<Side, TwinCluster> = { source: source.cluster, target: target.cluster };
   const apis: Record<Side, ClusterApi> = { source: source.server.api, target: target.server.api };
 
@@ -273,6 +275,16 @@ export async function startTwin(seed: Seed, options: TwinOptions): Promise<Twin>
     }
   }
 
+  const fleet =
+    seed.fleet &&
+    (await openCluster('fleet', { seed: seed.fleet, objects: [multiClusterServiceCrd(), ...seed.fleet.objects] }));
+  if (fleet && seed.fleet) {
+    const dispatching = await startMultiClusterServices(fleet.server.api, apis, clock, seed.fleet.members);
+    stops.push(() => dispatching.stop());
+  }
+  const mesh = await startFsm(apis, clock, { source: clusters.source.context, target: clusters.target.context });
+  stops.push(() => mesh.stop());
+
   const reach = await followReach(apis, cloud.cloud.hasInterface);
   stops.push(() => reach.stop());
   const perSecond = (it: ClientSeed): ClientSeed =>
@@ -288,6 +300,7 @@ export async function startTwin(seed: Seed, options: TwinOptions): Promise<Twin>
   clients = opened;
   stops.push(() => opened.stop());
 
+  const servers = [source.cluster, target.cluster, ...(fleet ? [fleet.cluster] : [])];
   const settle = (limitMs?: number): Promise<boolean> => clock.idle(limitMs);
   if (isVirtual) await settle();
   opened.start();
@@ -307,12 +320,14 @@ export async function startTwin(seed: Seed, options: TwinOptions): Promise<Twin>
       up: () => cloud.up(),
     },
     clients: opened,
-    kubeconfig: () => kubeconfigOf(clusters),
-    writeKubeconfig: (file) => writeFile(file, kubeconfigOf(clusters), { mode: 0o600 }),
+    ...(fleet ? { fleet: fleet.cluster } : {}),
+    kubeconfig: () => kubeconfigOf(servers),
+    writeKubeconfig: (file) => writeFile(file, kubeconfigOf(servers), { mode: 0o600 }),
     settle,
     snapshot: () => ({
       source: comparableCluster(source.server.snapshot()),
       target: comparableCluster(target.server.snapshot()),
+      ...(fleet ? { fleet: comparableCluster(fleet.server.snapshot()) } : {}),
       cloud: comparableCloud(cloud.cloud.snapshot()),
     }),
     async stop() {

@@ -111,7 +111,7 @@ export type Fault =
 /** Asked once for each request that comes over the wire; the twin's own controllers are never asked about. */
 export interface Faults {
   decide(request: {
-    to: 'source' | 'target' | 'cloud';
+    to: 'source' | 'target' | 'fleet' | 'cloud';
     verb: string;
     what: string;
     writes: boolean;
@@ -126,6 +126,17 @@ export interface Seed {
   target: ClusterSeed;
   cloud: CloudSeed;
   clients?: ClientSeed[];
+  /** a Fleet of ACK One over both clusters; none when left out */
+  fleet?: FleetSeed;
+}
+
+/** A control plane without nodes. */
+export interface FleetSeed {
+  version: string;
+  context?: string;
+  objects: TwinObject[];
+  /** the clusters' ids, by which its objects name them */
+  members: { source: string; target: string };
 }
 
 export interface ClusterSeed {
@@ -241,6 +252,8 @@ export type ClientSeed =
   | AddressClients
   | DnsClients
   | BalancerClients
+  | ServiceClients
+  | MeshClients
   | IngressClients
   | GatewayClients
   | IstioClients;
@@ -273,6 +286,23 @@ export interface DnsClients extends NamedClients {
   /** of the clients, those that ask once and keep the address, and for how long: for good when left out */
   stuckPercent?: number;
   stuckForMs?: number;
+}
+
+/** Pods of a cluster that call a Service there by its name. */
+export interface ServiceClients extends NamedClients {
+  via: 'service';
+  cluster: 'source' | 'target';
+  /** `namespace/name` */
+  service: string;
+  port: number;
+}
+
+/** The same through Flomesh's sidecars. */
+export interface MeshClients extends NamedClients {
+  via: 'mesh';
+  cluster: 'source' | 'target';
+  service: string;
+  port: number;
 }
 
 /** Through a balancer of another kind, whose weights the test or the rehearsal tells the twin. */
@@ -314,13 +344,13 @@ export interface GatewayClients extends HttpClients {
   gateway: string;
 }
 
-/** Callers with a sidecar in a mesh over both clusters. */
+/** Callers with a sidecar in a mesh. */
 export interface IstioClients extends HttpClients {
   via: 'istio';
   /** 80 when left out */
   port?: number;
-  /** what the mesh calls the clusters */
-  clusters: { source: string; target: string };
+  /** what one mesh over both calls them; the mesh is that of the callers' cluster alone when left out */
+  clusters?: { source: string; target: string };
 }
 
 export interface ClientCount {

@@ -25,7 +25,7 @@ export interface ApiServerOptions {
   clock: TwinClock;
   /** for what nobody waits for: ends of watches, bookmarks; the same clock when absent */
   background?: TwinClock;
-  name: 'source' | 'target';
+  name: 'source' | 'target' | 'fleet';
   /** of the user `admin`, who may do everything */
   token: string;
   faults?: Faults;

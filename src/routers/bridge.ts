@@ -1,5 +1,5 @@
 import { MigrateError } from '../errors.js';
-import { splitPath } from '../objects.js';
+import { canonical, splitPath } from '../objects.js';
 import type { Cluster, KubeObject, Right, World } from '../ports.js';
 import type { Route } from '../router.js';
 import { serviceOn } from './services.js';
@@ -76,17 +76,17 @@ export async function buildBridge(route: Route, bridge: Bridge, { source }: Worl
   const from = await serviceOn(source, route);
   const metadata = { name: bridge.name, namespace, labels: LABELS };
   const ports = ((from['spec']?.ports ?? []) as ServicePort[]).map((it) => named(it));
-  await createOnce(source, {
-    apiVersion: 'v1',
-    kind: 'Service',
-    metadata,
-    spec: { ports: ports.map((it) => ({ ...it, targetPort: bridge.port ?? it.port })) },
-  });
+  const spec = { ports: ports.map((it) => ({ ...it, targetPort: bridge.port ?? it.port })) };
   const subsets = [
     { addresses: [{ ip: bridge.address }], ports: ports.map((it) => ({ ...it, port: bridge.port ?? it.port })) },
   ];
-  await createOnce(source, { apiVersion: 'v1', kind: 'Endpoints', metadata, subsets });
-  await source.patch({ kind: 'Endpoints', namespace, name: bridge.name }, { subsets });
+  const ref = { namespace, name: bridge.name };
+  if (!(await source.get({ kind: 'Service', ...ref })))
+    await createOnce(source, { apiVersion: 'v1', kind: 'Service', metadata, spec });
+  const endpoints = await source.get({ kind: 'Endpoints', ...ref });
+  if (!endpoints) await createOnce(source, { apiVersion: 'v1', kind: 'Endpoints', metadata, subsets });
+  else if (canonical(endpoints['subsets']) !== canonical(subsets))
+    await source.patch({ kind: 'Endpoints', ...ref }, { subsets });
 }
 
 interface ServicePort {

@@ -103,10 +103,11 @@ const join: Part<IngressRoute, JoinBefore> = {
 
   async apply(route, { bridge }, { world }) {
     await buildBridge(route, bridge, world);
-    await styleOf(route).join(route, world);
+    if (!(await styleOf(route).joined(route, await mainOf(route, world), world)))
+      await styleOf(route).join(route, world);
   },
 
-  verify: (route, _before, context) => settled(route, { source: 100, target: 0 }, context),
+  verify: (route, _before, context) => settled(route, { source: styleOf(route).scales[0] ?? 100, target: 0 }, context),
 
   async undo(route, { was }, { world }) {
     await styleOf(route).undo(route, was, world);

@@ -91,6 +91,7 @@ const rules: Rules<IstioRoute> = {
       const object = route.clusters
         ? subsets(route, route.clusters)
         : serviceEntry(route, plan as Bridge, await serviceOn(source, route));
+      if (await source.get({ kind: `${object.kind}.${GROUP}`, ...metadataOf(route) })) return;
       await createOnce(source, object);
       // Routes to a subset that a proxy does not know yet are errors: what is new comes first.
       await clock.sleep(rules.bitesMs);

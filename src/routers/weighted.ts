@@ -45,23 +45,31 @@ const TAKES_EFFECT_MS = 120_000;
 type Shared<R extends Route> = Pick<Router<R, Weights>, 'foresee' | 'read' | 'choose' | 'write' | 'restore' | 'ready'>;
 
 export function weighted<R extends Route>(rule: Rule<R>): Shared<R> {
+  const missing = async (route: R, wanted: Weights, world: World): Promise<string | undefined> => {
+    const [{ weights }, late] = await Promise.all([rule.see(route, world), rule.late(route, world)]);
+    return differing(weights, wanted) ?? late;
+  };
+
+  /** Looks again when the proxies must have it: another writer may have come in between. */
   const settle = async (route: R, wanted: Weights, { world, progress }: StepContext): Promise<void> => {
     const deadline = world.clock.now() + TAKES_EFFECT_MS;
     for (let pause = 250; ; pause = Math.min(pause * 2, 4000)) {
-      const [{ weights }, late] = await Promise.all([rule.see(route, world), rule.late(route, world)]);
-      const missing = differing(weights, wanted) ?? late;
-      if (missing === undefined) break;
+      const late = await missing(route, wanted, world);
+      if (late === undefined) {
+        await world.clock.sleep(rule.bitesMs);
+        if ((await missing(route, wanted, world)) === undefined) return;
+        continue;
+      }
       if (world.clock.now() >= deadline) {
         throw new MigrateError('WEIGHT_NOT_TAKEN', {
-          what: `${route.service}: ${missing}, after ${spell(TAKES_EFFECT_MS)}.`,
+          what: `${route.service}: ${late}, after ${spell(TAKES_EFFECT_MS)}.`,
           why: 'Something else writes these weights too (a GitOps controller, an operator, a release), or the controller of the proxies does not answer.',
           fix: 'Find the other writer and stop it for the length of the migration, or look at the status of the object; then run again.',
         });
       }
-      progress(missing);
+      progress(late);
       await world.clock.sleep(pause);
     }
-    await world.clock.sleep(rule.bitesMs);
   };
 
   const answer = (route: R, ask: Ask, places: readonly string[], now: Weights): Choice<Weights> | Unreachable => {

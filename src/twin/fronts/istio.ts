@@ -25,7 +25,7 @@ interface Config {
 }
 
 /**
- * A caller with a sidecar, or a gateway, in one cluster of a mesh over both: Services of one name in both clusters are one host, over all
+ * A caller with a sidecar, or a gateway, in one cluster of a mesh over one or both: Services of one name in both clusters are one host, over all
  * endpoints; subsets by `topology.istio.io/cluster` tell them apart. Rules are read in the caller's own cluster.
  *
  * @source istio/istio:pilot/pkg/networking/core/route/route.go (routes of weight 0 are left out; a single one gets all),
@@ -33,6 +33,7 @@ interface Config {
  */
 export async function istioFront(seed: IstioClients, { apis, clock, random, dial }: FrontWorld): Promise<Front> {
   const { cluster, clusters } = seed;
+  const members = clusters ? SIDES : [cluster];
   const api = apis[cluster];
   const services = { source: await followServices(apis.source), target: await followServices(apis.target) };
   let config: ReturnType<typeof lagging<Config>> | undefined;
@@ -54,7 +55,7 @@ export async function istioFront(seed: IstioClients, { apis, clock, random, dial
   const merged = (host: string, port: number, sides: readonly Side[]): Endpoint[] | undefined => {
     const [name, namespace] = host.split('.');
     const found = sides.flatMap((side) => services[side].endpoints(namespace!, name!, port) ?? []);
-    const isKnown = SIDES.some((side) => services[side].endpoints(namespace!, name!, port));
+    const isKnown = members.some((side) => services[side].endpoints(namespace!, name!, port));
     return isKnown ? found : undefined;
   };
 
@@ -62,14 +63,14 @@ export async function istioFront(seed: IstioClients, { apis, clock, random, dial
     const { serviceEntries: entries, destinationRules: rules } = lagged.now();
     const entry = entries.find((it) => it['spec']?.hosts?.includes(host));
     if (entry) return entryEndpoints(entry, port);
-    if (subset === undefined) return merged(host, port, SIDES);
+    if (subset === undefined) return merged(host, port, members);
     const labels = subsetOf(rules, host, subset);
     return (
       labels &&
       merged(
         host,
         port,
-        SIDES.filter((side) => isIn(labels, clusters[side])),
+        members.filter((side) => isIn(labels, clusters?.[side])),
       )
     );
   };
@@ -152,7 +153,7 @@ function subsetOf(rules: readonly TwinObject[], host: string, name: string): Rec
 }
 
 /** Only the label of the cluster is played: a subset by any other has nobody. */
-const isIn = (labels: Record<string, string>, cluster: string): boolean =>
+const isIn = (labels: Record<string, string>, cluster: string | undefined): boolean =>
   Object.entries(labels).every(([key, value]) => key === CLUSTER && value === cluster);
 
 const entryEndpoints = ({ spec }: TwinObject, port: number): Endpoint[] | undefined => {

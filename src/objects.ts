@@ -49,9 +49,15 @@ export const lbKey = (suffix: string) => `service.beta.kubernetes.io/alibaba-clo
 
 export const BACKEND_TYPE = 'service.beta.kubernetes.io/backend-type';
 
-/** Member of a server group that a controller made: `k8s/<port>/<service>/<namespace>/<cluster id>`; undefined for any other. */
+/**
+ * Member or group that a controller made: `k8s/<port>/<service>/<namespace>/<cluster id>` of a CLB,
+ * `k8s.<port>.<protocol>.<service>.<namespace>.<cluster id>` of an NLB; undefined for any other.
+ * @source kubernetes/cloud-provider-alibaba-cloud:pkg/model/load_balancer.go, pkg/model/nlb/nlb.go
+ */
 export function ownerOf(description: string): { service: string; namespace: string; clusterId: string } | undefined {
-  const [k8s, , service, namespace, clusterId, ...more] = description.split('/');
+  const dotted = description.startsWith('k8s.') ? description.split('.') : [];
+  const parts = dotted.length === 6 ? [dotted[0], dotted[1], ...dotted.slice(3)] : description.split('/');
+  const [k8s, , service, namespace, clusterId, ...more] = parts;
   if (k8s !== 'k8s' || !service || !namespace || clusterId === undefined || more.length > 0) return undefined;
   return { service, namespace, clusterId };
 }
@@ -62,10 +68,12 @@ export function instanceOf(node: KubeObject): string | undefined {
   return typeof id === 'string' ? /(?:^|\.)(i-[-a-z0-9]+)$/i.exec(id)?.[1] : undefined;
 }
 
-export const isReady = (object: KubeObject): boolean =>
-  ((object['status']?.conditions ?? []) as { type: string; status: string }[]).some(
-    (it) => it.type === 'Ready' && it.status === 'True',
+export const isConditionTrue = (object: KubeObject | undefined, type: string): boolean =>
+  ((object?.['status']?.conditions ?? []) as { type: string; status: string }[]).some(
+    (it) => it.type === type && it.status === 'True',
   );
+
+export const isReady = (object: KubeObject): boolean => isConditionTrue(object, 'Ready');
 
 export const zoneOf = (node: KubeObject): string | undefined =>
   node.metadata.labels?.['topology.kubernetes.io/zone'] ??

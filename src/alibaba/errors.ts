@@ -8,6 +8,11 @@ import { spell } from '../words.js';
  */
 const BUSY = new Set([
   'ServiceIsConfiguring',
+  'Conflict.Lock',
+  'IncorrectStatus.serverGroup',
+  'IncorrectStatus.listener',
+  'IncorrectStatus.loadBalancer',
+  'OperationFailed.ResourceIsConfiguring',
   'VServerGroupProcessing',
   'OperationBusy',
   'ProcessingSameRequest',

@@ -1,6 +1,7 @@
 import { MigrateError } from '../errors.js';
 import type { EcsDisk, EcsPermission, EcsSnapshot } from './cloud.js';
 import type { AlidnsClient } from './alidns.js';
+import { nlbClient, type NlbClient } from './nlb.js';
 import { slbClient, type SlbClient } from './slb.js';
 
 /**
@@ -175,6 +176,30 @@ export async function loadSlb(place: Place): Promise<SlbClient> {
         bodyType: 'json',
       }),
       new OpenApiRequest({ query }),
+      {},
+    ),
+  );
+}
+
+export async function loadNlb(place: Place): Promise<NlbClient> {
+  const { config, core } = await settings(place);
+  config.endpoint ??= `nlb.${place.region}.aliyuncs.com`;
+  const { Params, OpenApiRequest } = core.$OpenApiUtil;
+  const client = new core.default(config);
+  return nlbClient((action, request) =>
+    client.callApi(
+      new Params({
+        action,
+        version: '2022-04-30',
+        protocol: 'HTTPS',
+        pathname: '/',
+        method: 'POST',
+        authType: 'AK',
+        style: 'RPC',
+        reqBodyType: 'formData',
+        bodyType: 'json',
+      }),
+      new OpenApiRequest(request),
       {},
     ),
   );

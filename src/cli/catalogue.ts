@@ -658,6 +658,19 @@ export const catalogue: Readonly<Record<string, Entry>> = {
     ],
     ['云 API 拒绝了调用。', '错误码说明了原因，常见的是配额或 ID 错误。', '在官方错误码页面查询该代码。'],
   ),
+  CLOUD_JOB_FAILED: entry(
+    1,
+    [
+      'A job of the load balancer failed, or is not done in time.',
+      'A network load balancer takes a change as a job and carries it out afterwards. It could not, or another change of the same thing was in its way.',
+      'Run again: what is there is read first. If it fails again, look at the operation in the console.',
+    ],
+    [
+      '负载均衡的异步任务失败，或未按时完成。',
+      'NLB 把变更作为异步任务执行；任务未能完成，或与同一资源上的其他变更冲突。',
+      '重新执行：工具会先读取现状。若仍失败，请在控制台查看该操作。',
+    ],
+  ),
   CLOUD_UNREACHABLE: entry(
     1,
     [
@@ -1003,6 +1016,19 @@ export const catalogue: Readonly<Record<string, Entry>> = {
       '该规则已被另一次发布占用。',
       'ingress-nginx 每条规则只认一个 canary，其余忽略。',
       '先结束那次发布并删除其 canary。',
+    ],
+  ),
+  SERVICE_CLASS: entry(
+    1,
+    [
+      'The Service on the target is for another kind of load balancer.',
+      'spec.loadBalancerClass says which loop of the controller fills the group: alibabacloud.com/nlb for a network load balancer, none for a classic one. It is fixed for as long as the type is LoadBalancer.',
+      'Make it a ClusterIP Service first, if nobody uses its address, or delete it.',
+    ],
+    [
+      '目标集群上的 Service 属于另一类负载均衡。',
+      'spec.loadBalancerClass 决定由 CCM 的哪个控制循环维护后端：NLB 为 alibabacloud.com/nlb，CLB 为空。type 为 LoadBalancer 期间该字段不可修改。',
+      '若无人使用其地址，先把它改为 ClusterIP，或删除它。',
     ],
   ),
   SERVICE_HAS_ADDRESS: entry(

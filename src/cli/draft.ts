@@ -19,6 +19,7 @@ export interface Draft {
 
 export interface DraftService {
   service: string;
+  router: 'clb' | 'nlb';
   port: number;
   /** the shared server group; without one it can't be shifted yet */
   group?: string;
@@ -101,11 +102,11 @@ function data({ namespaces, storageClasses, velero, zones, region }: Draft): str
 function traffic({ services, region, targetRegion }: Draft): string[] {
   const ready = services.filter((it) => it.group !== undefined);
   const open = services.filter((it) => it.group === undefined);
-  const entry = ({ service, port, group, loadBalancer }: DraftService) =>
+  const entry = ({ service, router, port, group, loadBalancer }: DraftService) =>
     flow({
       service,
-      router: 'clb',
-      group: group ?? 'rsp-...',
+      router,
+      group: group ?? (router === 'nlb' ? 'sgp-...' : 'rsp-...'),
       port,
       ...(loadBalancer !== undefined && { loadBalancer }),
     });

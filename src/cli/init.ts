@@ -281,6 +281,7 @@ function ports(service: KubeObject): DraftService[] {
     const group = groups.get(port);
     return {
       service: pathOf(service.metadata),
+      router: service['spec']?.loadBalancerClass === 'alibabacloud.com/nlb' ? 'nlb' : 'clb',
       port,
       ...(group !== undefined && { group }),
       ...(loadBalancer !== undefined && { loadBalancer }),

@@ -5,8 +5,9 @@ import { exec } from './exec.js';
 import { gateway } from './gateway.js';
 import { ingress } from './ingress.js';
 import { istio } from './istio.js';
+import { nlb } from './nlb.js';
 
-const ALL: readonly AnyRouter[] = [clb, dns, exec, gateway, ingress, istio];
+const ALL: readonly AnyRouter[] = [clb, dns, exec, gateway, ingress, istio, nlb];
 
 /** Every router, by its name in playbooks and plans. */
 export const routers: Routers = new Map(ALL.map((it) => [it.name, it]));

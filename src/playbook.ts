@@ -4,7 +4,8 @@ import { databaseEntry, twiceNamed } from './databases.js';
 import { MigrateError } from './errors.js';
 import { duration, name } from './formats.js';
 import { gateEntry, gateKindOf, leastHold } from './gates.js';
-import { routeEntry } from './routes.js';
+import { hostOf } from './dns.js';
+import { isGroupEntry, routeEntry } from './routes.js';
 import { nearest, spell } from './words.js';
 
 /**
@@ -36,6 +37,37 @@ const steps = z
     });
   });
 
+const rule = z
+  .strictObject({
+    conditions: z.strictObject({
+      groupResource: z.string().min(1),
+      resourceNameRegex: z.string().optional(),
+      namespaces: z.array(z.string()).optional(),
+      labelSelector: z.strictObject({ matchLabels: z.record(z.string(), z.string()) }).optional(),
+      matches: z.array(z.strictObject({ path: z.string(), value: z.string().optional() })).optional(),
+    }),
+    mergePatches: z.array(z.strictObject({ patchData: z.string() })).optional(),
+    patches: z
+      .array(
+        z.strictObject({
+          operation: z.enum(['add', 'remove', 'replace', 'test', 'move', 'copy']),
+          path: z.string().min(1),
+          from: z.string().optional(),
+          value: z.string().optional(),
+        }),
+      )
+      .optional(),
+  })
+  .refine(
+    (it) => (it.mergePatches === undefined) !== (it.patches === undefined),
+    'needs `mergePatches` or `patches`, one of them',
+  );
+
+const wave = z.strictObject({
+  namespaces: z.array(name).min(1, 'needs at least one namespace'),
+  labels: z.record(z.string(), z.string()).optional(),
+});
+
 const cluster = z.strictObject({
   context: z.string().min(1),
   /** the id with which the cloud controller manager signs its members; for clusters that don't let it be read */
@@ -48,6 +80,8 @@ export const playbookSchema = z.strictObject({
   name,
   source: cluster,
   target: cluster,
+  /** ACK One's control plane over both, for the router `mcs` */
+  fleet: z.strictObject({ context: z.string().min(1) }).optional(),
   cloud: z
     .strictObject({
       provider: z.literal('alibaba'),
@@ -75,6 +109,27 @@ export const playbookSchema = z.strictObject({
       zone: z.string().min(1).optional(),
       /** id of the target region's KMS key, for encrypted disks that cross regions */
       kmsKey: z.string().min(1).optional(),
+      /**
+       * `velero`: its backup and its restore; `converted`: the backup is written by us, every object in a version that the target serves, and
+       * the source needs no Velero; `manifests`: files are applied, for what has its source in Git
+       */
+      apps: z.enum(['velero', 'converted', 'manifests']).default('velero'),
+      /** for `apps: manifests`: a folder or file of rendered manifests, as Kustomize or `helm template` write them */
+      manifests: z.string().min(1).optional(),
+      /** beginnings of image names: `registry-a.example.com/shop: registry-b.example.com/shop` */
+      images: z.record(z.string(), z.string()).default({}),
+      /** where the target can pull from; any other image is refused in the preview */
+      registries: z.array(z.string().min(1)).optional(),
+      /** `new`: the target draws node ports; `keep`: those of the source, refused where one is taken */
+      nodePorts: z.enum(['new', 'keep']).default('new'),
+      /** more changes on the way: rules of Velero's resource modifiers, with `mergePatches` or `patches` */
+      rules: z.array(rule).default([]),
+      /** one restore after the other; what no wave takes comes last */
+      waves: z.array(wave).default([]),
+      /** objects that stay behind, as `kind namespace/name`: `ingress shop/legacy`; only where we write the backup, or apply files */
+      leaveOut: z.array(z.string().regex(/^\S+ \S+$/, 'is not `kind namespace/name`')).default([]),
+      /** definitions of custom resources, priority classes, cluster roles and webhooks that the namespaces need and the target lacks */
+      cluster: z.enum(['needed', 'none']).default('needed'),
       /** `stopped`: workloads arrive at 0 and are started in a step of their own; `running`: as they are in the source */
       arrive: z.enum(['stopped', 'running']).default('stopped'),
       /** each with its replica, switch-over and way back: docs/databases.md */
@@ -156,6 +211,27 @@ function invalid(file: string, complaints: Complaint[], why: string): MigrateErr
 type Path = (string | number)[];
 type At = (offset: number) => { line: number; column: number };
 
+function contradictionsOfData(data: PlaybookData | undefined): { path: Path; message: string }[] {
+  if (!data) return [];
+  const found: { path: Path; message: string }[] = [];
+  const say = (key: string, message: string) => found.push({ path: ['data', key], message });
+  if ((data.apps === 'manifests') !== (data.manifests !== undefined))
+    say('manifests', 'and `apps: manifests` need each other');
+  if (data.leaveOut.length > 0 && data.apps === 'velero')
+    say('leaveOut', 'needs `apps: converted` or `manifests`: Velero leaves out kinds, not single objects');
+  if (data.waves.length > 0 && data.apps === 'manifests')
+    say('waves', 'is for restores; manifests are applied in one go');
+  data.waves.forEach((it, index) => {
+    const unknown = it.namespaces.filter((one) => !data.namespaces.includes(one));
+    if (unknown.length > 0)
+      found.push({
+        path: ['data', 'waves', index],
+        message: `names ${unknown.join(', ')}, not among \`data.namespaces\``,
+      });
+  });
+  return found;
+}
+
 function contradictionsOfGates(traffic: PlaybookTraffic | undefined): { path: Path; message: string }[] {
   if (!traffic) return [];
   const found: { path: Path; message: string }[] = [];
@@ -190,27 +266,52 @@ function contradictions(playbook: Playbook): { path: Path; message: string }[] {
   }
   if (!playbook.data && !playbook.traffic)
     found.push({ path: [], message: 'has neither `data` nor `traffic`: there is nothing to do' });
-  if (playbook.traffic && !playbook.cloud)
-    found.push({ path: ['traffic'], message: 'needs `cloud`: the weights are read back at the load balancer' });
-  found.push(...contradictionsOfGates(playbook.traffic));
+  const ofCloud = playbook.traffic?.services.find((it) => AT_THE_CLOUD.has(it.router));
+  if (ofCloud && !playbook.cloud)
+    found.push({
+      path: ['traffic'],
+      message: `needs \`cloud\`: the router ${ofCloud.router} reads the weights back there`,
+    });
+  found.push(...contradictionsOfData(playbook.data));
   for (const index of twiceNamed(playbook.data?.databases ?? [])) {
     found.push({
       path: ['data', 'databases', index, 'name'],
       message: 'names a database twice: each has one entry',
     });
   }
+  found.push(...contradictionsOfGates(playbook.traffic));
+  if (playbook.traffic?.services.some((it) => it.router === 'mcs') && !playbook.fleet)
+    found.push({ path: ['traffic'], message: 'needs `fleet: { context: … }`: MultiClusterServices live in the Fleet' });
   const seen = new Map<string, number>();
   playbook.traffic?.services.forEach((it, index) => {
-    for (const key of [`service ${it.service}:${it.port}`, `group ${it.group}`]) {
+    for (const [key, why] of onceOnly(it)) {
       if (seen.has(key))
         found.push({
           path: ['traffic', 'services', index],
-          message: `names ${key} twice: one group carries one port of one service`,
+          message: `names ${key} twice: ${why}`,
         });
       seen.set(key, index);
     }
   });
   return found;
+}
+
+/** Routers that write, or read back, at the cloud's API. */
+const AT_THE_CLOUD: ReadonlySet<string> = new Set(['clb', 'nlb', 'dns']);
+
+/** What no other entry may name, and why. */
+function onceOnly(it: TrafficService): [key: string, why: string][] {
+  if (isGroupEntry(it) && it.handOver !== undefined)
+    return [[`port ${it.port} of ${it.service}`, 'one entry is enough']];
+  if (isGroupEntry(it)) {
+    const why = 'one group carries one port of one service';
+    return [
+      [`service ${it.service}:${it.port}`, why],
+      [`group ${it.group}`, why],
+    ];
+  }
+  if (it.router === 'dns') return [[`${it.type} records of ${hostOf(it)} (${it.line})`, 'they have one share']];
+  return [];
 }
 
 function complaintsOf(issue: z.core.$ZodIssue, document: Document, at: At): Complaint[] {

@@ -9,6 +9,9 @@ export type Side = 'source' | 'target';
 export const SIDES = ['source', 'target'] as const satisfies readonly Side[];
 export const otherSide = (side: Side): Side => (side === 'source' ? 'target' : 'source');
 
+/** Where a cluster's API server stands: a side, or the Fleet over both. */
+export type Place = Side | 'fleet';
+
 /** `Service`, `Deployment.apps`, `Backup.velero.io`: kind and group, never a version; discovery picks that. */
 export type Kind = string;
 
@@ -80,23 +83,26 @@ export interface RightAnswer extends Right {
  * KUBE_NOT_SERVED, KUBE_FAILED. Reads retry what is worth it; a write is repeated only where repeating is safe.
  */
 export interface Cluster {
-  readonly side: Side;
+  readonly side: Place;
   identify(): Promise<ClusterIdentity>;
   /** `failed`: group versions whose list could not be read, e.g. behind a dead APIService: unknown, not absent. */
   served(): Promise<{ kinds: ServedKind[]; failed: { groupVersion: string; why: string }[] }>;
   /** All objects of a kind, or just their metadata, pages joined. KUBE_NOT_SERVED when no served version has the kind. */
-  list(kind: Kind, options?: { namespace?: string; labels?: string; only?: 'metadata' }): Promise<KubeObject[]>;
+  list(
+    kind: Kind,
+    options?: { namespace?: string; labels?: string; only?: 'metadata'; version?: string },
+  ): Promise<KubeObject[]>;
   /**
    * The same one by one, so that not all need be held. `bytes` is the length of each as it came. An object can come twice, where the
    * server forgot a list that took too long, and it began anew.
    */
   each(
     kind: Kind,
-    options: { namespace?: string; labels?: string; only?: 'metadata' },
+    options: { namespace?: string; labels?: string; only?: 'metadata'; version?: string },
     take: (object: KubeObject, bytes: number) => void,
   ): Promise<void>;
-  /** The object, or undefined when it isn't there. */
-  get(ref: ObjectRef): Promise<KubeObject | undefined>;
+  /** The object, or undefined when it isn't there; in the version that the server prefers, or the one asked for. */
+  get(ref: ObjectRef & { version?: string }): Promise<KubeObject | undefined>;
   /** Creates, in the object's own apiVersion. An object of that name that exists is KUBE_EXISTS. */
   create(object: KubeObject): Promise<KubeObject>;
   /** JSON merge patch (RFC 7386); with `uid` or `resourceVersion` in the patch's metadata the server compares. */
@@ -137,14 +143,25 @@ export interface Backend {
   /** 0 to 100 */
   weight: number;
   type: string;
-  /** the cloud controller manager signs its members here: `k8s/<port>/<service>/<namespace>/<cluster id>` */
+  /** the cloud controller manager signs its members here: see `ownerOf` */
   description: string;
+  /** what a load balancer is still doing with it, e.g. `Adding`, `Configuring`, `Removing`: its weight is not in force yet */
+  pending?: string;
 }
 
 export interface ServerGroup {
   id: string;
   name: string;
   backends: Backend[];
+  /** of a network load balancer alone, as all that follows: `Instance`, or `Ip` for addresses, also of other networks */
+  type?: string;
+  protocol?: string;
+  /** lower case; it is the group's there, not the listener's */
+  scheduler?: string;
+  vpc?: string;
+  /** how long open connections of a member that goes are let live; absent when it is off */
+  drainS?: number;
+  tags?: Record<string, string>;
 }
 
 export interface Listener {
@@ -264,6 +281,24 @@ export interface Dns {
   weigh(set: DnsSet, on: boolean): Promise<void>;
 }
 
+/** What is changed at a classic load balancer itself, not at the members of its groups. Each method can be called again. */
+export interface Clb {
+  listeners(loadBalancer: string): Promise<Listener[]>;
+  /** Points a listener at a group and sets how it chooses, in one call; open connections stay. */
+  setListener(
+    loadBalancer: string,
+    listener: Pick<Listener, 'port' | 'protocol'>,
+    to: { group: string; scheduler: string },
+  ): Promise<void>;
+  /** With these members; one of that name that is there already is filled up. @returns its id */
+  createGroup(loadBalancer: string, name: string, members: readonly Backend[]): Promise<string>;
+  renameGroup(group: string, name: string): Promise<void>;
+  /** An absent group is no error; one that a listener uses is CLOUD_REFUSED. */
+  deleteGroup(group: string): Promise<void>;
+  tag(loadBalancer: string, tags: Readonly<Record<string, string>>): Promise<void>;
+  untag(loadBalancer: string, keys: readonly string[]): Promise<void>;
+}
+
 /**
  * One cloud account. Methods throw MigrateError: CLOUD_UNREACHABLE, CLOUD_THROTTLED, CLOUD_BUSY, CLOUD_FORBIDDEN, CLOUD_REFUSED,
  * CLOUD_CREDENTIALS. Busy and throttled calls have been repeated with a growing pause before that.
@@ -275,6 +310,7 @@ export interface Cloud {
   /** Sets weights of members that are there already; sends at most 20 a call. */
   setWeights(group: string, members: Backend[]): Promise<void>;
   removeBackends(group: string, members: Backend[]): Promise<void>;
+  readonly clb: Clb;
   disk(region: string, id: string): Promise<Disk | undefined>;
   disks(region: string, tag: { key: string; value: string }): Promise<Disk[]>;
   /** With its rules; undefined when there is no such group. */
@@ -315,6 +351,32 @@ export interface Cloud {
   deleteDisk(region: string, id: string): Promise<void>;
 }
 
+/** Where a bucket is, as a BackupStorageLocation says. */
+export interface BucketAt {
+  /** `aws`, `alibabacloud`, ... */
+  provider: string;
+  bucket: string;
+  region: string;
+  /** URL of the store, where the location names one */
+  endpoint?: string;
+  /** the bucket stands in the path, not in the name of the host */
+  inPath: boolean;
+}
+
+/**
+ * One bucket of an object store. Methods throw MigrateError: STORE_UNREACHABLE, STORE_REFUSED, STORE_CREDENTIALS. What can be repeated has
+ * been, with a growing pause.
+ */
+export interface Bucket {
+  put(key: string, body: Buffer): Promise<void>;
+  /** undefined when there is none of that name */
+  get(key: string): Promise<Buffer | undefined>;
+  /** names that begin so */
+  list(prefix: string): Promise<string[]>;
+  /** an absent one is no error */
+  delete(key: string): Promise<void>;
+}
+
 export interface Clock {
   /** milliseconds since 1970 */
   now(): number;
@@ -335,7 +397,7 @@ export interface Prober {
 
 /** One request on its way to a cluster or the cloud. */
 export interface Call {
-  to: Side | 'cloud';
+  to: Place | 'cloud';
   /** HTTP method or OpenAPI action */
   verb: string;
   what: string;
@@ -405,8 +467,12 @@ export interface Programs {
 export interface World {
   source: Cluster;
   target: Cluster;
+  /** where the playbook names one */
+  fleet?: Cluster;
   cloud: Cloud;
   databases: Databases;
+  /** opens nothing yet: keys and address are looked at with the first request */
+  bucket(at: BucketAt): Bucket;
   clock: Clock;
   prober: Prober;
   web: Web;

@@ -23,6 +23,8 @@ export interface Router<R extends Route = Route, S = unknown> {
   foresee(route: R, ask: Ask, from: S | undefined, playbook: Playbook, inventory: Inventory): Choice<S> | Unreachable;
   rights(route: R): { source?: Right[]; target?: Right[] };
 
+  /** Steps that must be done before the target comes in, one after the other; none where nothing is in the way. Pure. */
+  before?(route: R): OwnStep[];
   /** Whether the target is in already, so that a share can be moved. */
   joined(route: R, world: World): Promise<boolean>;
   /** The target comes in and gets nothing yet. */
@@ -55,6 +57,10 @@ export interface Route {
   router: RouterName;
   /** `namespace/name`, the same on both sides */
   service: string;
+  /** Services of a wave are shifted after those of the one before; those without come last */
+  wave?: number;
+  /** shares of its own, in place of `traffic.steps` */
+  steps?: number[];
 }
 
 export type RouterName = TrafficService['router'];
@@ -64,6 +70,13 @@ export interface Ask {
   asked: number;
   /** points; of several ways a router takes the plainest that comes this near */
   tolerance: number;
+}
+
+/** A step of a router's own; its id goes into the plan as `traffic/ID`. */
+export interface OwnStep {
+  id: string;
+  kind: string;
+  args: { route: Route };
 }
 
 /** What a router promises. Every line is tested. */

@@ -3,37 +3,53 @@ import { duration, name, serviceName } from './formats.js';
 
 /** The entries of `traffic.services`: one shape for each router. What an entry means is said in the router's own file. */
 
-const clb = z
-  .strictObject({
-    service: serviceName,
-    router: z.literal('clb'),
-    /** id of the server group that both clusters share; with `handOver` it is found */
-    group: z
-      .string()
-      .regex(/^(?:rsp-[-a-z0-9]+)?$/i, 'is not the id of a server group, e.g. rsp-1')
-      .default(''),
-    /** the Service's port, which is the listener's port too */
-    port: z.int().min(1).max(65535),
-    /** read from the source Service when it isn't given: its annotation, or what its controller noted on it */
-    loadBalancer: z
-      .string()
-      .regex(/^lb-[-a-z0-9]+$/i, 'is not the id of a load balancer, e.g. lb-1')
-      .optional(),
-    /**
-     * the source's controller made the load balancer: it is taken over first, with all of the Service's ports, and keeps its address. Where
-     * the controller is out of sight, e.g. in a managed cluster, say its version: `{ controller: 2.14.0 }`
-     */
-    handOver: z
-      .union([
-        z.literal(true),
-        z.strictObject({ controller: z.string().regex(/^v?\d+\.\d+\.\d+/, 'is not a version, e.g. 2.14.0') }),
-      ])
-      .optional(),
-  })
-  .refine((it) => (it.group === '') === (it.handOver !== undefined), {
-    path: ['group'],
-    error: 'is missing, and `handOver` is not there either: one of them, not both',
-  });
+/**
+ * A share that is one of a server group, which both clusters' controllers fill.
+ *
+ * @param ids  how ids of a group and of a load balancer begin
+ */
+const byServerGroup = <Name extends 'clb' | 'nlb'>(router: Name, ids: { group: string; loadBalancer: string }) =>
+  z
+    .strictObject({
+      service: serviceName,
+      router: z.literal(router),
+      /** id of the server group that both clusters share; with `handOver` it is found */
+      group: z
+        .string()
+        .regex(
+          new RegExp(`^(?:${ids.group}-[-a-z0-9]+)?$`, 'i'),
+          `is not the id of a server group, e.g. ${ids.group}-1`,
+        )
+        .default(''),
+      /** the Service's port, which is the listener's port too */
+      port: z.int().min(1).max(65535),
+      /** read from the source Service when it isn't given: its annotation, or what its controller noted on it */
+      loadBalancer: z
+        .string()
+        .regex(
+          new RegExp(`^${ids.loadBalancer}-[-a-z0-9]+$`, 'i'),
+          `is not the id of a load balancer, e.g. ${ids.loadBalancer}-1`,
+        )
+        .optional(),
+      /**
+       * the source's controller made the load balancer: it is taken over first, with all of the Service's ports, and keeps its address. Where
+       * the controller is out of sight, e.g. in a managed cluster, say its version: `{ controller: 2.14.0 }`
+       */
+      handOver: z
+        .union([
+          z.literal(true),
+          z.strictObject({ controller: z.string().regex(/^v?\d+\.\d+\.\d+/, 'is not a version, e.g. 2.14.0') }),
+        ])
+        .optional(),
+    })
+    .refine((it) => (it.group === '') === (it.handOver !== undefined), {
+      path: ['group'],
+      error: 'is missing, and `handOver` is not there either: one of them, not both',
+    });
+
+const clb = byServerGroup('clb', { group: 'rsp', loadBalancer: 'lb' });
+/** the Services are of class alibabacloud.com/nlb */
+const nlb = byServerGroup('nlb', { group: 'sgp', loadBalancer: 'nlb' });
 
 const dns = z.strictObject({
   service: serviceName,
@@ -147,7 +163,27 @@ const exec = z.strictObject({
   options: z.record(z.string(), z.unknown()).default({}),
 });
 
-export const routeEntry = z.discriminatedUnion('router', [exec, clb, dns, ingress, gateway, istio]);
+const share = z.number().min(0).max(100);
+
+const mcs = z.strictObject({
+  service: serviceName,
+  router: z.literal('mcs'),
+  /** batches, one after the other; entries without a wave come after all of them */
+  wave: z.int().min(1).optional(),
+  /** shares of this Service, which only move by whole pods: both sides up, then the old one down, when left out */
+  steps: z.array(share).min(1).default([50, 100]),
+});
+
+const fsm = z.strictObject({
+  service: serviceName,
+  router: z.literal('fsm'),
+  wave: z.int().min(1).optional(),
+  steps: z.array(share).min(1).optional(),
+  /** as the export's rules say; any path below it goes to the Service */
+  path: z.string().startsWith('/').optional(),
+});
+
+export const routeEntry = z.discriminatedUnion('router', [mcs, fsm, exec, clb, nlb, dns, ingress, gateway, istio]);
 
 /** An entry of a certain router. */
 export type EntryOf<Name extends z.output<typeof routeEntry>['router']> = Extract<
@@ -160,5 +196,14 @@ export const entriesOf = <Name extends TrafficEntry['router']>(
   router: Name,
   { traffic }: { traffic?: { services: TrafficEntry[] } | undefined },
 ): EntryOf<Name>[] => (traffic?.services ?? []).filter((it): it is EntryOf<Name> => it.router === router);
+
+/** An entry whose share is one of a server group, of either kind of load balancer. */
+export type GroupEntry = EntryOf<'clb'> | EntryOf<'nlb'>;
+
+export const isGroupEntry = (it: TrafficEntry): it is GroupEntry => it.router === 'clb' || it.router === 'nlb';
+
+/** The playbook's entries of that kind, in its order. */
+export const groupEntries = ({ traffic }: { traffic?: { services: TrafficEntry[] } | undefined }): GroupEntry[] =>
+  (traffic?.services ?? []).filter(isGroupEntry);
 
 type TrafficEntry = z.output<typeof routeEntry>;

@@ -30,8 +30,10 @@ export function trafficSteps(
   const shares: PlannedShare[] = [];
   const lastOfData = leaves(before);
   const lasts: string[] = [];
+  const waves = wavesOf(routes);
+  const lastsOf = new Map<number, string[]>();
 
-  for (const route of routes) {
+  for (const route of routes.toSorted((a, b) => waveOf(a) - waveOf(b))) {
     const router = routerOf(route, routers);
     const suffix = routes.length === 1 ? '' : `/${route.service}`;
     const attach = `traffic/attach${suffix}`;
@@ -43,8 +45,9 @@ export function trafficSteps(
     }
     steps.push(step<AttachArgs>(attach, 'attach', { route }, ready));
     let from: unknown;
-    let last = attach;
-    for (const [index, asked] of traffic.steps.entries()) {
+    let last = [attach, ...inWaves(route, routes, waves, lastsOf)];
+    const asks = route.steps ?? traffic.steps;
+    for (const [index, asked] of asks.entries()) {
       const id = `traffic/${asked}${suffix}`;
       const ask = { asked, tolerance: traffic.tolerance };
       const choice = router.foresee(route, ask, from, playbook, inventory);
@@ -60,20 +63,21 @@ export function trafficSteps(
             tolerance: traffic.tolerance,
             holdMs: traffic.hold,
             ...(traffic.holdLeast !== undefined && { leastMs: traffic.holdLeast }),
-            ...(traffic.steps[index + 1] !== undefined && { next: traffic.steps[index + 1] }),
+            ...(asks[index + 1] !== undefined && { next: asks[index + 1] }),
             gates: traffic.gates,
           },
-          [last],
+          last,
         ),
       );
       from = choice.setting;
-      last = id;
+      last = [id];
     }
-    lasts.push(last);
+    lasts.push(...last);
+    lastsOf.set(waveOf(route), [...(lastsOf.get(waveOf(route)) ?? []), ...last]);
   }
 
   const cronJobs = playbook.data ? cronJobSteps(playbook.data.namespaces, inventory) : [];
-  const atEnd = traffic.steps.at(-1) === 100;
+  const atEnd = routes.every((it) => (it.steps ?? traffic.steps).at(-1) === 100);
   const notes: string[] = [];
   if (cronJobs.length > 0 && atEnd) {
     steps.push(step<CronJobsArgs>('traffic/cronjobs', 'switch-cronjobs', { jobs: cronJobs }, [...lasts]));
@@ -81,6 +85,24 @@ export function trafficSteps(
   } else if (cronJobs.length > 0) notes.push('The last traffic step is below 100 %: CronJobs stay with the source.');
   if (atEnd) steps.push(...completeSteps(playbook, inventory, routes, lasts));
   return { steps, shares, notes };
+}
+
+const waveOf = ({ wave }: Route) => wave ?? Infinity;
+const wavesOf = (routes: readonly Route[]) => [...new Set(routes.map(waveOf))].toSorted((a, b) => a - b);
+
+/** Every name of the waves comes in before the first of them is shifted, and a wave waits for the one before. */
+function inWaves(
+  route: Route,
+  routes: readonly Route[],
+  waves: readonly number[],
+  lastsOf: ReadonlyMap<number, string[]>,
+): string[] {
+  if (waves.length === 1 && waves[0] === Infinity) return [];
+  const at = waves.indexOf(waveOf(route));
+  const before = waves[at - 1];
+  if (before !== undefined) return lastsOf.get(before) ?? [];
+  const named = routes.filter((it) => it.wave !== undefined && it !== route);
+  return named.map((it) => `traffic/attach/${it.service}`);
 }
 
 const step = <Args>(id: string, kind: string, args: Args, after: string[]): Step => ({

@@ -1,6 +1,7 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
+import { TAG_MADE } from '../hand-over.js';
 import type { Playbook } from '../playbook.js';
 import type { Clock, Prober, Tap, Web, World } from '../ports.js';
 import { startTwin, type Twin, type TwinOptions } from '../twin/twin.js';
@@ -35,6 +36,7 @@ export async function openStage(
     ...seed,
     source: { ...seed.source, context: playbook.source.context },
     target: { ...seed.target, context: playbook.target.context },
+    ...(playbook.fleet && { fleet: fleetOf(playbook, seed) }),
   };
   const twin = await startTwin(named, { ...options, clock: 'virtual' });
   const dir = mkdtempSync(path.join(os.tmpdir(), 'migrate-stage-'));
@@ -62,6 +64,17 @@ export async function openStage(
     },
   };
 }
+
+/** A Fleet over both clusters: the world's own, or an empty one. */
+const fleetOf = (playbook: Playbook, { fleet, source, target }: Seed): NonNullable<Seed['fleet']> => ({
+  version: fleet?.version ?? target.version,
+  objects: fleet?.objects ?? [],
+  members: {
+    source: playbook.source.clusterId ?? source.ccm?.clusterId ?? 'source',
+    target: playbook.target.clusterId ?? target.ccm?.clusterId ?? 'target',
+  },
+  context: playbook.fleet?.context ?? 'fleet',
+});
 
 async function held<T>(twin: Twin, send: () => Promise<T>): Promise<T> {
   const release = twin.clock.hold();
@@ -96,7 +109,13 @@ function frontOf(seed: Seed, playbook: Playbook): ((clients: Twin['clients']) =>
   const [service] = playbook.traffic?.services ?? [];
   if (!service) return undefined;
   if ('group' in service) {
-    const lb = seed.cloud.loadBalancers.find((it) => it.groups.some((group) => group.id === service.group));
+    // Without a group the load balancer is one that a controller made.
+    const lb = seed.cloud.loadBalancers.find((it) =>
+      service.group === ''
+        ? (service.loadBalancer === undefined ? TAG_MADE in (it.tags ?? {}) : it.id === service.loadBalancer) &&
+          it.listeners.some((one) => one.port === service.port)
+        : it.groups.some((group) => group.id === service.group),
+    );
     return lb && ((clients) => clients.frontUrl(lb.id, service.port));
   }
   const crowds = (seed.clients ?? []).flatMap((it) => ('name' in it ? [it] : []));

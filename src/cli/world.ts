@@ -8,8 +8,23 @@ import { clusterOver } from '../kube/cluster.js';
 import { connect } from '../kube/connection.js';
 import type { Playbook } from '../playbook.js';
 import type { Databases } from '../standing.js';
+import type {
+  BucketAt,
+  Clock,
+  Cloud,
+  Cluster,
+  Place,
+  ProbeReply,
+  Programs,
+  Prober,
+  Side,
+  Tap,
+  Web,
+  World,
+} from '../ports.js';
+import { bucketAt } from '../store/bucket.js';
 import { ownPrograms } from '../program.js';
-import type { Clock, Cloud, Cluster, ProbeReply, Programs, Prober, Side, Tap, Web, World } from '../ports.js';
+import { storeKeys } from '../store/keys.js';
 import { httpWeb } from './web.js';
 
 /** The machine's own clock. */
@@ -26,35 +41,41 @@ export interface WorldOptions {
   /** an emulator's address instead of the vendor's */
   cloudEndpoint?: string;
   cloudKeys?: { accessKeyId: string; accessKeySecret: string };
+  /** the same for the object store of the backups */
+  storeEndpoint?: string;
   tap?: Tap;
   /** in place of a connection to that side */
   clusters?: Partial<Record<Side, Cluster>>;
   clock?: Clock;
   prober?: Prober;
-  /** in place of the servers that the playbook names */
-  databases?: Databases;
   web?: Web;
   /** in place of programs that the playbook names */
   programs?: Programs;
+  /** in place of the servers that the playbook names */
+  databases?: Databases;
 }
 
 /** The world behind a playbook: two clusters by their contexts, the cloud, the clock, the prober. */
 export async function openWorld(playbook: Playbook, options: WorldOptions = {}): Promise<World> {
   const { tap = plainTap, clock = wallClock, timeoutMs = 30_000, patienceMs = 60_000 } = options;
-  const open = async (side: Side) =>
-    options.clusters?.[side] ??
+  const open = async (side: Place, context: string) =>
+    (side === 'fleet' ? undefined : options.clusters?.[side]) ??
     clusterOver(
       await connect({
         side,
-        context: playbook[side].context,
+        context,
         clock,
         tap,
         timeoutMs,
-        patienceMs: typeof patienceMs === 'number' ? patienceMs : patienceMs[side],
+        patienceMs: typeof patienceMs === 'number' ? patienceMs : patienceMs[side === 'fleet' ? 'source' : side],
         ...(options.kubeconfig !== undefined && { kubeconfig: options.kubeconfig }),
       }),
     );
-  const [source, target] = await Promise.all([open('source'), open('target')]);
+  const [source, target, fleet] = await Promise.all([
+    open('source', playbook.source.context),
+    open('target', playbook.target.context),
+    playbook.fleet && open('fleet', playbook.fleet.context),
+  ]);
   const endpoint = options.cloudEndpoint ?? process.env['MIGRATE_ALIBABA_ENDPOINT'];
   const cloud = playbook.cloud
     ? alibabaCloud({
@@ -65,9 +86,30 @@ export async function openWorld(playbook: Playbook, options: WorldOptions = {}):
         ...(options.cloudKeys && { keys: options.cloudKeys }),
       })
     : noCloud();
-  const databases =
-    options.databases ?? openDatabases({ clusters: { source, target }, env: process.env, clock, tap });
-  return { source, target, cloud, databases, clock, prober: options.prober ?? httpProber(timeoutMs), web: options.web ?? httpWeb(process.env), programs: options.programs ?? tapped(ownPrograms, tap) };
+  const storeEndpoint = options.storeEndpoint ?? process.env['MIGRATE_STORE_ENDPOINT'];
+  const { cloudKeys } = options;
+  const bucket = (at: BucketAt) =>
+    bucketAt(at, {
+      clock,
+      tap,
+      timeoutMs,
+      keys: (provider) =>
+        cloudKeys ? { id: cloudKeys.accessKeyId, secret: cloudKeys.accessKeySecret } : storeKeys(provider, process.env),
+      ...(storeEndpoint !== undefined && storeEndpoint !== '' && { endpoint: storeEndpoint }),
+    });
+  const databases = options.databases ?? openDatabases({ clusters: { source, target }, env: process.env, clock, tap });
+  return {
+    source,
+    target,
+    ...(fleet && { fleet }),
+    cloud,
+    databases,
+    bucket,
+    clock,
+    prober: options.prober ?? httpProber(timeoutMs),
+    web: options.web ?? httpWeb(process.env),
+    programs: options.programs ?? tapped(ownPrograms, tap),
+  };
 }
 
 /** Reads are what every router asks most; they count as such. */

@@ -2,11 +2,11 @@ import type { Agent, ClientRequest, IncomingMessage, RequestOptions } from 'node
 import http from 'node:http';
 import https from 'node:https';
 import { MigrateError } from '../errors.js';
-import type { Call, Clock, Side, Tap } from '../ports.js';
+import type { Call, Clock, Place, Tap } from '../ports.js';
 
 /** One API server over HTTP: kubeconfig, credentials and proxies by the official client, requests by node's own. */
 export interface Connection {
-  readonly side: Side;
+  readonly side: Place;
   readonly server: string;
   /**
    * One request, repeated where repeating is safe and worth it.
@@ -47,7 +47,7 @@ export interface KubeRequest {
 }
 
 export interface ConnectionOptions {
-  side: Side;
+  side: Place;
   context: string;
   /** a file, or undefined for $KUBECONFIG and ~/.kube/config */
   kubeconfig?: string;
@@ -303,7 +303,7 @@ function warningsIn({ headers }: IncomingMessage): string[] {
 }
 
 /** By status and reason, never by message. */
-function failure(side: Side, it: KubeRequest, { status, body }: Reply): MigrateError {
+function failure(side: Place, it: KubeRequest, { status, body }: Reply): MigrateError {
   const { reason, message } = statusOf(body);
   const subject = `${it.method} ${it.path.split('?')[0]} on the ${side}`;
   const told = { what: `${subject}: ${message || `HTTP ${status}`}.`.replace(/\.\.$/, '.') };

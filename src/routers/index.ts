@@ -5,9 +5,10 @@ import { exec } from './exec.js';
 import { gateway } from './gateway.js';
 import { ingress } from './ingress.js';
 import { istio } from './istio.js';
+import { mcs } from './mcs.js';
 import { nlb } from './nlb.js';
 
-const ALL: readonly AnyRouter[] = [clb, dns, exec, gateway, ingress, istio, nlb];
+const ALL: readonly AnyRouter[] = [clb, dns, exec, gateway, ingress, istio, mcs, nlb];
 
 /** Every router, by its name in playbooks and plans. */
 export const routers: Routers = new Map(ALL.map((it) => [it.name, it]));

@@ -1,0 +1,258 @@
+import { stringify } from 'yaml';
+import { comesAsStored, expectedOf, handmade, neededOfCluster, rulesFor, travelling, wavesOf } from './apps.js';
+import { arrival } from './arriving.js';
+import type {
+  BackupArgs,
+  ConvertArgs,
+  ManifestArgs,
+  Passing,
+  RestoreArgs,
+  RulesArgs,
+  ScaleArgs,
+  Workload,
+  WrittenArgs,
+} from './args.js';
+import { type Add, workloadsOf } from './data.js';
+import type { MovedDisk } from './disks.js';
+import { MigrateError } from './errors.js';
+import { inertRules, namedRules, passageFor } from './inert.js';
+import type { ClusterInventory, Inventory } from './inventory.js';
+import type { NamedRule } from './modifiers.js';
+import { raisedByShares } from './mcs.js';
+import { pathOf, splitKind } from './objects.js';
+import { refIn } from './passing.js';
+import type { Playbook, PlaybookData } from './playbook.js';
+import type { Kind } from './ports.js';
+import { EXCLUDED_RESOURCES } from './travel.js';
+import { count } from './words.js';
+
+/** Applications as steps of the data phase: what the cluster lacks, the backup, its restores, what a restore can't bring, the start. */
+
+interface Making {
+  playbook: Playbook;
+  data: PlaybookData;
+  inventory: Inventory;
+  add: Add;
+  /** grows */
+  notes: string[];
+}
+
+export interface AppSteps {
+  /** the step after which disks may be quiesced; none where applications are applied from files */
+  first: string | undefined;
+  /** adds all that comes once the volumes are there */
+  bring(volumes: string[], disks: MovedDisk[]): void;
+}
+
+/** @throws MigrateError PLAN_RULE_FAILS */
+export function appSteps(making: Making): AppSteps {
+  const { playbook, data, inventory, add, notes } = making;
+  const { steps: needed, notes: clusterNotes } = neededOfCluster(playbook, inventory);
+  notes.push(...clusterNotes);
+  const rules = namedRules(playbook, inventory);
+  const addNeeded = (what: ConvertArgs['what'], after: string[]): string[] =>
+    needed
+      .filter((it) => it.what === what)
+      .map((it) => add<ConvertArgs>(what, 'convert', { ...it, rules: rulesFor(it.passing, rules) }, after));
+  const definitions = addNeeded('definitions', []);
+  const before = [...definitions, ...addNeeded('cluster', [])];
+
+  if (data.apps === 'manifests') {
+    return {
+      first: undefined,
+      bring(volumes) {
+        const { manifests = '' } = data;
+        const args: ManifestArgs = {
+          name: playbook.name,
+          from: manifests,
+          namespaces: data.namespaces,
+          deadlineMs: data.velero.deadline,
+        };
+        const applied = add<ManifestArgs>('manifests', 'manifests', args, [...before, ...volumes]);
+        addNeeded('webhooks', [applied]);
+      },
+    };
+  }
+
+  const { passing, lost } = travelling(data, inventory);
+  for (const { kind, objects } of lost)
+    notes.push(`The target does not serve ${kind}, and nothing takes its place: ${objects.join(', ')} stay behind.`);
+  mustApply(passing, making);
+  const shared: Shared = { making, passing, rules };
+  const first = addBackup(shared, before);
+  return {
+    first,
+    bring(volumes, disks) {
+      const ends = addRestores(shared, [...before, first, ...volumes], disks);
+      addNeeded('webhooks', ends);
+    },
+  };
+}
+
+interface Shared {
+  making: Making;
+  passing: Passing[];
+  rules: NamedRule[];
+}
+
+const veleroOf = ({ playbook, data }: Making) => ({
+  namespace: data.velero.namespace,
+  name: playbook.name,
+  deadlineMs: data.velero.deadline,
+});
+
+/** What a restore can't bring of what travels, because the backup has it only as the source prefers it. */
+const othersOf = ({ making: { data }, passing }: Shared): Passing[] =>
+  data.apps === 'converted' ? [] : passing.filter((it) => !comesAsStored(it));
+
+const excludedOf = (shared: Shared): string[] => [
+  ...EXCLUDED_RESOURCES,
+  ...resourceNames(
+    othersOf(shared).map((it) => it.kind),
+    shared.making.inventory.source,
+  ),
+];
+
+function addBackup(shared: Shared, after: string[]): string {
+  const { making, passing, rules } = shared;
+  const { data, add } = making;
+  const { storageLocation: location } = data.velero;
+  const { namespaces } = data;
+  if (data.apps !== 'converted')
+    return add<BackupArgs>(
+      'backup',
+      'velero-backup',
+      {
+        ...veleroOf(making),
+        location,
+        namespaces,
+        excluded: excludedOf(shared),
+        expects: expectedOf(passing.filter(comesAsStored)),
+      },
+      [],
+    );
+  return add<WrittenArgs>(
+    'backup',
+    'written-backup',
+    {
+      ...veleroOf(making),
+      location,
+      namespaces,
+      passing,
+      rules: rulesFor(passing, rules),
+      keepNodePorts: data.nodePorts === 'keep',
+    },
+    after,
+  );
+}
+
+/** @returns the steps after which all runs on the target that is meant to */
+function addRestores(shared: Shared, after: string[], disks: MovedDisk[]): string[] {
+  const { making, passing, rules } = shared;
+  const { playbook, data, inventory, add } = making;
+  const { source } = inventory;
+  const written = data.apps === 'converted';
+  const others = othersOf(shared);
+  const ruled = written
+    ? []
+    : [
+        add<RulesArgs>(
+          'rules',
+          'restore-rules',
+          { ...veleroOf(making), rules: stringify(inertRules(playbook, inventory)) },
+          [],
+        ),
+      ];
+  const waves = wavesOf(data, written ? passing : passing.filter(comesAsStored), source);
+  const isOne = waves.length <= 1;
+  let ends: string[] = [...after, ...ruled];
+  for (const [index, wave] of waves.entries()) {
+    const expects = expectedOf(wave.passing);
+    const last = index === waves.length - 1;
+    let step = add<RestoreArgs>(
+      isOne ? 'restore' : `restore/${index + 1}`,
+      'velero-restore',
+      {
+        ...veleroOf(making),
+        location: data.velero.storageLocation,
+        namespaces: wave.namespaces,
+        excluded: excludedOf(shared),
+        expects,
+        claims: disks.map((it) => it.claim).filter((it) => expects['PersistentVolumeClaim']?.includes(it)),
+        ...(wave.labels && { labels: wave.labels }),
+        ...(!isOne && { wave: index + 1 }),
+        ...(written && { written }),
+        ...(data.nodePorts === 'keep' && { keepNodePorts: true }),
+      },
+      ends,
+    );
+    if (last) {
+      for (const [id, what, list] of [
+        ['convert', 'converted', others],
+        ['handmade', 'handmade', handmade(data, inventory)],
+      ] as const) {
+        if (list.length > 0)
+          step = add<ConvertArgs>(id, 'convert', { what, passing: list, rules: rulesFor(list, rules) }, [step]);
+      }
+    }
+    const arrived = [...wave.passing, ...(last ? others : [])];
+    const started = isOne ? addStarts(making, arrived, step) : addStart(making, arrived, step, String(index + 1));
+    ends = started.length > 0 ? started : [step];
+  }
+  return ends;
+}
+
+/** One step for each namespace. */
+const addStarts = (making: Making, arrived: Passing[], after: string): string[] =>
+  making.data.namespaces.flatMap((namespace) => addStart(making, arrived, after, namespace, [namespace]));
+
+function addStart(
+  { playbook, data, inventory, add }: Making,
+  arrived: Passing[],
+  after: string,
+  id: string,
+  namespaces = data.namespaces,
+): string[] {
+  if (data.arrive !== 'stopped') return [];
+  const there = expectedOf(arrived);
+  const later = raisedByShares(playbook, inventory);
+  const workloads: Workload[] = namespaces
+    .flatMap((it) => workloadsOf(inventory.source, it))
+    .filter((it) => it.replicas > 0 && there[it.kind]?.includes(pathOf(it)) && !later.has(`${it.kind} ${pathOf(it)}`));
+  return workloads.length === 0
+    ? []
+    : [add<ScaleArgs>(`start/${id}`, 'scale', { side: 'target', to: 'given', workloads }, [after])];
+}
+
+const resourceNames = (kinds: readonly Kind[], side: ClusterInventory) =>
+  kinds.flatMap((kind) => {
+    const { kind: word, group } = splitKind(kind);
+    const served = side.served.find((it) => it.kind === word && it.group === group);
+    return served ? [group ? `${served.resource}.${group}` : served.resource] : [];
+  });
+
+/**
+ * Every rule is tried on every object as the look saw it. One that would not apply stops the plan: Velero would count an error and create
+ * the object as it was.
+ */
+function mustApply(passing: readonly Passing[], { playbook, inventory }: Making): void {
+  const passage = passageFor(playbook, inventory);
+  const failed: string[] = [];
+  for (const { kind, objects } of passing) {
+    const wanted = new Set(objects);
+    for (const object of inventory.source.objects[kind] ?? []) {
+      if (!wanted.has(pathOf(object.metadata))) continue;
+      const { name } = refIn(pathOf(object.metadata));
+      for (const it of arrival(object, passage)?.failed ?? [])
+        failed.push(
+          `${it.rule} on ${splitKind(kind).kind.toLowerCase()} ${object.metadata.namespace ?? ''}/${name}: ${it.why}`,
+        );
+    }
+  }
+  if (failed.length === 0) return;
+  throw new MigrateError('PLAN_RULE_FAILS', {
+    what: `${count(failed.length, 'rule')} would not apply: ${failed.slice(0, 5).join('; ')}${failed.length > 5 ? '; …' : ''}.`,
+    why: 'Velero counts a rule that fails as one error among others, and creates the object unmodified: it could go live as it was.',
+    fix: 'Mend `data.rules` in the playbook: use mergePatches, or name paths that every object it means has.',
+  });
+}

@@ -63,7 +63,7 @@ export const CATALOGUE: Record<string, readonly string[]> = {
   'svc-nodeport-clash': ['cluster-addresses', 'port-numbers'],
   'svc-clusterip-fixed': ['cluster-addresses'],
   'svc-cidr-overlap': ['overlapping-networks'],
-  'svc-lb-reuse': ['service-annotations', 'shared-group'],
+  'svc-lb-reuse': ['service-annotations', 'shared-group', 'hand-over'],
   'svc-lb-region': ['shared-group'],
   'svc-lb-quota': ['shared-group'],
   'slb-weight-granularity': ['shares'],

@@ -1,11 +1,12 @@
 import { Unknown, type SideSight, type Sight } from '../src/check.js';
-import { entriesOf, type EntryOf } from '../src/routes.js';
+import { groupEntries, type GroupEntry } from '../src/routes.js';
 import type { KubeObject, Listener, LoadBalancer, ServerGroup } from '../src/ports.js';
+import { isMadeByController, LOAD_BALANCER_LABEL } from '../src/hand-over.js';
 import { annotation } from './annotations.js';
 
-/** A service whose traffic moves by the server group of a CLB, with all that stands before it. */
+/** A service whose traffic moves by a server group, of a CLB or an NLB, with all that stands before it. */
 export interface Front {
-  asked: EntryOf<'clb'>;
+  asked: GroupEntry;
   /** `service shop/web` */
   about: string;
   namespace: string;
@@ -23,7 +24,7 @@ export interface BalancedFront extends Front {
 }
 
 export function fronts({ playbook, source, target }: Sight): Front[] {
-  return entriesOf('clb', playbook).map((asked) => {
+  return groupEntries(playbook).map((asked) => {
     const [namespace = '', name = ''] = asked.service.split('/');
     const on = (side: SideSight) => side.get('Service', namespace, name);
     return { asked, about: `service ${asked.service}`, namespace, name, source: on(source), target: on(target) };
@@ -34,7 +35,15 @@ export function fronts({ playbook, source, target }: Sight): Front[] {
  * @returns undefined when neither the playbook nor the source's Service names one
  */
 export const balancerId = ({ asked, source }: Front): string | undefined =>
-  asked.loadBalancer ?? (annotation(source, 'id') || undefined);
+  asked.loadBalancer ||
+  annotation(source, 'id') ||
+  // Of one that is to be handed over its controller has noted the id.
+  (asked.handOver && source?.metadata.labels?.[LOAD_BALANCER_LABEL]) ||
+  undefined;
+
+/** Its controller owns the load balancer still, and a step of the plan takes it over: what must be so then need not be so now. */
+export const isToBeHandedOver = ({ asked, balancer, source }: BalancedFront): boolean =>
+  asked.handOver !== undefined && (isMadeByController(balancer) || annotation(source, 'id') !== balancer.id);
 
 /** @throws Unknown  which load balancer it is cannot be told, or it could not be read */
 export function balancerOf(front: Front, sight: Sight): LoadBalancer | undefined {
@@ -51,6 +60,8 @@ export function balanced(sight: Sight): BalancedFront[] {
     const balancer = balancerOf(front, sight);
     if (!balancer) return [];
     const listener = balancer.listeners.find((it) => it.port === front.asked.port);
-    return [{ ...front, balancer, listener, group: balancer.groups.find((it) => it.id === front.asked.group) }];
+    // Without a group in the playbook it is the listener's.
+    const asked = front.asked.group === '' ? { ...front.asked, group: listener?.group ?? '' } : front.asked;
+    return [{ ...front, asked, balancer, listener, group: balancer.groups.find((it) => it.id === asked.group) }];
   });
 }

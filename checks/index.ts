@@ -41,6 +41,7 @@ import { portNumbers } from './load-balancing/port-numbers.js';
 import { proxyTold } from './load-balancing/proxy-settings.js';
 import { serviceAnnotations } from './load-balancing/service-annotations.js';
 import { serviceFields } from './load-balancing/service-fields.js';
+import { handOver } from './load-balancing/hand-over.js';
 import { sharedGroup } from './load-balancing/shared-group.js';
 import { shares } from './load-balancing/shares.js';
 import { stickiness } from './load-balancing/stickiness.js';
@@ -141,6 +142,7 @@ export const checks: readonly Check[] = [
   listenerScheduler,
   stickiness,
   sharedGroup,
+  handOver,
   serviceAnnotations,
   clusterIds,
   cloudControllers,

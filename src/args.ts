@@ -1,5 +1,7 @@
+import type { NamedRule } from './modifiers.js';
 import type { Kind, KubeObject, Side } from './ports.js';
 import type { Gate } from './gates.js';
+import type { ClbRoute } from './clb.js';
 import type { Route } from './router.js';
 
 /** What the planner writes into steps and their kinds read: JSON, one shape for each kind of step. */
@@ -17,6 +19,30 @@ export interface BackupArgs extends VeleroArgs {
   namespaces: string[];
   /** as `resource.group` */
   excluded: string[];
+  /** what must be in it, as `namespace/name` */
+  expects: Record<Kind, string[]>;
+}
+
+/** Objects of one kind that go from one cluster to the other. */
+export interface Passing {
+  /** as the source has it */
+  kind: Kind;
+  /** apiVersion in which the source is asked for them, when that is not the one that it prefers */
+  from?: string;
+  /** apiVersion in which they arrive */
+  to: string;
+  /** as the target has it: `ingresses.networking.k8s.io` */
+  resource: string;
+  /** `namespace/name`, or a name */
+  objects: string[];
+}
+
+export interface WrittenArgs extends VeleroArgs {
+  location: string;
+  namespaces: string[];
+  passing: Passing[];
+  rules: NamedRule[];
+  keepNodePorts: boolean;
 }
 
 export interface RulesArgs extends VeleroArgs {
@@ -25,16 +51,36 @@ export interface RulesArgs extends VeleroArgs {
 }
 
 export interface RestoreArgs extends VeleroArgs {
+  location: string;
   namespaces: string[];
   excluded: string[];
   /** what must be there afterwards, as `namespace/name` */
   expects: Record<Kind, string[]>;
   /** claims that must be bound afterwards, as `namespace/name` */
   claims: string[];
+  /** restores of one plan by their order, from 1; absent where there is one */
+  wave?: number;
+  /** only objects with these labels */
+  labels?: Record<string, string>;
+  /** the backup was written by us: rules were applied, and the source needs no Velero */
+  written?: boolean;
+  keepNodePorts?: boolean;
 }
 
 export interface ConvertArgs {
-  objects: { kind: Kind; namespace: string; name: string; to: string }[];
+  /** why a restore does not bring them; each has its own proof that it arrived */
+  what: 'definitions' | 'cluster' | 'converted' | 'handmade' | 'webhooks';
+  passing: Passing[];
+  rules: NamedRule[];
+}
+
+export interface ManifestArgs {
+  /** of the plan */
+  name: string;
+  /** the folder or file, for the words only */
+  from: string;
+  namespaces: string[];
+  deadlineMs: number;
 }
 
 export interface Workload {
@@ -91,6 +137,17 @@ export interface VolumeArgs {
 
 export interface AttachArgs {
   route: Route;
+}
+
+/** The source's controller gives up a load balancer that it made. */
+export interface HandOverArgs {
+  route: ClbRoute;
+}
+
+/** Rollouts behind the source's Service wait, or go on; only those that were made to wait. */
+export interface RolloutsArgs {
+  route: ClbRoute;
+  to: 'held' | 'released';
 }
 
 export interface ShiftArgs {

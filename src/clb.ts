@@ -1,5 +1,6 @@
-import type { EntryOf } from './routes.js';
+import type { GroupEntry } from './routes.js';
 import { MigrateError } from './errors.js';
+import { isMadeByController, LOAD_BALANCER_LABEL, obstacles, OTHER_WAYS, portsOf } from './hand-over.js';
 import type { CloudInventory, ClusterInventory, Inventory } from './inventory.js';
 import { BACKEND_TYPE, instanceOf, isReady, lbAnnotation, ownerOf, pathOf, splitPath } from './objects.js';
 import type { Playbook } from './playbook.js';
@@ -11,11 +12,18 @@ import { nearestShares, solve, type Backends, type Pair, type SplitQuestion, typ
 
 /** One Service of both clusters behind one load balancer; several ports of it share one weight. */
 export interface ClbRoute extends Route {
-  router: 'clb';
+  router: 'clb' | 'nlb';
   loadBalancer: string;
   ports: { group: string; port: number }[];
   /** the cluster id by which the source's controller signs its members */
   sourceOwner: string;
+  /** groups are those of the listeners at each moment: taking a load balancer over may put others in place of those seen */
+  handOver?: {
+    /** the source's controller still owns the load balancer */
+    due: boolean;
+    /** Deployments behind the Service, as `namespace/name`: their rollouts are held meanwhile */
+    deployments: string[];
+  };
 }
 
 /** What is written on each side. */
@@ -32,7 +40,7 @@ export interface SideSetting {
 /** The value under the key that we write; the older prefix is left as it is and comes back into force when ours goes. */
 export const settingOf = (weight: Weight): SideSetting => (weight === undefined ? {} : { weight: String(weight) });
 
-type Entry = EntryOf<'clb'>;
+type Entry = GroupEntry;
 
 /** The playbook's services, one for each Service: several ports of it share one annotation `weight`. */
 export function clbRoutes(entries: readonly Entry[], playbook: Playbook, inventory: Inventory): ClbRoute[] {
@@ -40,7 +48,7 @@ export function clbRoutes(entries: readonly Entry[], playbook: Playbook, invento
   for (const it of entries) {
     const known = byName.get(it.service);
     if (known) {
-      known.ports.push({ group: it.group, port: it.port });
+      if (!known.handOver) known.ports.push({ group: it.group, port: it.port });
       continue;
     }
     const loadBalancer = loadBalancerOf(it, inventory);
@@ -51,9 +59,13 @@ export function clbRoutes(entries: readonly Entry[], playbook: Playbook, invento
         'Give the source Service the annotation …-loadbalancer-id, or name it as `loadBalancer` in the playbook.',
       );
     }
+    if (it.handOver !== undefined) {
+      byName.set(it.service, handedOver(it, loadBalancer, playbook, inventory));
+      continue;
+    }
     const sourceOwner = sourceOwnerOf(it, playbook, inventory);
     byName.set(it.service, {
-      router: 'clb',
+      router: it.router,
       service: it.service,
       loadBalancer,
       ports: [{ group: it.group, port: it.port }],
@@ -61,6 +73,48 @@ export function clbRoutes(entries: readonly Entry[], playbook: Playbook, invento
     });
   }
   return [...byName.values()];
+}
+
+/** All ports of the Service at once: its annotation `weight` is one for all of them, and none may be left to the controller. */
+function handedOver(it: Entry, loadBalancer: string, playbook: Playbook, inventory: Inventory): ClbRoute {
+  const service = find(inventory.source, it.service);
+  const balancer = cloudOf(inventory).loadBalancers.find((one) => one.id === loadBalancer);
+  if (!service || !balancer)
+    throw unfit(
+      it.service,
+      service ? `load balancer ${loadBalancer} was not seen` : 'the source has no such Service',
+      service
+        ? 'Check its id, the region and the rights of the cloud identity.'
+        : 'Check namespace and name in the playbook.',
+    );
+  const ports = portsOf(service).map(({ port }) => ({
+    port,
+    group: balancer.listeners.find((one) => one.port === port)?.group ?? '',
+  }));
+  const without = ports.find((one) => one.group === '');
+  if (ports.length === 0 || without)
+    throw unfit(
+      it.service,
+      `load balancer ${loadBalancer} has no group behind port ${without?.port ?? it.port}`,
+      'Only what the controller has set up whole can be handed over: see the events of the Service.',
+    );
+  const due = isMadeByController(balancer) || lbAnnotation(service, 'id') !== loadBalancer;
+  const [against] = due ? obstacles(it.service, service, balancer) : [];
+  if (against !== undefined)
+    throw new MigrateError('HANDOVER_UNSAFE', {
+      what: `Load balancer ${loadBalancer} of ${it.service} can't be handed over: ${against}.`,
+      why: 'Taking its marks off would leave somebody without an owner, or the controller would not let go.',
+      fix: OTHER_WAYS,
+    });
+  const group = ports.find((one) => one.port === it.port)?.group ?? ports[0]?.group ?? '';
+  return {
+    router: it.router,
+    service: it.service,
+    loadBalancer,
+    ports,
+    sourceOwner: sourceOwnerOf({ ...it, group }, playbook, inventory),
+    handOver: { due, deployments: deploymentsBehind(service, inventory.source) },
+  };
 }
 
 export const unfit = (service: string, why: string, fix: string) =>
@@ -72,7 +126,9 @@ export const unfit = (service: string, why: string, fix: string) =>
 
 export function loadBalancerOf(it: Entry, inventory: Inventory): string | undefined {
   const service = find(inventory.source, it.service);
-  return it.loadBalancer ?? (service && lbAnnotation(service, 'id')) ?? undefined;
+  if (it.loadBalancer !== undefined || !service) return it.loadBalancer;
+  const noted = it.handOver === undefined ? undefined : service.metadata.labels?.[LOAD_BALANCER_LABEL];
+  return (lbAnnotation(service, 'id') || noted) ?? undefined;
 }
 
 const find = (side: ClusterInventory, path: string): KubeObject | undefined =>
@@ -234,15 +290,22 @@ export function readWeight(text: string | undefined): Weight {
 }
 
 /** Replicas of the workloads whose pods the Service selects. */
-export function replicasBehind(service: KubeObject, side: ClusterInventory): number {
-  const selector = (service['spec']?.selector ?? {}) as Record<string, string>;
-  const wanted = Object.entries(selector);
-  if (wanted.length === 0) return 0;
-  return ['Deployment.apps', 'StatefulSet.apps']
+export const replicasBehind = (service: KubeObject, side: ClusterInventory): number =>
+  workloadsBehind(service, side, ['Deployment.apps', 'StatefulSet.apps']).reduce(
+    (sum, it) => sum + Number(it['spec']?.replicas ?? 1),
+    0,
+  );
+
+const deploymentsBehind = (service: KubeObject, side: ClusterInventory): string[] =>
+  workloadsBehind(service, side, ['Deployment.apps']).map((it) => pathOf(it.metadata));
+
+function workloadsBehind(service: KubeObject, side: ClusterInventory, kinds: string[]): KubeObject[] {
+  const wanted = Object.entries((service['spec']?.selector ?? {}) as Record<string, string>);
+  if (wanted.length === 0) return [];
+  return kinds
     .flatMap((kind) => side.objects[kind] ?? [])
     .filter((it) => it.metadata.namespace === service.metadata.namespace)
-    .filter((it) => wanted.every(([key, value]) => it['spec']?.template?.metadata?.labels?.[key] === value))
-    .reduce((sum, it) => sum + Number(it['spec']?.replicas ?? 1), 0);
+    .filter((it) => wanted.every(([key, value]) => it['spec']?.template?.metadata?.labels?.[key] === value));
 }
 
 const EACH: Record<Backends['mode'], string> = { cluster: 'node', eni: 'pod', local: 'node by pods' };

@@ -1,5 +1,6 @@
 import { MigrateError } from './errors.js';
 import type { Emit } from './events.js';
+import { guarded } from './guard.js';
 import { approvalOf, type Journal } from './journal.js';
 import type { World } from './ports.js';
 import type { AnyStepKind, Step, StepContext, StepKinds } from './step.js';
@@ -40,10 +41,10 @@ export function kindOf(step: Step, kinds: StepKinds): AnyStepKind {
 }
 
 export function contextOf(step: Step, mark: string, engine: Engine): StepContext {
-  const { world, emit, stopping } = engine;
+  const { emit, stopping } = engine;
   const title = kindOf(step, engine.kinds).title(step.args);
   return {
-    world,
+    world: guarded(engine.world),
     step,
     mark,
     emit,

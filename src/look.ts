@@ -2,12 +2,13 @@ import type { Check } from './check.js';
 import { NEVER_TRAVELS } from './data.js';
 import { DISK_DRIVER } from './disks.js';
 import { hostOf } from './dns.js';
+import { LOAD_BALANCER_LABEL } from './hand-over.js';
 import { MigrateError } from './errors.js';
 import type { Fold, Judge, SideKind } from './fold.js';
 import type { CloudInventory, ClusterInventory, Inventory } from './inventory.js';
 import { lbAnnotation, pathOf, splitPath } from './objects.js';
 import type { Playbook } from './playbook.js';
-import { entriesOf } from './routes.js';
+import { entriesOf, groupEntries } from './routes.js';
 import {
   SIDES,
   type Cluster,
@@ -69,6 +70,7 @@ export async function takeInventory(
         .map((kind) => [kind, seen.objects[kind] ?? []]),
     );
     seen.everywhere?.sort();
+    seen.partly?.sort();
   }
   return inventory;
 }
@@ -218,6 +220,7 @@ async function readFolded(at: SideKind, { playbook, cluster, seen }: Reading, fo
   await orUnseen(kind, seen, async () => {
     await read();
     seen.objects[kind] = [...(seen.objects[kind] ?? []), ...folding.held()].sort(byPath);
+    if (folding.isPartly()) (seen.partly ??= []).push(kind);
   });
 }
 
@@ -347,9 +350,10 @@ const securityGroupIds = (playbook: Playbook, target: ClusterInventory): string[
   playbook.traffic ? (podSecurityGroups(target) ?? []) : [];
 
 function loadBalancerIds(playbook: Playbook, source: ClusterInventory): string[] {
-  const ids = entriesOf('clb', playbook).flatMap((it) => {
+  const ids = groupEntries(playbook).flatMap((it) => {
     const service = source.objects['Service']?.find((one) => pathOf(one.metadata) === it.service);
-    return it.loadBalancer ?? (service && lbAnnotation(service, 'id')) ?? [];
+    if (it.loadBalancer !== undefined || !service) return it.loadBalancer ?? [];
+    return (lbAnnotation(service, 'id') || (it.handOver && service.metadata.labels?.[LOAD_BALANCER_LABEL])) ?? [];
   });
   return [...new Set(ids)].sort();
 }

@@ -181,6 +181,8 @@ const fsm = z.strictObject({
   steps: z.array(share).min(1).optional(),
   /** as the export's rules say; any path below it goes to the Service */
   path: z.string().startsWith('/').optional(),
+  /** `region/zone/group/name` of the target, where the import does not tell */
+  clusterKey: z.string().min(1).optional(),
 });
 
 export const routeEntry = z.discriminatedUnion('router', [mcs, fsm, exec, clb, nlb, dns, ingress, gateway, istio]);

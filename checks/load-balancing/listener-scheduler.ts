@@ -1,5 +1,5 @@
 import type { Check } from '../../src/check.js';
-import { balanced } from '../fronts.js';
+import { balanced, isToBeHandedOver } from '../fronts.js';
 
 /**
  * Round robin (`rr`) gives every member of a group the same, whatever its weight. The controller sets it on listeners that
@@ -29,20 +29,30 @@ export const listenerScheduler: Check = {
   sources: [
     'kubernetes/cloud-provider-alibaba-cloud:pkg/controller/service/clbv1/listeners.go',
     'aliyun/aliyun-openapi-meta:en-US/slb/CreateLoadBalancerTCPListener.json',
+    'aliyun/alibabacloud-typescript-sdk:nlb-20220430/src/models/UpdateServerGroupAttributeRequest.ts',
   ],
 
   look: (sight) =>
-    balanced(sight).flatMap(({ balancer, listener }) => {
-      if (!listener || WEIGHTED.includes(listener.scheduler)) return [];
+    balanced(sight).flatMap((front) => {
+      const { balancer, listener } = front;
+      // Taking the load balancer over sets it.
+      if (!listener || WEIGHTED.includes(listener.scheduler) || isToBeHandedOver(front)) return [];
       return [
         {
           about: `listener ${balancer.id}:${listener.port}`,
           saw: `scheduler ${listener.scheduler}`,
           want: 'wrr or wlc',
           breaks: 'every step of the shift',
+          ...OF_GROUP[front.asked.router],
         },
       ];
     }),
 };
 
 const WEIGHTED = ['wrr', 'wlc'];
+
+/** An NLB keeps it with the server group. */
+const OF_GROUP = {
+  clb: {},
+  nlb: { fix: 'Set the scheduler of the server group to Wrr: console or UpdateServerGroupAttribute.' },
+};

@@ -1,6 +1,6 @@
 import type { Check, Finding } from '../../src/check.js';
 import { nearest } from '../../src/words.js';
-import { annotation, PREFIXES, SUFFIXES } from '../annotations.js';
+import { annotation, NLB_SUFFIXES, PREFIXES, SUFFIXES } from '../annotations.js';
 import { balancerId, fronts, type Front } from '../fronts.js';
 
 /**
@@ -22,17 +22,18 @@ export const serviceAnnotations: Check = {
   takes: { Service: 'named' },
   hint: {
     why: 'What the controller cannot read it leaves out without an error: the Service gets default weights, a group of its own, or loses its members.',
-    fix: 'On the source Service: …-loadbalancer-id: lb-…, …-loadbalancer-vgroup-port: "rsp-…:PORT" (group first, no blanks), and no …-force-override-listeners.',
+    fix: 'On the source Service: …-loadbalancer-id: lb-…, …-loadbalancer-vgroup-port: "rsp-…:PORT" (group first, no blanks), and no …-force-override-listeners. For an NLB the ids are nlb-… and sgp-…, and spec.loadBalancerClass is alibabacloud.com/nlb.',
   },
   zh: {
     asks: 'Service 上的注解是否与 CCM 实际读取的一致？',
     why: 'CCM 对读不懂的注解会直接忽略且不报错：Service 可能用上默认权重、被另建一个服务器组，甚至从共享组里被移除。',
-    fix: '源 Service 上应有 …-loadbalancer-id: lb-…、…-loadbalancer-vgroup-port: "rsp-…:端口"（服务器组 ID 在前，不含空格），且不要设置 …-force-override-listeners。',
+    fix: '源 Service 上应有 …-loadbalancer-id: lb-…、…-loadbalancer-vgroup-port: "rsp-…:端口"（服务器组 ID 在前，不含空格），且不要设置 …-force-override-listeners。NLB 的 ID 为 nlb-… 与 sgp-…，且 spec.loadBalancerClass 须为 alibabacloud.com/nlb。',
   },
   sources: [
     'kubernetes/cloud-provider-alibaba-cloud:pkg/controller/service/reconcile/annotation/annotations.go',
     'kubernetes/cloud-provider-alibaba-cloud:pkg/controller/service/clbv1/listeners.go',
     'kubernetes/cloud-provider-alibaba-cloud:pkg/controller/service/clbv1/vgroups.go',
+    'kubernetes/cloud-provider-alibaba-cloud:pkg/controller/service/nlbv2/server_groups.go',
   ],
 
   look: (sight) => fronts(sight).flatMap((it) => [...ofSource(it), ...ofTarget(it)]),
@@ -49,28 +50,40 @@ function ofSource(front: Front): Finding[] {
     ...ignored(front, loadBalancerClass),
     ...misspelt(front),
     ...mixed(front),
-    ...shared(front),
-    ...overriding(about, annotation(source, 'force-override-listeners')),
-    ...badWeight(about, annotation(source, 'weight')),
+    // What is taken over first is given these annotations, and loses this one, in the same step.
+    ...(isHandedOverHere(front)
+      ? []
+      : [...shared(front), ...overriding(about, annotation(source, 'force-override-listeners'))]),
+    ...badWeight(about, annotation(source, 'weight'), asked),
   ];
 }
 
+/** Nothing names a load balancer yet, and the playbook says that its controller's is to be taken over. */
+const isHandedOverHere = ({ asked, source }: Front): boolean =>
+  asked.handOver !== undefined && (annotation(source, 'id') ?? '') === '';
+
 const CLASS = 'service.beta.kubernetes.io/class';
 
-function ignored({ about, source }: Front, loadBalancerClass: unknown): Finding[] {
+/** Which loop of the controller a Service is for. */
+const CLASSES = { clb: 'none', nlb: 'alibabacloud.com/nlb' };
+
+function ignored({ about, asked, source }: Front, loadBalancerClass: string | undefined): Finding[] {
   const breaks = 'the controller leaves this Service alone, so no weight of it is ever written';
-  if (typeof loadBalancerClass === 'string')
-    return [{ about, saw: `loadBalancerClass ${loadBalancerClass}`, want: 'none', breaks }];
+  const [saw, want] = [loadBalancerClass ?? 'none', CLASSES[asked.router]];
+  if (saw !== want) return [{ about, saw: `loadBalancerClass ${saw}`, want, breaks }];
+  // The loop for network load balancers does not read the annotation.
+  if (asked.router === 'nlb') return [];
   return source?.metadata.annotations?.[CLASS] === undefined
     ? []
     : [{ about, saw: `annotation ${CLASS}`, want: 'none', breaks }];
 }
 
 /** Names that look like the controller's but are not; one that was published in 2021 is among them. */
-function misspelt({ about, source }: Front): Finding[] {
+function misspelt({ about, asked, source }: Front): Finding[] {
+  const known = [...SUFFIXES, ...(asked.router === 'nlb' ? NLB_SUFFIXES : [])];
   return suffixesOf(source).flatMap((suffix): Finding[] => {
-    if (SUFFIXES.includes(suffix)) return [];
-    const meant = suffix.startsWith('vgroup') ? 'vgroup-port' : nearest(suffix, SUFFIXES);
+    if (known.includes(suffix)) return [];
+    const meant = suffix.startsWith('vgroup') ? 'vgroup-port' : nearest(suffix, known);
     const serious = meant !== undefined && SHARING.includes(meant);
     return [
       {
@@ -120,6 +133,8 @@ function mixed({ about, source }: Front): Finding[] {
 function shared(front: Front): Finding[] {
   const { about, asked, source } = front;
   const id = annotation(source, 'id') ?? '';
+  // Taken over already: which group a port has is for the listener to say.
+  if (asked.group === '') return [];
   const wanted = balancerId(front) ?? 'lb-…';
   const entry = `${asked.group}:${asked.port}`;
   if (id === '')
@@ -144,8 +159,8 @@ function troubleWith(text: string, group: string, port: number): string | undefi
   if (text === '') return 'there is none';
   if (/\s/.test(text)) return 'an entry with a blank is not read';
   const entries = text.split(',').map((it) => it.split(':'));
-  if (entries.some(([first = '', second = '']) => /^\d+$/.test(first) && second.startsWith('rsp-')))
-    return 'the group comes first, then the port; the other way round no port matches and a group of its own is made';
+  if (entries.some(([first = '', second = '']) => /^\d+$/.test(first) && /^(?:rsp|sgp)-/.test(second)))
+    return 'the group comes first, then the port; the other way round no port matches';
   const mine = entries.find(([, it]) => it === String(port));
   if (!mine) return `no entry for port ${port}`;
   if (mine[0] !== group) return `port ${port} is in ${mine[0]}`;
@@ -167,7 +182,7 @@ const overriding = (about: string, value: string | undefined): Finding[] =>
     : [];
 
 /** As Go's Atoi reads it, from 0 to 100; empty is the same as absent. */
-function badWeight(about: string, value: string | undefined): Finding[] {
+function badWeight(about: string, value: string | undefined, { router }: Front['asked']): Finding[] {
   if (value === undefined || value === '') return [];
   if (/^[+-]?\d+$/.test(value) && Number(value) >= 0 && Number(value) <= 100) return [];
   return [
@@ -175,10 +190,15 @@ function badWeight(about: string, value: string | undefined): Finding[] {
       about,
       saw: `…-loadbalancer-weight: "${value}"`,
       want: 'a whole number from 0 to 100',
-      breaks: 'from v2.12 on the controller takes its members out of the group at the next event',
+      breaks: BREAKS[router],
     },
   ];
 }
+
+const BREAKS = {
+  clb: 'from v2.12 on the controller takes its members out of the group at the next event',
+  nlb: 'the controller stops at the Service: neither weights nor members follow until it is mended',
+};
 
 /** A namesake on the target is welcome only as what an earlier run has left there. */
 function ofTarget(front: Front): Finding[] {
@@ -189,7 +209,7 @@ function ofTarget(front: Front): Finding[] {
   const wanted = balancerId(front);
   const found = [
     ...overriding(about, annotation(target, 'force-override-listeners')),
-    ...badWeight(about, annotation(target, 'weight')),
+    ...badWeight(about, annotation(target, 'weight'), asked),
   ];
   if (id === '') {
     found.push({
@@ -203,13 +223,16 @@ function ofTarget(front: Front): Finding[] {
   }
   if (wanted !== undefined && id !== wanted) found.push({ about, saw: `…-loadbalancer-id: ${id}`, want: wanted });
   const ports = annotation(target, 'vgroup-port') ?? '';
-  const joined = ports.split(',').includes(`${asked.group}:${asked.port}`);
+  const joined =
+    asked.group === ''
+      ? ports.split(',').some((it) => it.endsWith(`:${asked.port}`))
+      : ports.split(',').includes(`${asked.group}:${asked.port}`);
   const weight = annotation(target, 'weight') ?? '';
   if (joined && !/^[+-]?0+$/.test(weight)) {
     found.push({
       about,
       severity: 'warn',
-      saw: `in ${asked.group} already, with weight ${weight === '' ? '100 for each member' : weight}`,
+      saw: `in ${asked.group || 'the group'} already, with weight ${weight === '' ? '100 for each member' : weight}`,
       want: 'weight 0 before the first step',
       breaks: 'nothing if a run has brought it there; else it serves before it was asked to',
     });

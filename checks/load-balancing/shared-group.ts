@@ -4,7 +4,8 @@ import { backendModeOf } from '../../src/clb.js';
 import { some } from '../about.js';
 import { annotation, signature } from '../annotations.js';
 import { cloudConfig } from '../config-maps.js';
-import { balanced, type BalancedFront } from '../fronts.js';
+import { MADE_BY_CONTROLLER } from '../../src/hand-over.js';
+import { balanced, isToBeHandedOver, type BalancedFront, type Front } from '../fronts.js';
 import { regionOf, usableNodes } from '../nodes.js';
 import { WORKLOADS, selects, workloads, workloadFields } from '../pods.js';
 
@@ -37,15 +38,18 @@ export const sharedGroup: Check = {
     'kubernetes/cloud-provider-alibaba-cloud:pkg/controller/service/clbv1/loadbalancer.go',
     'https://github.com/kubernetes/cloud-provider-alibaba-cloud/issues/262',
     'https://www.alibabacloud.com/help/en/slb/classic-load-balancer/product-overview/limits',
+    'https://www.alibabacloud.com/help/en/slb/network-load-balancer/product-overview/limits',
+    'kubernetes/cloud-provider-alibaba-cloud:pkg/controller/service/nlbv2/server_groups.go',
   ],
 
   look: (sight) => [
-    ...balanced(sight).flatMap((front) => [...ofGroup(front), ...ofMembers(front)]),
+    ...balanced(sight).flatMap((front) => [...ofGroup(front), ...ofAddresses(front), ...ofMembers(front)]),
     ...balancersOf(sight).flatMap((list) => [...ofBalancer(list), ...ofPlace(list, sight), ...ofRoom(list, sight)]),
   ],
 };
 
-function ofGroup({ asked, balancer, group }: BalancedFront): Finding[] {
+function ofGroup(front: BalancedFront): Finding[] {
+  const { asked, balancer, group } = front;
   const about = `group ${asked.group}`;
   if (!group) {
     return [
@@ -56,15 +60,45 @@ function ofGroup({ asked, balancer, group }: BalancedFront): Finding[] {
       },
     ];
   }
-  if (!signature(group.name)) return [];
+  if (!signature(group.name) || isToBeHandedOver(front)) return [];
   return [
     {
       about,
       saw: `its name is ${group.name}: a controller made it`,
-      want: 'a group whose name is not k8s/…',
-      breaks: 'the target is not attached: "cannot reuse a ccm created vgroup"',
+      want: 'a group whose name is not of the controller’s form',
+      breaks: 'the target is not attached: "cannot reuse a ccm created" group',
+      fix: HAND_OVER,
     },
   ];
+}
+
+/**
+ * A group of addresses takes no instances and interfaces: the controller writes addresses only where it is told to, and under Local one for
+ * each pod of a node, which the cloud refuses as the same one twice.
+ */
+function ofAddresses({ asked, group, source, target }: BalancedFront): Finding[] {
+  if (group?.type !== 'Ip') return [];
+  const about = `group ${asked.group}`;
+  const found: Finding[] = [];
+  for (const [side, service] of [['source', source] as const, ['target', target] as const]) {
+    if (!service) continue;
+    const said = annotation(service, 'server-group-type') ?? '';
+    if (!/^ip$/i.test(said))
+      found.push({
+        about,
+        saw: `type Ip; the ${side}'s Service ${said === '' ? 'does not say' : `says ${said}`}`,
+        want: '…-loadbalancer-server-group-type: Ip',
+        breaks: 'no member comes in: Mismatch.ServerType',
+      });
+    if (service['spec']?.externalTrafficPolicy === 'Local')
+      found.push({
+        about,
+        saw: `type Ip; the ${side}'s Service has externalTrafficPolicy Local`,
+        want: 'Cluster, or pods as members (backend-type: eni)',
+        breaks: 'a node with two pods is written twice: DuplicatedParam.Server',
+      });
+  }
+  return found;
 }
 
 /** Nothing enforces it, but two ports in one group make the controller take out at each turn what it put in at the last. */
@@ -98,8 +132,8 @@ function balancersOf(sight: Sight): BalancedFront[][] {
   return [...byId.values()];
 }
 
-/** Written by the controller on what it makes; what carries one of them is never reused. */
-const MADE_BY_CONTROLLER = ['kubernetes.do.not.delete', 'ack.aliyun.com'];
+const HAND_OVER =
+  'Let it be taken over in place, the address stays: in the playbook `handOver: true` instead of `group`. Or move by another router: `dns` (a new address), `mcs` (the source must live on).';
 
 function ofBalancer([front]: readonly BalancedFront[]): Finding[] {
   if (!front) return [];
@@ -107,13 +141,14 @@ function ofBalancer([front]: readonly BalancedFront[]): Finding[] {
   const about = `load balancer ${id}`;
   const found: Finding[] = [];
   const made = MADE_BY_CONTROLLER.filter((it) => it in tags);
-  if (made.length > 0) {
+  if (made.length > 0 && !isToBeHandedOver(front)) {
     found.push({
       about,
       saw: `tagged ${made.join(', ')}: a controller made it`,
       want: 'a load balancer made by a person',
       breaks:
         'the target is not attached: "can not be reused"; and deleting the source Service deletes the load balancer with its address',
+      fix: HAND_OVER,
     });
   }
   if (status !== 'active')
@@ -126,9 +161,16 @@ function ofBalancer([front]: readonly BalancedFront[]): Finding[] {
   return found;
 }
 
+/** The VPC that members must be in; none where a group takes addresses of anywhere. */
+const HOMES: Record<Front['asked']['router'], (front: BalancedFront) => string> = {
+  clb: ({ balancer }) => balancer.vpc,
+  nlb: ({ group }) => (group?.type === 'Ip' ? '' : (group?.vpc ?? '')),
+};
+
 function ofPlace([front]: readonly BalancedFront[], sight: Sight): Finding[] {
   if (!front) return [];
-  const { id, region, vpc } = front.balancer;
+  const { id, region } = front.balancer;
+  const vpc = HOMES[front.asked.router](front);
   const about = `load balancer ${id}`;
   const asked = sight.playbook.cloud?.region;
   const found: Finding[] = [];
@@ -140,7 +182,7 @@ function ofPlace([front]: readonly BalancedFront[], sight: Sight): Finding[] {
       about,
       saw: `region ${region}; the target has nodes in ${away.join(', ')}`,
       want: 'target nodes in the region of the load balancer',
-      fix: 'A classic load balancer (CLB) takes no members from another region: shift by DNS, or by a load balancer that does.',
+      fix: 'A classic load balancer (CLB), and a group of instances of an NLB, take no members from another region: shift by DNS, or by a load balancer that does.',
     });
   }
   // Only a controller that one runs oneself says which VPC it is in; a managed one keeps that to itself.
@@ -153,20 +195,23 @@ function ofPlace([front]: readonly BalancedFront[], sight: Sight): Finding[] {
 }
 
 /** Members of one load balancer, over all its groups. */
-const MOST_BACKENDS = 200;
+const MOST_BACKENDS = { clb: 200, nlb: 400 };
+
+const OVER = { clb: 'InstanceBackendServerNumberOverLimit', nlb: 'QuotaExceeded.QuotaInsufficient' };
 
 function ofRoom(list: readonly BalancedFront[], { source, target }: Sight): Finding[] {
   const [front] = list;
   if (!front) return [];
   const now = front.balancer.groups.reduce((sum, it) => sum + it.backends.length, 0);
   const coming = list.filter((it) => !isAttached(it)).reduce((sum, it) => sum + expected(it, source, target), 0);
-  if (now + coming <= MOST_BACKENDS) return [];
+  const most = MOST_BACKENDS[front.asked.router];
+  if (now + coming <= most) return [];
   return [
     {
       about: `load balancer ${front.balancer.id}`,
       saw: `${now} members, and the target brings ${coming}`,
-      want: `at most ${MOST_BACKENDS}`,
-      breaks: 'attaching the target: InstanceBackendServerNumberOverLimit',
+      want: `at most ${most}`,
+      breaks: `attaching the target: ${OVER[front.asked.router]}`,
       fix: 'Raise the quota, or choose fewer nodes with the annotation backend-label.',
     },
   ];

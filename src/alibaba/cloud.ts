@@ -15,7 +15,9 @@ import type {
 } from '../ports.js';
 import { callCloud } from './errors.js';
 import { alibabaDns, type AlidnsClient, type CallAlidns } from './alidns.js';
+import { alibabaClb } from './clb.js';
 import { loadAlidns, loadEcs, loadSlb, type EcsClient } from './sdk.js';
+import { withNetworkLoadBalancers } from './network.js';
 import type { ListenersBody, SlbClient } from './slb.js';
 
 export interface CloudOptions {
@@ -35,7 +37,9 @@ const MEMBERS_A_CALL = 20;
 const RULES_A_CALL = 1000;
 
 /** The Cloud port over Alibaba Cloud's OpenAPI. SDKs are loaded when they are first used. */
-export function alibabaCloud(options: CloudOptions): Cloud {
+export const alibabaCloud = (options: CloudOptions): Cloud => withNetworkLoadBalancers(classicCloud(options), options);
+
+function classicCloud(options: CloudOptions): Cloud {
   const { region } = options;
   const to = (verb: string, what: string, writes: boolean): Call => ({ to: 'cloud', verb, what, writes });
   let slbLoaded: Promise<SlbClient> | undefined;
@@ -206,6 +210,15 @@ export function alibabaCloud(options: CloudOptions): Cloud {
       inBatches(group, members, 'RemoveVServerGroupBackendServers', (it, backendServers) =>
         it.removeVServerGroupBackendServers({ regionId: region, VServerGroupId: group, backendServers }),
       ),
+
+    clb: alibabaClb(slb, region, {
+      listeners,
+      backends,
+      addBackends: (group, members) =>
+        inBatches(group, members, 'AddVServerGroupBackendServers', (it, backendServers) =>
+          it.addVServerGroupBackendServers({ regionId: region, VServerGroupId: group, backendServers }),
+        ),
+    }),
 
     async disk(inRegion, id) {
       const { body } = await ecs(inRegion, 'DescribeDisks', id, false, (it) =>

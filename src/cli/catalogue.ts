@@ -1070,6 +1070,110 @@ export const catalogue: Readonly<Record<string, Entry>> = {
       '用 kubectl describe service 查看事件。',
     ],
   ),
+  HANDOVER_UNSAFE: entry(
+    1,
+    [
+      "A load balancer that the source's controller made can't be taken over.",
+      "Somebody else uses it (another Service, a listener made by hand), a port of the Service is not served whole, or it is another Service's. Taking the controller's marks off would then leave somebody without an owner.",
+      'Settle what is named. Or move by another router: `dns` (a new address, and clients that keep the old one for their TTL), a load balancer of your own with DNS to it, `mcs` or `fsm` (the source must live on).',
+    ],
+    [
+      '无法接管由源集群控制器创建的负载均衡。',
+      '它还被别人使用（其他 Service、手工监听），或 Service 的某个端口未完整提供服务，或它属于另一个 Service；此时去掉控制器标签会使某一方失去归属。',
+      '先处理提示的问题；或改用其他路由方式：dns（地址会变，客户端在 TTL 内仍用旧地址）、自建负载均衡加 DNS、mcs 或 fsm（源集群必须继续运行）。',
+    ],
+  ),
+  HANDOVER_NOT_TAKEN: entry(
+    1,
+    [
+      "The source's controller has not given up its load balancer in time.",
+      'It does not run, refuses (see its events), or something else writes the Service, the tags or the listener. The address serves all the while.',
+      "Look at the Service's events on the source; then `migrate run` goes on, or `migrate rollback` gives it back.",
+    ],
+    [
+      '源集群控制器未在期限内放弃其负载均衡。',
+      '控制器未运行、拒绝（见事件），或有其他程序在写该 Service、标签或监听。期间该地址一直提供服务。',
+      '查看源集群 Service 事件；随后用 migrate run 继续，或用 migrate rollback 归还。',
+    ],
+  ),
+  HANDOVER_NOT_UNDONE: entry(
+    1,
+    [
+      "The source's controller has not taken its load balancer back in time.",
+      'It does not run, refuses, or something else writes the Service, the tags or the listener. The address serves all the while.',
+      "Look at the Service's events on the source, then `migrate rollback` once more.",
+    ],
+    [
+      '源集群控制器未在期限内收回其负载均衡。',
+      '控制器未运行、拒绝，或有其他程序在写该 Service、标签或监听。期间该地址一直提供服务。',
+      '查看源集群 Service 事件，再次执行 migrate rollback。',
+    ],
+  ),
+  HANDOVER_STILL_SHARED: entry(
+    1,
+    [
+      'Others than the source still serve behind the load balancer that is to be given back.',
+      "Given back it belongs to the source's controller alone.",
+      'Move the share back first: `migrate shift --to 0`, or roll everything back.',
+    ],
+    [
+      '要归还的负载均衡后面仍有源集群以外的后端在服务。',
+      '归还后它只属于源集群的控制器。',
+      '先把流量切回：migrate shift --to 0，或整体回滚。',
+    ],
+  ),
+  ROLLOUT_UNDER_WAY: entry(
+    1,
+    [
+      'A Deployment behind the load balancer is being rolled out.',
+      'While the load balancer changes hands its controller follows pods a moment late.',
+      'Wait until the rollout is through (kubectl rollout status), then run again.',
+    ],
+    [
+      '负载均衡后面的 Deployment 正在滚动更新。',
+      '负载均衡易主的片刻里，控制器对 Pod 变化的跟随会稍有延迟。',
+      '等滚动更新完成（kubectl rollout status）后重试。',
+    ],
+  ),
+  ROLLOUTS_NOT_HELD: entry(
+    1,
+    [
+      'A Deployment could not be paused, or not be released.',
+      'Its controller has not seen it, or something else (a GitOps tool) writes `spec.paused`.',
+      'Stop the other writer, then run again.',
+    ],
+    [
+      'Deployment 未能暂停或恢复。',
+      '其控制器尚未处理，或有其他程序（如 GitOps 工具）在写 spec.paused。',
+      '停掉另一个写入者后重试。',
+    ],
+  ),
+  BALANCER_GONE: entry(
+    1,
+    [
+      'The load balancer does not exist any more.',
+      'Somebody deleted it, or the Service that owned it. Its address is gone with it.',
+      'Make a new plan; clients must learn another address.',
+    ],
+    [
+      '负载均衡实例已不存在。',
+      '它或拥有它的 Service 被删除了，地址也随之失去。',
+      '重新制定计划；客户端需要改用新地址。',
+    ],
+  ),
+  SERVICE_OWNS_ADDRESS: entry(
+    1,
+    [
+      'A step would have deleted a Service that owns a live address, or taken its type away.',
+      'The controller deletes the load balancer that it made together with its Service, and the address can not be had again.',
+      'Take the load balancer over first (`handOver: true` in the playbook), or keep the Service.',
+    ],
+    [
+      '某一步本会删除拥有在用地址的 Service，或改掉其类型。',
+      '控制器会随 Service 一起删除它创建的负载均衡，地址无法找回。',
+      '先接管该负载均衡（playbook 中写 handOver: true），或保留该 Service。',
+    ],
+  ),
   GROUP_NOT_LEFT: entry(
     1,
     [

@@ -5,7 +5,7 @@ import type { Journal } from '../journal.js';
 import { digestOf, type Plan } from '../plan.js';
 import type { Playbook } from '../playbook.js';
 import type { World } from '../ports.js';
-import { measured, type Route } from '../router.js';
+import { measured, type OwnStep, type Route } from '../router.js';
 import { routers } from '../routers/index.js';
 import type { Step } from '../step.js';
 import { routerOf, routesOf } from '../traffic.js';
@@ -48,11 +48,14 @@ export async function shiftPlan(
     steps.push(...half);
     if (half.some((step) => asksFor(step, to))) continue;
     let last = mine.at(-1)?.step.id;
-    const add = (id: string, kind: string, args: AttachArgs | ShiftArgs) => {
+    const add = (id: string, kind: string, args: AttachArgs | ShiftArgs | OwnStep['args']) => {
       steps.push({ id, kind, phase: 'traffic', args, after: last === undefined ? [] : [last] });
       last = id;
     };
     const joined = await routerOf(it, routers).joined(it, world);
+    if (!joined && half.length === 0)
+      for (const own of routerOf(it, routers).before?.(it) ?? [])
+        add(`shift-${number}/${own.id}${suffix}`, own.kind, own.args);
     if (!joined && !half.some((step) => step.kind === 'attach'))
       add(`shift-${number}/attach${suffix}`, 'attach', { route: it });
     const now = joined ? await shareNow(it, world) : 0;

@@ -17,10 +17,18 @@ export interface Group {
   others: Backend[];
 }
 
+/** The route with the groups that are there at this moment: of a load balancer that was taken over the listeners say which. */
+export async function resolved(route: ClbRoute, world: World): Promise<ClbRoute> {
+  if (!route.handOver) return route;
+  const listeners = await world.cloud.clb.listeners(route.loadBalancer);
+  const now = (port: number) => listeners.find((it) => it.port === port)?.group;
+  return { ...route, ports: route.ports.map((it) => ({ ...it, group: now(it.port) ?? it.group })) };
+}
+
 /** What each group of the route shows now. */
-export const readGroups = (route: ClbRoute, world: World): Promise<Group[]> =>
+export const readGroups = async (route: ClbRoute, world: World): Promise<Group[]> =>
   Promise.all(
-    route.ports.map(async ({ group, port }) => {
+    (await resolved(route, world)).ports.map(async ({ group, port }) => {
       const sides: Record<Side | 'others', Backend[]> = { source: [], target: [], others: [] };
       for (const member of await world.cloud.backends(group)) sides[sideOf(member, route)].push(member);
       return { id: group, port, ...sides };
@@ -89,6 +97,9 @@ export async function untilTaken(sideName: Side, cluster: Cluster, route: ClbRou
     const weight = weightOf(object);
     const late: string[] = [];
     for (const { id, [sideName]: members } of await readGroups(route, world)) {
+      // A network load balancer takes a change first and carries it out later.
+      const pending = members.find((it) => it.pending !== undefined);
+      if (pending) late.push(`${id} has ${pending.server} still ${pending.pending}`);
       const [shown, wanted] = [weightIn(members), sumOf(await backendsOn(cluster, object, members, route), weight)];
       if (shown !== wanted || (members.length === 0 && weight !== 0)) late.push(`${id} shows ${shown}, not ${wanted}`);
     }

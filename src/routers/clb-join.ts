@@ -1,10 +1,10 @@
 import { weightOf, type ClbRoute } from '../clb.js';
 import { MigrateError } from '../errors.js';
 import { lbAnnotation, lbKey, splitPath } from '../objects.js';
-import type { World } from '../ports.js';
+import type { KubeObject, World } from '../ports.js';
 import { measured, type Part } from '../router.js';
 import { points, spell } from '../words.js';
-import { readGroups, splitOf, TAKES_EFFECT_MS, untilTaken } from './clb-group.js';
+import { readGroups, resolved, splitOf, TAKES_EFFECT_MS, untilTaken } from './clb-group.js';
 import { serviceOn } from './services.js';
 import { until } from '../wait.js';
 
@@ -25,15 +25,18 @@ export const join: Part<ClbRoute, JoinBefore> = {
   title: (route) => `${route.service} joins ${route.ports.map((it) => it.group).join(', ')} at weight 0`,
   wayBack: (route) => `leaves ${route.ports.map((it) => it.group).join(', ')}`,
 
-  async check(route, { world }) {
+  async check(given, { world }) {
+    const route = await resolved(given, world);
     const [object, source] = await Promise.all([serviceOn(world.target, route), serviceOn(world.source, route)]);
     const wanted = joinAnnotations(route);
+    mustBeOfClass(object, route);
     const annotations = object.metadata.annotations ?? {};
     const type = String(object['spec']?.type ?? 'ClusterIP');
-    const [address] = (object['status']?.loadBalancer?.ingress ?? []) as { ip?: string }[];
-    if (type === 'LoadBalancer' && address?.ip !== undefined && lbAnnotation(object, 'id') !== route.loadBalancer) {
+    const [ingress] = (object['status']?.loadBalancer?.ingress ?? []) as { ip?: string; hostname?: string }[];
+    const address = ingress?.ip ?? ingress?.hostname;
+    if (type === 'LoadBalancer' && address !== undefined && lbAnnotation(object, 'id') !== route.loadBalancer) {
       throw new MigrateError('SERVICE_HAS_ADDRESS', {
-        what: `Service ${route.service} on the target has an address of its own: ${address.ip}.`,
+        what: `Service ${route.service} on the target has an address of its own: ${address}.`,
         why: 'The controller refuses to bind a Service that has an address to another load balancer.',
         fix: 'Make it a ClusterIP Service first, if nobody uses that address.',
       });
@@ -61,8 +64,9 @@ export const join: Part<ClbRoute, JoinBefore> = {
     };
   },
 
-  async apply(route, { joined }, { world }) {
+  async apply(given, { joined }, { world }) {
     if (joined) return;
+    const route = await resolved(given, world);
     const object = await serviceOn(world.target, route);
     const wanted = joinAnnotations(route);
     const differs =
@@ -71,7 +75,7 @@ export const join: Part<ClbRoute, JoinBefore> = {
     const annotations = Object.fromEntries(KEYS.map((key) => [key, wanted[key] ?? null]));
     await world.target.patch(
       { kind: 'Service', ...splitPath(route.service) },
-      { metadata: { annotations }, spec: { type: 'LoadBalancer' } },
+      { metadata: { annotations }, spec: typed(route, 'LoadBalancer') },
     );
   },
 
@@ -103,7 +107,7 @@ export const join: Part<ClbRoute, JoinBefore> = {
       if (!object || before.joined) return [];
       if (before.type !== 'LoadBalancer') {
         // With the annotations in place the controller takes its members out of the group; without them it would leave them behind.
-        if (object['spec']?.type === 'LoadBalancer') await world.target.patch(ref, { spec: { type: before.type } });
+        if (object['spec']?.type === 'LoadBalancer') await world.target.patch(ref, { spec: typed(route, before.type) });
         await untilGone(route, world);
       }
       const annotations = Object.fromEntries(KEYS.map((key) => [key, before.annotations[key] ?? null]));
@@ -121,6 +125,30 @@ export const join: Part<ClbRoute, JoinBefore> = {
   },
 };
 
+/** @source kubernetes/cloud-provider-alibaba-cloud:pkg/controller/helper/service_utils.go (NLBClass, NeedNLB) */
+const NLB_CLASS = 'alibabacloud.com/nlb';
+
+/** By which the controller holds a Service until its members are out: one for each of its loops. */
+const FINALIZERS = ['service.k8s.alibaba/resources', 'service.k8s.alibaba/nlb'];
+
+/** The class says which loop of the controller a Service is for; it can be set and taken away with the type alone. */
+const typed = ({ router }: ClbRoute, type: string) => ({
+  type,
+  ...(router === 'nlb' && { loadBalancerClass: type === 'LoadBalancer' ? NLB_CLASS : null }),
+});
+
+/** @throws MigrateError SERVICE_CLASS */
+function mustBeOfClass(object: KubeObject, { service, router }: ClbRoute): void {
+  const { type, loadBalancerClass } = (object['spec'] ?? {}) as { type?: string; loadBalancerClass?: string };
+  const wanted = router === 'nlb' ? NLB_CLASS : undefined;
+  if (type !== 'LoadBalancer' || loadBalancerClass === wanted) return;
+  throw new MigrateError('SERVICE_CLASS', {
+    what: `Service ${service} on the target is of load balancer class ${loadBalancerClass ?? '(none)'}, not ${wanted ?? '(none)'}.`,
+    why: 'The class says which loop of the controller fills the group, and a LoadBalancer Service keeps the class that it was made with.',
+    fix: 'Make it a ClusterIP Service first, if nobody uses its address, or delete it.',
+  });
+}
+
 function joinAnnotations(route: ClbRoute): Record<string, string> {
   return {
     [lbKey('id')]: route.loadBalancer,
@@ -136,7 +164,7 @@ async function untilGone(route: ClbRoute, world: World): Promise<void> {
     const object = await world.target.get({ kind: 'Service', ...splitPath(route.service) });
     if (
       groups.every((it) => it.target.length === 0) &&
-      !object?.metadata.finalizers?.includes('service.k8s.alibaba/resources')
+      !object?.metadata.finalizers?.some((it) => FINALIZERS.includes(it))
     )
       return;
     if (world.clock.now() >= deadline) {
@@ -175,7 +203,7 @@ export const leave: Part<ClbRoute, { type: string }> = {
   async apply(route, _before, { world }) {
     const object = await serviceOn(world.source, route);
     if (object['spec']?.type === 'LoadBalancer')
-      await world.source.patch({ kind: 'Service', ...splitPath(route.service) }, { spec: { type: 'ClusterIP' } });
+      await world.source.patch({ kind: 'Service', ...splitPath(route.service) }, { spec: typed(route, 'ClusterIP') });
   },
 
   async verify(route, _before, context) {
@@ -200,7 +228,7 @@ export const leave: Part<ClbRoute, { type: string }> = {
     const { world } = context;
     const object = await serviceOn(world.source, route);
     if (object['spec']?.type !== type)
-      await world.source.patch({ kind: 'Service', ...splitPath(route.service) }, { spec: { type } });
+      await world.source.patch({ kind: 'Service', ...splitPath(route.service) }, { spec: typed(route, type) });
     await until(
       context,
       {

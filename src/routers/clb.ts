@@ -1,3 +1,4 @@
+import type { HandOverArgs, RolloutsArgs } from '../args.js';
 import { answer, clbRoutes, foreseeClb, readWeight, weightOf, type ClbRoute, type ClbSetting } from '../clb.js';
 import { MigrateError } from '../errors.js';
 import { lbAnnotation, lbKey, splitPath } from '../objects.js';
@@ -43,6 +44,18 @@ export const clb: Router<ClbRoute, ClbSetting> = {
     ),
   foresee: (route, ask, from, _playbook, inventory) => foreseeClb(route, ask, from, inventory),
   rights: () => ({ source: SERVICE_RIGHTS, target: SERVICE_RIGHTS }),
+  /** Only what its controller gave up can be shared; meanwhile nothing is rolled out behind it. */
+  before(route) {
+    if (!route.handOver?.due) return [];
+    const held = route.handOver.deployments.length > 0;
+    const rollouts = (id: string, to: RolloutsArgs['to']) =>
+      held ? [{ id, kind: 'rollouts', args: { route, to } satisfies RolloutsArgs }] : [];
+    return [
+      ...rollouts('hand-over/hold', 'held'),
+      { id: 'hand-over', kind: 'hand-over', args: { route } satisfies HandOverArgs },
+      ...rollouts('hand-over/release', 'released'),
+    ];
+  },
   /** The target's Service is bound to the groups, and members that its controller signed are in each. */
   async joined(route, world) {
     const service = await world.target.get({ kind: 'Service', ...splitPath(route.service) });

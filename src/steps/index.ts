@@ -4,12 +4,17 @@ import { convert } from './convert.js';
 import { databaseReplica, databaseSwitch } from './databases/paired.js';
 import { cronJobs } from './cronjobs.js';
 import { copySnapshot, createDisk, createVolume, snapshot } from './disks.js';
+import { handOver } from './hand-over.js';
+import { nlbHandOver } from './nlb-hand-over.js';
+import { rollouts } from './rollouts.js';
 import { scale } from './scale.js';
 import { shift } from './shift.js';
 import { backup, restore, rules } from './velero.js';
+import { written } from './written.js';
 
 const ALL: readonly AnyStepKind[] = [
   backup,
+  written,
   rules,
   restore,
   convert,
@@ -20,6 +25,9 @@ const ALL: readonly AnyStepKind[] = [
   createVolume,
   databaseReplica,
   databaseSwitch,
+  rollouts,
+  handOver,
+  nlbHandOver,
   attach,
   shift,
   cronJobs,

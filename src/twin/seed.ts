@@ -50,7 +50,10 @@ export function seedObjects({ objects }: ClusterSeed): TwinObject[] {
 
 function fresh(object: TwinObject): TwinObject {
   const copy = structuredClone(object);
+  const { uid } = copy.metadata;
   for (const field of SET_BY_SERVER) delete copy.metadata[field];
+  // Its controller finds the load balancer that it made by the Service's uid.
+  if (copy.kind === 'Service' && uid !== undefined) copy.metadata.uid = uid;
   if (copy.kind !== 'Node') delete copy['status'];
   switch (copy.kind) {
     case 'Pod':

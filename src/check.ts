@@ -113,9 +113,15 @@ export interface CheckText {
  * `each`: it judges every object by itself, beside what it reads of other kinds, and so may be asked again and again with some at a time,
  * and with none. Fields, by their paths (see fields.ts): it needs these of all objects at once; none is just their names. A function gives
  * what it needs of an object, in the shape of the object, or undefined; the same findings must come of it. `named`: only those that are held
- * whole anyway.
+ * whole anyway. `some`: to see whether there are any, one for each namespace is enough, beside those that have an owner.
  */
-export type Taken = 'whole' | 'each' | 'named' | readonly string[] | ((object: KubeObject) => KubeObject | undefined);
+export type Taken =
+  | 'whole'
+  | 'each'
+  | 'named'
+  | 'some'
+  | readonly string[]
+  | ((object: KubeObject) => KubeObject | undefined);
 
 /**
  * A check is data plus one pure function over what was seen; it never reaches out itself.

@@ -53,20 +53,22 @@ export async function dryRunOn(
   for (const { kind, namespace, names } of moves(data.namespaces, inventory)) {
     try {
       const [first, ...others] = names;
-      if (first !== undefined && others.length >= SOME) {
+      const isPart = inventory.source.partly?.includes(kind) ?? false;
+      if (first !== undefined && (isPart || others.length >= SOME)) {
         // Where the right to make such objects lacks, the rest need not even be read.
         const lacking = desk.lacks().length;
         const [answer] = await put(present(await world.source.get({ kind, namespace, name: first })));
         if (answer?.answer === 'unknown' && desk.lacks().length > lacking) {
-          answers.push({ ...answer, about: `${answer.about} and ${others.length} more` });
+          answers.push({ ...answer, about: `${answer.about} and ${isPart ? 'the rest' : `${others.length} more`}` });
           continue;
         }
       }
-      if (names.length <= MANY) answers.push(...(await put(await world.source.list(kind, { namespace }))));
+      const all = isPart ? await namesOf(world.source, kind, namespace) : names;
+      if (all.length <= MANY) answers.push(...(await put(await world.source.list(kind, { namespace }))));
       else
         answers.push(
           ...(
-            await inTurns(AT_A_TIME, names, async (name) =>
+            await inTurns(AT_A_TIME, all, async (name) =>
               put(present(await world.source.get({ kind, namespace, name }))),
             )
           ).flat(),
@@ -91,6 +93,13 @@ const SOME = 20;
 const MANY = 500;
 
 const present = (it: KubeObject | undefined) => (it ? [it] : []);
+
+/** Where the inventory has no more than some of them. */
+async function namesOf(source: Cluster, kind: Kind, namespace: string): Promise<string[]> {
+  const names: string[] = [];
+  await source.each(kind, { namespace }, ({ metadata }) => void names.push(metadata.name));
+  return names;
+}
 
 /** Kinds and namespaces that hold something; what could not be listed for the inventory is tried again, and then says why. */
 function moves(

@@ -52,15 +52,15 @@ const MOST = 2000;
 /** The object with no more than these fields. */
 export function project(object: KubeObject, tree: FieldTree, shared: Shared): KubeObject {
   const { name, namespace } = object.metadata;
-  const { metadata, ...rest } = tree;
-  const kept = (metadata === undefined ? undefined : part(object.metadata, metadata, shared)) as object | undefined;
-  const body = part(object, rest, shared) as object;
-  return {
-    apiVersion: shared.of(object.apiVersion),
-    kind: shared.of(object.kind),
-    metadata: { name: shared.of(name), ...(namespace !== undefined && { namespace: shared.of(namespace) }), ...kept },
-    ...body,
-  };
+  const { metadata: ofMetadata, spec: ofSpec, ...others } = tree;
+  const [apiVersion, kind] = [shared.of(object.apiVersion), shared.of(object.kind)];
+  const metadata: KubeObject['metadata'] =
+    namespace === undefined ? { name: shared.of(name) } : { name: shared.of(name), namespace: shared.of(namespace) };
+  if (ofMetadata !== undefined) Object.assign(metadata, part(object.metadata, ofMetadata, shared));
+  const spec = ofSpec === undefined ? undefined : shared.of(part(object['spec'], ofSpec, shared));
+  // Each in one piece: a field that comes later takes a second one, and there are as many of these as there are objects.
+  const slim: KubeObject = spec === undefined ? { apiVersion, kind, metadata } : { apiVersion, kind, metadata, spec };
+  return Object.assign(slim, part(object, others, shared));
 }
 
 function part(value: unknown, tree: FieldTree | true, shared: Shared): unknown {

@@ -30,6 +30,8 @@ export interface Folding {
   take(object: KubeObject, bytes: number): void;
   /** What is held at the end: everything whole where there was little, else what was asked for. */
   held(): KubeObject[];
+  /** Whether there are objects of which nothing is held. */
+  isPartly(): boolean;
 }
 
 export interface Sizes {
@@ -56,9 +58,7 @@ export function foldFor(playbook: Playbook, checks: readonly Check[], planTakes:
     stays: (it) => whole.has(it.metadata.namespace) || (it.kind === 'Service' && services.has(pathOf(it.metadata))),
     open(at, judge) {
       const held = heldOf(at, readers);
-      const tree = held === 'whole' || held.size === 0 ? undefined : treeOf([...held].filter((it) => it !== NAMES));
-      const keep = held === 'whole' ? (it: KubeObject) => it : tree && ((it: KubeObject) => project(it, tree, shared));
-      return folding(at, judge, keep, sizes);
+      return folding(at, judge, keeperOf(held, shared), sizes);
     },
   };
 }
@@ -78,10 +78,30 @@ const readerOf = ({ takes = {}, reads, also }: Check): Reader => ({
 export const takenOf = (takes: Record<Kind, Taken> | undefined, { side, kind }: SideKind): Taken =>
   takes?.[`${side} ${kind}`] ?? takes?.[kind] ?? takes?.['*'] ?? 'whole';
 
+/** Whether anything of a kind is there for the check once it has come by. */
+const isKept = (taken: Taken): boolean => typeof taken !== 'string' || taken === 'some';
+
 const isFields = (taken: Taken): taken is readonly string[] => typeof taken === 'object';
 
-/** An entry that stands for the object's being there at all. */
-const NAMES = '';
+/** Entries that stand for the object's being there at all, and for there being one. */
+const [NAMES, ANY] = ['', '?'];
+
+/** @returns what is kept of an object; undefined for one of which nothing is */
+type Keeper = (object: KubeObject) => KubeObject | undefined;
+
+function keeperOf(held: Held, shared: Shared): Keeper {
+  if (held === 'whole') return (it) => it;
+  const tree = treeOf([...held].filter((it) => it !== NAMES && it !== ANY));
+  if ([...held].some((it) => it !== ANY)) return (it) => project(it, tree, shared);
+  if (held.size === 0) return () => undefined;
+  const seen = new Set<string | undefined>();
+  return (it) => {
+    const { namespace, ownerReferences } = it.metadata;
+    if (seen.has(namespace) && !ownerReferences) return undefined;
+    seen.add(namespace);
+    return project(it, tree, shared);
+  };
+}
 
 function heldOf(at: SideKind, readers: readonly Reader[]): Held {
   const fields = new Set<string>();
@@ -89,6 +109,7 @@ function heldOf(at: SideKind, readers: readonly Reader[]): Held {
     if (!reader.reads(at)) continue;
     const taken = takenOf(reader.takes[at.side], at);
     if (taken === 'whole') return 'whole';
+    if (taken === 'some') fields.add(ANY);
     if (isFields(taken)) for (const it of [NAMES, ...taken]) fields.add(it);
   }
   return fields;
@@ -105,7 +126,7 @@ function grouped(kinds: readonly SideKind[], readers: readonly Reader[]): SideKi
         it.reads(at) &&
         it.reads(other) &&
         takenOf(it.takes[at.side], at) === 'each' &&
-        typeof takenOf(it.takes[other.side], other) !== 'string',
+        isKept(takenOf(it.takes[other.side], other)),
     );
   const groups: SideKind[][] = [];
   let left = [...kinds];
@@ -118,20 +139,20 @@ function grouped(kinds: readonly SideKind[], readers: readonly Reader[]): SideKi
   return groups;
 }
 
-function folding(
-  at: SideKind,
-  judge: Judge,
-  keep: ((object: KubeObject) => KubeObject) | undefined,
-  { few, portion }: Sizes,
-): Folding {
+function folding(at: SideKind, judge: Judge, keep: Keeper, { few, portion }: Sizes): Folding {
   const held: KubeObject[] = [];
   let waiting: KubeObject[] = [];
   let bytes = 0;
   let many = false;
+  let partly = false;
   const flush = () => {
     many = true;
     judge(at, waiting);
-    if (keep) for (const it of waiting) held.push(keep(it));
+    for (const it of waiting) {
+      const kept = keep(it);
+      if (kept) held.push(kept);
+      else partly = true;
+    }
     waiting = [];
     bytes = 0;
   };
@@ -147,6 +168,7 @@ function folding(
       if (waiting.length > 0) flush();
       return held;
     },
+    isPartly: () => partly,
   };
 }
 

@@ -25,6 +25,8 @@ export interface ClusterInventory {
   rights: RightAnswer[];
   /** kinds that were read from all namespaces; others only from those of the move and of the cluster's own parts */
   everywhere?: Kind[];
+  /** kinds of which only some objects are here: one for each namespace at least, and those that have an owner */
+  partly?: Kind[];
   /** what else tells which APIs are used: see each */
   evidence?: Evidence;
   /** what the target's server said to each object as it will arrive; absent when nobody asked it */

@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { writeCanonical } from './canonical.js';
 import { dataSteps, NEVER_TRAVELS } from './data.js';
 import { MigrateError } from './errors.js';
 import type { Readers } from './fold.js';
@@ -66,7 +67,23 @@ export const PLAN_TAKES: Readers = {
     Pod: ['status.podIP'],
     ...Object.fromEntries([...NEVER_TRAVELS].filter((it) => it !== 'Pod').map((kind) => [kind, 'named'] as const)),
   },
-  target: { '*': 'named' },
+  target: {
+    '*': 'named',
+    'Deployment.apps': ['spec.replicas', 'spec.template.metadata.labels'],
+    'StatefulSet.apps': ['spec.replicas', 'spec.template.metadata.labels'],
+  },
+};
+
+/**
+ * What is enough to tell whether there can be a plan, and which rights it needs: which kinds come along, and not the name of each object.
+ */
+export const NEEDS_TAKE: Readers = {
+  ...PLAN_TAKES,
+  source: {
+    ...PLAN_TAKES.source,
+    '*': 'some',
+    Secret: 'some',
+  },
 };
 
 /**
@@ -101,8 +118,12 @@ const pin = ({ context, uid, version }: { context: string; uid: string; version:
   version,
 });
 
-export const digestOf = (plan: Omit<Plan, 'digest' | 'takenAt'>): string =>
-  createHash('sha256').update(canonical(plan)).digest('hex');
+export function digestOf(plan: Omit<Plan, 'digest' | 'takenAt'>): string {
+  const hash = createHash('sha256');
+  // In pieces: a plan names each object that moves, and its text would be held three times over.
+  writeCanonical(plan, (text) => void hash.update(text));
+  return hash.digest('hex');
+}
 
 /** Reads a plan from a file's text. @throws MigrateError PLAN_INVALID */
 export function parsePlan(text: string, file: string): Plan {

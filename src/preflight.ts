@@ -244,7 +244,7 @@ export function listenTo(
       inventory,
       (at) => {
         const taken = takenOf(check.takes, at);
-        if (taken === 'whole' || typeof taken === 'object') return 'all';
+        if (taken === 'whole' || taken === 'some' || typeof taken === 'object') return 'all';
         if (typeof taken === 'function') return portioned(at) ? (picked.get(`${check.id} ${keyOf(at)}`) ?? []) : 'all';
         return shown(at) ? [] : 'all';
       },

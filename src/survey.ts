@@ -1,5 +1,5 @@
 import type { Check } from './check.js';
-import { foldFor, SIZES, type Fold } from './fold.js';
+import { foldFor, SIZES, type Fold, type Readers } from './fold.js';
 import type { Inventory } from './inventory.js';
 import { takeInventory } from './look.js';
 import { PLAN_TAKES } from './plan.js';
@@ -14,17 +14,21 @@ export interface Survey {
   heard: Heard;
 }
 
-export const foldOf = (playbook: Playbook, checks: readonly Check[], sizes = SIZES): Fold =>
-  foldFor(playbook, checks, PLAN_TAKES, sizes);
+export const foldOf = (playbook: Playbook, checks: readonly Check[], sizes = SIZES, planTakes = PLAN_TAKES): Fold =>
+  foldFor(playbook, checks, planTakes, sizes);
 
-/** A look for plan and checks, in bounded memory. What it gives is not what `migrate inventory` captures: that is whole. */
+/**
+ * A look for plan and checks, in bounded memory. What it gives is not what `migrate inventory` captures: that is whole.
+ *
+ * @param planTakes  what the plan, or what is asked of it, is made from
+ */
 export async function survey(
   playbook: Playbook,
   world: World,
   checks: readonly Check[],
-  sizes = SIZES,
+  planTakes: Readers = PLAN_TAKES,
 ): Promise<Survey> {
-  const fold = foldOf(playbook, checks, sizes);
+  const fold = foldOf(playbook, checks, SIZES, planTakes);
   let heard: Heard | undefined;
   const inventory = await takeInventory(playbook, world, checks, {
     fold,

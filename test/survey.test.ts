@@ -2,11 +2,13 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { checks } from '../checks/index.js';
 import { openStage } from '../src/cli/stage.js';
+import { dryRunOn } from '../src/dry-run.js';
 import { takeInventory } from '../src/look.js';
 import { routers } from '../src/routers/index.js';
-import { makePlan } from '../src/plan.js';
+import { makePlan, NEEDS_TAKE, rightsNeeded } from '../src/plan.js';
 import type { Call, KubeObject } from '../src/ports.js';
 import { askAll, type CheckResult } from '../src/preflight.js';
+import { stepKinds } from '../src/steps/index.js';
 import { survey } from '../src/survey.js';
 import { quickShop } from './shop.js';
 
@@ -84,6 +86,20 @@ test('thousands of objects are judged as they come by: the same report and the s
       maps(inventory).some((it) => it.metadata.namespace === 'kube-system' && it['data'] !== undefined),
       'the cluster’s own parts are held whole',
     );
+
+    // For a report alone not even names are held of what no check needs by name.
+    const slim = await survey(playbook, stage.world, checks, NEEDS_TAKE);
+    assert.deepEqual(
+      askAll(checks, { ...asked, inventory: slim.inventory }, slim.heard).results.map(inAnyOrder),
+      askAll(checks, { ...asked, inventory: whole }).results.map(inAnyOrder),
+    );
+    const needs = (it: typeof whole) => rightsNeeded(makePlan(playbook, it, routers), stepKinds, it);
+    assert.deepEqual(needs(slim.inventory), needs(whole));
+    assert.deepEqual(slim.inventory.source.partly, ['ConfigMap']);
+    assert.equal(maps(slim.inventory).filter((it) => it.metadata.namespace === 'shop').length, 1);
+    const told = async (it: typeof whole) =>
+      (await dryRunOn(stage.world, playbook, it)).answers.map(({ about, answer }) => `${about}: ${answer}`);
+    assert.deepEqual(await told(slim.inventory), await told(whole));
   } finally {
     await stage.close();
   }

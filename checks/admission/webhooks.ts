@@ -30,7 +30,8 @@ export const webhooks: Check = {
     ],
   },
   takes: {
-    '*': [],
+    '*': 'some',
+    'target Service': [],
     'EndpointSlice.discovery.k8s.io': [
       'metadata.labels[kubernetes.io/service-name]',
       'endpoints.addresses',

@@ -20,7 +20,7 @@ export const backupVersions: Check = {
   severity: 'refuse',
   when: ['data'],
   reads: { source: ['*', 'Deployment.apps'], target: ['Deployment.apps'] },
-  takes: { '*': [], 'Deployment.apps': [] },
+  takes: { '*': 'some' },
   hint: {
     why: 'Velero stores the version that the source prefers and restores just that one: what the target does not serve in it is left out.',
     fix: 'Start both Velero servers with --features=EnableAPIGroupVersions, or serve the stored version on the target too.',
@@ -58,23 +58,22 @@ function ofKind(kind: Kind, { source, target, playbook }: Sight): Finding[] {
   const stored = here.find((it) => it.preferred)?.version ?? here[0]?.version ?? '';
   const shared = here.map((it) => it.version).filter((it) => there.includes(it));
   if (shared.length === 0 || shared.includes(stored)) return [];
-  const objects = objectsOf(source, kind, playbook.data?.namespaces ?? []);
-  if (objects === 0) return [];
+  if (!hasAny(source, kind, playbook.data?.namespaces ?? [])) return [];
   return [
     {
       about: kind,
-      saw: `${objects} in the move, stored as ${stored}; the target serves ${some(there)}`,
+      saw: `objects in the move, stored as ${stored}; the target serves ${some(there)}`,
       want: stored,
       breaks: 'the restore leaves them out',
     },
   ];
 }
 
-function objectsOf(source: SideSight, kind: Kind, namespaces: readonly string[]): number {
+function hasAny(source: SideSight, kind: Kind, namespaces: readonly string[]): boolean {
   const found = source.seen(kind, namespaces);
   if (!found)
     throw new Unknown(
       `source: ${kind} could not be listed, and the target does not take the version that a backup stores`,
     );
-  return found.length;
+  return found.length > 0;
 }

@@ -17,7 +17,7 @@ export const definitions: Check = {
   severities: ['refuse', 'warn'],
   when: ['data'],
   reads: { source: ['*', CRD()], target: [CRD(), 'Service'] },
-  takes: { '*': [] },
+  takes: { '*': 'some', 'target Service': [] },
   everywhere: { target: ['Service'] },
   hint: {
     why: 'Objects of another scope are refused; a version that is stored but no longer defined cannot be read; a conversion without its webhook fails each request for the kind.',

@@ -1,6 +1,6 @@
 import { Unknown, type Check, type SideSight } from '../../src/check.js';
 import { some } from '../about.js';
-import { imagesOf, versionOf } from '../images.js';
+import { versionOf } from '../images.js';
 import { usableNodes } from '../nodes.js';
 import { WORKLOADS, workloadFields, workloads } from '../pods.js';
 
@@ -18,7 +18,7 @@ export const imageManifests: Check = {
   severity: 'warn',
   when: ['data'],
   reads: { source: [...WORKLOADS, 'Node'], target: ['Node'] },
-  takes: workloadFields(['spec.containers.image', 'spec.initContainers.image'], ['status.containerStatuses.imageID']),
+  takes: workloadFields([], ['status.containerStatuses.imageID']),
   hint: {
     why: 'containerd 2 refuses images with a manifest of schema 1, which Docker and containerd 1 pull; the source may also have them on its nodes and never ask again.',
     fix: 'Ask for each old image: `skopeo inspect --raw docker://IMAGE` or `docker manifest inspect IMAGE`. Where it says schemaVersion 1, push it again as `skopeo copy --format v2s2` does, or build it anew; Docker of today pulls it no more.',
@@ -35,8 +35,8 @@ export const imageManifests: Check = {
   ],
 
   look({ source, target, namespaces }) {
-    const images = new Set(workloads(source, namespaces).flatMap((it) => imagesOf(it).map(({ name }) => name)));
-    if (images.size === 0) return [];
+    const moved = workloads(source, namespaces).length;
+    if (moved === 0) return [];
     const to = runtimes(target).filter(refuses);
     if (to.length === 0) return [];
     const from = runtimes(source).filter((it) => !refuses(it));
@@ -46,7 +46,7 @@ export const imageManifests: Check = {
     return [
       {
         about: 'images',
-        saw: `${images.size} images of ${some(from)}, for ${some(to)}${evidence}`,
+        saw: `${moved} workloads with images of ${some(from)}, for ${some(to)}${evidence}`,
         want: 'manifests of schema 2 or OCI',
         breaks: 'pods whose image has a manifest of schema 1: ImagePullBackOff',
       },

@@ -1,6 +1,6 @@
 import { Unknown, type Check, type Finding, type SideSight, type Sight } from '../../src/check.js';
 import { about, some } from '../about.js';
-import { dataPath, proxyConfig, type DataPath } from '../config-maps.js';
+import { dataPath, type DataPath } from '../config-maps.js';
 import { containers, WORKLOADS, workloadFields, workloads, type PodSpec } from '../pods.js';
 
 /**

@@ -19,7 +19,7 @@ export const leftBehind: Check = {
   severity: 'warn',
   when: ['data'],
   reads: { source: ['*'] },
-  takes: { '*': [] },
+  takes: { '*': 'some' },
   hint: {
     why: 'Objects with an owner do not travel by themselves: where the owner does not come either, or its operator is not on the target, nobody makes them there.',
     fix: 'Install the operator on the target first, move the owner’s namespace too, or take the ownerReference off.',
@@ -63,16 +63,8 @@ function orphaned(it: KubeObject, { source, target }: Sight): Finding[] {
 
 type Owner = NonNullable<KubeObject['metadata']['ownerReferences']>[number];
 
-/** In its own namespace or in none; by name, for what an owner that is gone has left is collected by the source itself. */
-function isThere(
-  { apiVersion, kind, name }: Owner,
-  { metadata: { namespace } }: KubeObject,
-  source: SideSight,
-): boolean {
-  const of = kindServed({ kind, group: groupOf(apiVersion) });
-  const found =
-    (source.seen(of) ?? []).length > 0
-      ? (source.get(of, namespace, name) ?? source.get(of, undefined, name))
-      : undefined;
-  return found !== undefined;
+/** In its own namespace or in none. Any of its kind will do: what an owner that is gone has left, the source collects by itself. */
+function isThere({ apiVersion, kind }: Owner, { metadata: { namespace } }: KubeObject, source: SideSight): boolean {
+  const found = source.seen(kindServed({ kind, group: groupOf(apiVersion) })) ?? [];
+  return found.some((it) => it.metadata.namespace === undefined || it.metadata.namespace === namespace);
 }

@@ -8,7 +8,7 @@ import type { PlanRow, SideLine } from '../events.js';
 import { gatherEvidence } from '../evidence.js';
 import type { Inventory, Manifests } from '../inventory.js';
 import { askRights, takeInventory } from '../look.js';
-import { makePlan, rightsNeeded, type Plan } from '../plan.js';
+import { makePlan, NEEDS_TAKE, PLAN_TAKES, rightsNeeded, type Plan } from '../plan.js';
 import type { Playbook } from '../playbook.js';
 import type { Tap, World } from '../ports.js';
 import { askAll, type Heard, type Report } from '../preflight.js';
@@ -40,16 +40,17 @@ export const look = (playbook: Playbook, world: World, options: LookOptions = {}
 async function lookAround(
   playbook: Playbook,
   world: World,
-  { manifests, asked = checks, captured = {}, probe }: LookOptions,
+  { manifests, asked = checks, captured = {}, probe, planned = true }: LookOptions,
 ): Promise<Looked> {
   const probes = probe && (await probeSides(world, probe));
-  const { inventory, heard } = await survey(playbook, world, asked);
+  const { inventory, heard } = await survey(playbook, world, asked, planned ? PLAN_TAKES : NEEDS_TAKE);
   const seen = await withAnswers(playbook, { ...inventory, ...captured }, world, { asked, captured });
-  return judge(playbook, withManifests({ ...seen, ...(probes && { probes }) }, manifests), {
+  const { plan, ...looked } = await judge(playbook, withManifests({ ...seen, ...(probes && { probes }) }, manifests), {
     asked,
     world,
     ...(heard && { heard }),
   });
+  return planned && plan ? { ...looked, plan } : looked;
 }
 
 export interface LookOptions {
@@ -58,6 +59,8 @@ export interface LookOptions {
   probe?: ProbeOptions | undefined;
   /** all by default */
   asked?: readonly Check[];
+  /** false: all that is wanted of a plan is which rights it needs, which takes less to tell */
+  planned?: boolean;
   /** sides that come from a file; the world's port for such a side answers from it */
   captured?: Captured;
 }
@@ -178,6 +181,7 @@ export const preflightAct: Act<PreflightOptions> = async (options, io) => {
       : await look(playbook, await openSides(options, tap, captured), {
           manifests,
           captured,
+          planned: false,
           ...(asked && { asked }),
           ...(probe !== undefined && { probe: { image: probe, patienceMs: PROBE_PATIENCE_MS, stopping: io.stopping } }),
         });

@@ -2,11 +2,30 @@ import type { GroupEntry } from './routes.js';
 import { MigrateError } from './errors.js';
 import { isMadeByController, LOAD_BALANCER_LABEL, obstacles, OTHER_WAYS, portsOf } from './hand-over.js';
 import type { CloudInventory, ClusterInventory, Inventory } from './inventory.js';
-import { BACKEND_TYPE, instanceOf, isReady, lbAnnotation, ownerOf, pathOf, splitPath } from './objects.js';
+import {
+  BACKEND_TYPE,
+  canonical,
+  instanceOf,
+  isReady,
+  lbAnnotation,
+  lbKey,
+  ownerOf,
+  pathOf,
+  splitPath,
+} from './objects.js';
 import type { Playbook } from './playbook.js';
-import type { KubeObject, ServerGroup } from './ports.js';
-import type { Ask, Choice, Route, Unreachable } from './router.js';
-import { nearestShares, solve, type Backends, type Pair, type SplitQuestion, type Weight } from './split.js';
+import { SIDES, type KubeObject, type ServerGroup, type Side } from './ports.js';
+import { isReachable, type Ask, type Choice, type Route, type Unreachable } from './router.js';
+import {
+  nearestShares,
+  solve,
+  sumOf,
+  weightsOf,
+  type Backends,
+  type Pair,
+  type SplitQuestion,
+  type Weight,
+} from './split.js';
 
 /** What a playbook's entry for a CLB means, and what its steps will reach: the part of the router that needs no world. Pure. */
 
@@ -17,6 +36,10 @@ export interface ClbRoute extends Route {
   ports: { group: string; port: number }[];
   /** the cluster id by which the source's controller signs its members */
   sourceOwner: string;
+  /** by which means weights may be written; see `WeighBy` */
+  weighBy: WeighBy;
+  /** why members can't be weighed one by one, where they can't */
+  notEach?: string;
   /** groups are those of the listeners at each moment: taking a load balancer over may put others in place of those seen */
   handOver?: {
     /** the source's controller still owns the load balancer */
@@ -26,6 +49,15 @@ export interface ClbRoute extends Route {
   };
 }
 
+/**
+ * `service`: by the annotation `weight` of each Service, a total for its cluster. `member`: one by one through the cloud's API, while the
+ * annotation `ignore-weight-update` keeps the controllers' hands off. `either`: by Services where that comes near enough, else by members,
+ * and by Services again at 0 and 100 %, so that in the end the controllers own what they did.
+ *
+ * @source kubernetes/cloud-provider-alibaba-cloud:pkg/controller/service/clbv1/vgroups.go (ignore-weight-update, since v2.11.1)
+ */
+export type WeighBy = 'service' | 'member' | 'either';
+
 /** What is written on each side. */
 export interface ClbSetting {
   source: SideSetting;
@@ -33,9 +65,15 @@ export interface ClbSetting {
 }
 
 export interface SideSetting {
-  /** our annotation key's value, exactly; absent stays absent */
+  /** our annotation keys' values, exactly; absent stays absent */
   weight?: string;
+  ignore?: string;
+  /** sum over the members, where they are weighed one by one */
+  sum?: number;
 }
+
+/** Go's strings.EqualFold, as the controller compares it. */
+export const ignores = ({ ignore }: SideSetting): boolean => ignore?.toLowerCase() === 'on';
 
 /** The value under the key that we write; the older prefix is left as it is and comes back into force when ours goes. */
 export const settingOf = (weight: Weight): SideSetting => (weight === undefined ? {} : { weight: String(weight) });
@@ -70,6 +108,7 @@ export function clbRoutes(entries: readonly Entry[], playbook: Playbook, invento
       loadBalancer,
       ports: [{ group: it.group, port: it.port }],
       sourceOwner,
+      ...weighed(it, playbook, inventory),
     });
   }
   return [...byName.values()];
@@ -113,8 +152,59 @@ function handedOver(it: Entry, loadBalancer: string, playbook: Playbook, invento
     loadBalancer,
     ports,
     sourceOwner: sourceOwnerOf({ ...it, group }, playbook, inventory),
+    ...weighed(it, playbook, inventory),
     handOver: { due, deployments: deploymentsBehind(service, inventory.source) },
   };
+}
+
+/** @throws MigrateError PLAN_SERVICE_UNFIT */
+function weighed(entry: Entry, playbook: Playbook, inventory: Inventory): Pick<ClbRoute, 'weighBy' | 'notEach'> {
+  const { service, weights, router } = entry;
+  const notEach = whyNotEach(router, playbook, inventory);
+  if (notEach !== undefined) {
+    if (weights !== 'member') return { weighBy: 'service', notEach };
+    throw unfit(service, `\`weights: member\` can't be had: ${notEach}`, 'Leave `weights` out, or mend that first.');
+  }
+  const source = find(inventory.source, service);
+  // It was weighed by somebody else all along: the annotation would not be heard, and must be there in the end.
+  const foundOn = source !== undefined && ignores({ ignore: lbAnnotation(source, IGNORE) ?? '' });
+  return { weighBy: foundOn && weights === 'either' ? 'member' : weights };
+}
+
+export const IGNORE = 'ignore-weight-update';
+
+/**
+ * From which version on a controller leaves weights alone when told so.
+ *
+ * @source kubernetes/cloud-provider-alibaba-cloud: pkg/controller/service/clbv1 (v2.11.1), pkg/controller/service/nlbv2 (v2.11.2)
+ */
+const LEAST = { clb: [2, 11, 1], nlb: [2, 11, 2] };
+
+/** In words, or undefined where both controllers are known to leave weights alone when told so. */
+function whyNotEach(router: ClbRoute['router'], playbook: Playbook, inventory: Inventory): string | undefined {
+  const least = `v${LEAST[router].join('.')}`;
+  for (const side of SIDES) {
+    const version = playbook[side].ccm ?? controllerVersion(inventory[side]);
+    if (version === undefined)
+      return `the version of the ${side}'s cloud controller manager is not known; say it in the playbook: \`${side}: { ccm: ${least} }\``;
+    if (isOlder(version, LEAST[router])) return `the ${side}'s cloud controller manager is ${version}, before ${least}`;
+  }
+  return undefined;
+}
+
+/** By the image, where the controller runs in the cluster; in a managed one the provider runs it out of sight. */
+function controllerVersion({ objects }: ClusterInventory): string | undefined {
+  const images = ['Deployment.apps', 'DaemonSet.apps']
+    .flatMap((kind) => objects[kind] ?? [])
+    .filter((it) => it.metadata.namespace === 'kube-system' && it.metadata.name.startsWith('cloud-controller-manager'))
+    .map((it) => String(it['spec']?.template?.spec?.containers?.[0]?.image ?? ''));
+  return /:(v?\d+\.\d+\.\d+)/.exec(images[0] ?? '')?.[1];
+}
+
+function isOlder(version: string, than: readonly number[]): boolean {
+  const numbers = version.replace(/^v/, '').split('.').map(Number);
+  const at = than.findIndex((it, index) => numbers[index] !== it);
+  return at >= 0 && (numbers[at] ?? 0) < (than[at] ?? 0);
 }
 
 export const unfit = (service: string, why: string, fix: string) =>
@@ -208,14 +298,12 @@ export function backendModeOf(side: ClusterInventory, service: KubeObject | unde
 /**
  * What a share will be, with the members that both controllers will make of the nodes and pods that are there or that the restore brings.
  */
-export const foreseeClb = (
+export function foreseeClb(
   route: ClbRoute,
   ask: Ask,
   from: ClbSetting | undefined,
   inventory: Inventory,
-): Choice<ClbSetting> | Unreachable => answer(ask, foreseen(route, from, inventory));
-
-function foreseen(route: ClbRoute, from: ClbSetting | undefined, inventory: Inventory): Omit<SplitQuestion, 'asked'> {
+): Choice<ClbSetting> | Unreachable {
   const { source, target } = inventory;
   const [port] = route.ports;
   const service = find(source, route.service);
@@ -228,38 +316,109 @@ function foreseen(route: ClbRoute, from: ClbSetting | undefined, inventory: Inve
     return owner?.service !== name || owner.namespace !== namespace;
   });
   const replicas = replicasBehind(service, source);
-  return {
+  // What is not there yet will come with as many as the source has.
+  const there = find(target, route.service);
+  const coming = (there && replicasBehind(there, target)) || replicas || 1;
+  const sides = {
     source: seen(backendModeOf(source, service), own.length, replicas, source),
-    target: seen(backendModeOf(target, find(target, route.service)), 0, Math.max(replicas, 1), target),
-    from: from
-      ? { source: readWeight(from.source.weight), target: readWeight(from.target.weight) }
-      : { source: weightOf(service), target: 0 },
-    others: foreign.reduce((sum, member) => sum + member.weight, 0),
+    target: seen(backendModeOf(target, there), 0, coming, target),
   };
+  const before: ClbSetting = from ?? { source: foundOn(service, own), target: { weight: '0' } };
+  const now = (side: Side) => before[side].sum ?? sumOf(sides[side], readWeight(before[side].weight));
+  return answer(route, ask, before, {
+    ...sides,
+    now: { source: now('source'), target: now('target') },
+    others: foreign.reduce((sum, member) => sum + member.weight, 0),
+  });
 }
 
-/** The solver's answer in the router's terms. */
-export function answer(
-  { asked, tolerance }: Ask,
-  backends: Omit<SplitQuestion, 'asked'>,
-): Choice<ClbSetting> | Unreachable {
-  const question = { asked, ...backends };
-  const found = solve(question);
-  if (!found || Math.abs(found.reachable - asked) > tolerance) return tooFar(question);
-  const { pair, reachable, order } = found;
-  return {
-    setting: { source: settingOf(pair.source), target: settingOf(pair.target) },
-    reachable,
-    order,
-    how: how(pair, question),
-  };
+/** What a Service says, and what its members weigh where they are weighed one by one. */
+export function foundOn(service: KubeObject, members: readonly { weight: number }[]): SideSetting {
+  const all = service.metadata.annotations ?? {};
+  const [weight, ignore] = [all[lbKey('weight')], all[lbKey(IGNORE)]];
+  const texts = { ...(weight !== undefined && { weight }), ...(ignore !== undefined && { ignore }) };
+  const ignoring = ignores({ ignore: lbAnnotation(service, IGNORE) ?? '' });
+  return ignoring ? { ...texts, sum: members.reduce((sum, it) => sum + it.weight, 0) } : texts;
 }
+
+interface Standing {
+  source: Backends;
+  target: Backends;
+  /** sums that are shown now */
+  now: Record<Side, number>;
+  others: number;
+}
+
+/** The solver's answer in the router's terms: by Services where they come near enough, else by members where that may be. */
+export function answer(
+  route: ClbRoute,
+  ask: Ask,
+  before: ClbSetting,
+  standing: Standing,
+): Choice<ClbSetting> | Unreachable {
+  const end = ask.asked === 0 || ask.asked === 100;
+  const byMembers = before.source.sum !== undefined || before.target.sum !== undefined;
+  const way = ways(route.weighBy, end, byMembers).map((it) => WAY[it](ask, before, standing));
+  return way.find((it) => isReachable(it)) ?? withHint(way.at(-1) as Unreachable, route);
+}
+
+/** Once weighed by members it stays so until an end: handing over and back on the way would be writes for nothing. */
+function ways(weighBy: WeighBy, end: boolean, byMembers: boolean): (keyof typeof WAY)[] {
+  if (weighBy !== 'either') return [weighBy];
+  return byMembers && !end ? ['member', 'service'] : ['service', 'member'];
+}
+
+type Way = (ask: Ask, before: ClbSetting, standing: Standing) => Choice<ClbSetting> | Unreachable;
+
+const WAY: Record<'service' | 'member', Way> = {
+  service({ asked, tolerance }, before, standing) {
+    const from = { source: readWeight(before.source.weight), target: readWeight(before.target.weight) };
+    const question = { asked, ...standing, from };
+    const found = solve(question);
+    if (!found || Math.abs(found.reachable - asked) > tolerance) return tooFar(question);
+    const { pair, reachable } = found;
+    const setting = { source: settingOf(pair.source), target: settingOf(pair.target) };
+    return { setting, reachable, order: inOrder(found.order, setting, before), how: how(pair, question) };
+  },
+
+  member({ asked, tolerance }, before, { source, target, now, others }) {
+    const each = (it: Backends): Backends => ({ mode: 'api', members: sizeOf(it) });
+    const question = { asked, source: each(source), target: each(target), from: now, others };
+    const found = solve(question);
+    if (!found || Math.abs(found.reachable - asked) > tolerance) return tooFar(question);
+    const { pair, reachable } = found;
+    const one = (side: Side): SideSetting => ({
+      ...(before[side].weight !== undefined && { weight: before[side].weight }),
+      ignore: ignores(before[side]) ? (before[side].ignore ?? 'on') : 'on',
+      sum: pair[side] ?? 0,
+    });
+    const setting = { source: one('source'), target: one('target') };
+    return {
+      setting,
+      reachable,
+      order: inOrder(found.order, setting, before),
+      how: `member by member: ${how(pair, question)}`,
+    };
+  },
+};
+
+/** A side whose sum stays and whose words change comes last. */
+const inOrder = (order: readonly Side[], setting: ClbSetting, before: ClbSetting): Side[] => [
+  ...order,
+  ...SIDES.filter((it) => !order.includes(it) && canonical(setting[it]) !== canonical(before[it])),
+];
+
+const sizeOf = (it: Backends) => (it.mode === 'local' ? it.podsPerNode.filter((pods) => pods > 0).length : it.members);
+
+const withHint = (answered: Unreachable, { weighBy, notEach }: ClbRoute): Unreachable =>
+  weighBy === 'service' && notEach !== undefined
+    ? { ...answered, fix: `${answered.fix} Weighing members one by one would come nearer, but ${notEach}.` }
+    : answered;
 
 function tooFar(question: SplitQuestion): Unreachable {
-  const size = (it: Backends) => (it.mode === 'local' ? it.podsPerNode.length : it.members);
   return {
     ...nearestShares(question),
-    why: `Weights are whole numbers over ${size(question.source)} source and ${size(question.target)} target backends`,
+    why: `Weights are whole numbers over ${sizeOf(question.source)} source and ${sizeOf(question.target)} target backends`,
     fix: 'Ask for one of the nearest, raise `traffic.tolerance`, or have fewer backends on the side that shall have little.',
   };
 }
@@ -308,15 +467,15 @@ function workloadsBehind(service: KubeObject, side: ClusterInventory, kinds: str
     .filter((it) => wanted.every(([key, value]) => it['spec']?.template?.metadata?.labels?.[key] === value));
 }
 
-const EACH: Record<Backends['mode'], string> = { cluster: 'node', eni: 'pod', local: 'node by pods' };
+const EACH: Record<Backends['mode'], string> = { cluster: 'node', eni: 'pod', local: 'node by pods', api: 'member' };
 
 function how(pair: Pair, { source, target }: SplitQuestion): string {
   const side = (weight: Weight, backends: Backends) => {
     if (weight === 0) return '0';
     if (backends.mode === 'local') return `${weight ?? 'pods'} by pods`;
-    const each =
-      weight === undefined ? (backends.defaultWeight ?? 100) : Math.max(1, Math.floor(weight / backends.members));
-    return `${each} a ${EACH[backends.mode]}`;
+    const all = weightsOf(backends, weight);
+    const [most, least] = [all[0] ?? 0, all.at(-1) ?? 0];
+    return `${most === least ? most : `${least} or ${most}`} a ${EACH[backends.mode]}`;
   };
   return `source ${side(pair.source, source)}, target ${side(pair.target, target)}`;
 }

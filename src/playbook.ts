@@ -72,6 +72,11 @@ const cluster = z.strictObject({
   context: z.string().min(1),
   /** the id with which the cloud controller manager signs its members; for clusters that don't let it be read */
   clusterId: z.string().min(1).optional(),
+  /** version of the cloud controller manager, for clusters where the provider runs it out of sight */
+  ccm: z
+    .string()
+    .regex(/^v?\d+\.\d+\.\d+/, 'is not a version, e.g. v2.11.1')
+    .optional(),
 });
 
 export const playbookSchema = z.strictObject({

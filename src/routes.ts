@@ -32,6 +32,11 @@ const byServerGroup = <Name extends 'clb' | 'nlb'>(router: Name, ids: { group: s
         )
         .optional(),
       /**
+       * `service`: weights are written to the two Services alone; `member`: to each member through the cloud's API; `either`: whichever comes
+       * near enough, Services first
+       */
+      weights: z.enum(['service', 'member', 'either']).default('either'),
+      /**
        * the source's controller made the load balancer: it is taken over first, with all of the Service's ports, and keeps its address. Where
        * the controller is out of sight, e.g. in a managed cluster, say its version: `{ controller: 2.14.0 }`
        */

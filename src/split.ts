@@ -13,12 +13,14 @@ export type Backends =
   /** every candidate node by node port, or every pod by its own address: the same arithmetic */
   | { mode: 'cluster' | 'eni'; members: number; defaultWeight?: number }
   /** externalTrafficPolicy Local: nodes that have pods, by the number of pods on each */
-  | { mode: 'local'; podsPerNode: readonly number[] };
+  | { mode: 'local'; podsPerNode: readonly number[] }
+  /** members whose weights are set one by one through the cloud's API, as evenly as whole numbers allow */
+  | { mode: 'api'; members: number };
 
-/** What the annotation `weight` says: absent, or 0 to 100. */
+/** What the annotation `weight` says: absent, or 0 to 100. Of `api` members it is their sum, 0 to 100 for each. */
 export type Weight = number | undefined;
 
-/** A pair of annotations, one a side. */
+/** What is written on each side. */
 export interface Pair {
   source: Weight;
   target: Weight;
@@ -31,6 +33,8 @@ export interface SplitQuestion {
   target: Backends;
   /** what is written now; the way from there must not leave the interval between the two shares */
   from: Pair;
+  /** sums that are shown now, where they do not follow from `from` */
+  now?: { source: number; target: number };
   /** weight of members of the group that neither cluster owns */
   others?: number;
 }
@@ -45,6 +49,7 @@ export interface Solution {
 
 /** Weight of each member, in the order of the nodes for `local`. */
 export function weightsOf(backends: Backends, weight: Weight): number[] {
+  if (backends.mode === 'api') return spread(weight ?? 0, backends.members);
   if (backends.mode === 'local') {
     const pods = backends.podsPerNode.filter((it) => it > 0);
     const all = pods.reduce((sum, it) => sum + it, 0);
@@ -56,6 +61,16 @@ export function weightsOf(backends: Backends, weight: Weight): number[] {
   return Array.from({ length: backends.members }, () => each);
 }
 
+/** A sum over members, as evenly as whole numbers from 0 to 100 allow. */
+export function spread(sum: number, members: number): number[] {
+  if (members === 0) return [];
+  const [least, over] = [Math.floor(sum / members), sum % members];
+  return Array.from({ length: members }, (_, index) => Math.min(MOST, least + (index < over ? 1 : 0)));
+}
+
+/** The largest weight of a member. */
+const MOST = 100;
+
 function eachOf(members: number, defaultWeight: number, weight: Weight): number {
   if (weight === undefined) return defaultWeight;
   if (weight === 0 || members === 0) return 0;
@@ -64,6 +79,7 @@ function eachOf(members: number, defaultWeight: number, weight: Weight): number 
 
 /** Sum of a side's weights in the group. */
 export function sumOf(backends: Backends, weight: Weight): number {
+  if (backends.mode === 'api') return Math.min(weight ?? 0, MOST * backends.members);
   if (backends.mode !== 'local')
     return backends.members * eachOf(backends.members, backends.defaultWeight ?? 100, weight);
   return weightsOf(backends, weight).reduce((sum, it) => sum + it, 0);
@@ -76,14 +92,24 @@ export const shareOf = (source: number, target: number, others = 0): number =>
 /**
  * The pair nearest to what was asked, among those that may be written: no side that has a share is at 0, the two are never 0 together,
  * and one order of the two writes keeps every share in between inside the interval between before and after.
- * Of equally near ones the one with fewer writes, then the one with the larger sum, for its finer next steps.
+ * Of equally near ones the one with fewer writes, then the one with the larger sum, for its finer next steps. Members that are set one by one
+ * get one weight for all of a side where that comes near enough.
  *
  * @returns undefined when no permitted pair exists, e.g. a side with a share has no backend
  */
 export function solve(question: SplitQuestion): Solution | undefined {
+  const byOne = question.source.mode === 'api' || question.target.mode === 'api';
+  const even = byOne ? nearest(question, true) : undefined;
+  return even && Math.abs(even.reachable - question.asked) <= NEAR ? even : nearest(question, false);
+}
+
+/** Points; a split over equal weights that is this near is better than a nearer one over unequal ones. */
+const NEAR = 0.25;
+
+function nearest(question: SplitQuestion, evenly: boolean): Solution | undefined {
   let best: Solution | undefined;
   let rank: [off: number, writes: number, total: number] = [Infinity, 0, 0];
-  eachPermitted(question, (pair, reachable, order, total) => {
+  eachPermitted(question, evenly, (pair, reachable, order, total) => {
     const off = Math.abs(reachable - question.asked);
     if (
       off > rank[0] ||
@@ -100,7 +126,7 @@ export function solve(question: SplitQuestion): Solution | undefined {
 export function nearestShares(question: SplitQuestion): { below?: number; above?: number } {
   let below = -Infinity;
   let above = Infinity;
-  eachPermitted(question, (_pair, share) => {
+  eachPermitted(question, false, (_pair, share) => {
     if (share <= question.asked) below = Math.max(below, share);
     if (share >= question.asked) above = Math.min(above, share);
   });
@@ -109,12 +135,12 @@ export function nearestShares(question: SplitQuestion): { below?: number; above?
 
 type Visit = (pair: Pair, reachable: number, order: Solution['order'], total: number) => void;
 
-function eachPermitted({ asked, source, target, from, others = 0 }: SplitQuestion, visit: Visit): void {
-  const s0 = sumOf(source, from.source);
-  const t0 = sumOf(target, from.target);
-  const targets = settings(target, from.target);
-  for (const [s1, sourceWeight] of settings(source, from.source)) {
-    for (const [t1, targetWeight] of targets) {
+function eachPermitted({ asked, source, target, from, now, others = 0 }: SplitQuestion, evenly: boolean, visit: Visit) {
+  const s0 = now?.source ?? sumOf(source, from.source);
+  const t0 = now?.target ?? sumOf(target, from.target);
+  const targets = settings(target, from.target, evenly);
+  for (const [s1, sourceWeight] of settings(source, from.source, evenly)) {
+    for (const [t1, targetWeight] of around(targets, asked, s1 + others)) {
       if (!fits(asked, s1, t1, others)) continue;
       const order = orderOf(s0, t0, s1, t1, others);
       if (order)
@@ -123,16 +149,37 @@ function eachPermitted({ asked, source, target, from, others = 0 }: SplitQuestio
   }
 }
 
-/** Each sum that a side can show, with the setting that gives it; the present setting where it gives that sum too. */
-function settings(backends: Backends, now: Weight): Map<number, Weight> {
+/** Each sum that a side can show, rising, with the setting that gives it; the present setting where it gives that sum too. */
+function settings(backends: Backends, now: Weight, evenly: boolean): [sum: number, weight: Weight][] {
   const bySum = new Map<number, Weight>([[sumOf(backends, now), now]]);
-  for (let weight = 0; weight <= 100; weight++) {
+  const [most, step] =
+    backends.mode === 'api' ? [MOST * backends.members, evenly ? Math.max(1, backends.members) : 1] : [MOST, 1];
+  for (let weight = 0; weight <= most; weight += step) {
     const sum = sumOf(backends, weight);
     if (!bySum.has(sum)) bySum.set(sum, weight);
   }
-  const unset = sumOf(backends, undefined);
-  if (!bySum.has(unset)) bySum.set(unset, undefined);
-  return bySum;
+  if (backends.mode !== 'api') {
+    const unset = sumOf(backends, undefined);
+    if (!bySum.has(unset)) bySum.set(unset, undefined);
+  }
+  return [...bySum].sort(([a], [b]) => a - b);
+}
+
+/** Beyond this many settings only those near the right one are looked at. */
+const MANY = 400;
+const NEARBY = 16;
+
+/** Of a side's settings those that could answer; of thousands, those about the one that gives exactly the share. */
+function around(settingsOf: [number, Weight][], asked: number, rest: number): [number, Weight][] {
+  if (settingsOf.length <= MANY) return settingsOf;
+  const exact = asked === 100 ? Infinity : (asked * rest) / (100 - asked);
+  let [low, high] = [0, settingsOf.length];
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if ((settingsOf[middle]?.[0] ?? 0) < exact) low = middle + 1;
+    else high = middle;
+  }
+  return settingsOf.slice(Math.max(0, low - NEARBY), low + NEARBY);
 }
 
 /** Zero means zero and all means all; everything between keeps both sides alive. */

@@ -1,9 +1,10 @@
-import { weightOf, type ClbRoute } from '../clb.js';
+import { foundOn, IGNORE, ignores, weightOf, type ClbRoute, type SideSetting } from '../clb.js';
 import { MigrateError } from '../errors.js';
 import { BACKEND_TYPE, lbAnnotation, lbKey, ownerOf, readyEndpoints, splitPath } from '../objects.js';
 import type { Backend, Cluster, KubeObject, Side, World } from '../ports.js';
 import type { Split } from '../router.js';
-import { sumOf, type Backends } from '../split.js';
+import { spread, sumOf, type Backends } from '../split.js';
+import { spell } from '../words.js';
 import { serviceOn, slicesOf } from './services.js';
 
 /** The server group that both clusters' controllers fill, and what each side's Service says to its controller about weights. */
@@ -71,36 +72,108 @@ export async function backendsOn(
 const isEni = (object: KubeObject, members: Backend[]) =>
   members.length > 0 ? members.every((it) => it.type === 'eni') : object.metadata.annotations?.[BACKEND_TYPE] === 'eni';
 
-/** Writes the annotation as it must be: a number, or as it was found (undefined removes our key). */
-export async function writeWeight(cluster: Cluster, route: ClbRoute, value: string | undefined): Promise<void> {
+const IGNORE_KEY = lbKey(IGNORE);
+const HASH = 'service.beta.kubernetes.io/hash';
+
+/** What the Service says under our keys; older prefixes are left as they are and come back into force when ours go. */
+export const textsOf = (service: KubeObject): Pick<SideSetting, 'weight' | 'ignore'> => {
+  const { weight, ignore } = foundOn(service, []);
+  return { ...(weight !== undefined && { weight }), ...(ignore !== undefined && { ignore }) };
+};
+
+/** Writes both keys as they must be, in one patch, where they are not so yet; undefined takes a key away. */
+export async function writeTexts(
+  cluster: Cluster,
+  route: ClbRoute,
+  wanted: Pick<SideSetting, 'weight' | 'ignore'>,
+  progress: (note: string) => void,
+): Promise<void> {
+  const service = await serviceOn(cluster, route);
+  const now = textsOf(service);
+  if (now.weight === wanted.weight && now.ignore === wanted.ignore) return;
+  progress(`${cluster.side} weight ${wanted.weight ?? 'unset'}${ignores(wanted) ? ', ignored' : ''}`);
   await cluster.patch(
     { kind: 'Service', ...splitPath(route.service) },
-    { metadata: { annotations: { [lbKey('weight')]: value ?? null } } },
+    { metadata: { annotations: { [lbKey('weight')]: wanted.weight ?? null, [IGNORE_KEY]: wanted.ignore ?? null } } },
   );
 }
 
-/** The value under the key that we write; the older prefix is left as it is and comes back into force when ours goes. */
-export const ownWeight = (service: KubeObject): string | undefined => service.metadata.annotations?.[lbKey('weight')];
+/**
+ * Waits until the controller has worked through the Service as it is now: it then writes a label with a hash over all annotations. A
+ * controller that does not label is waited for no longer than a short while; the group is read back in any case.
+ *
+ * @source kubernetes/cloud-provider-alibaba-cloud:pkg/controller/service/clbv1/service_controller.go (addServiceHash)
+ */
+export async function untilHeard(cluster: Cluster, route: ClbRoute, before: KubeObject, world: World): Promise<void> {
+  const was = before.metadata.labels?.[HASH];
+  const deadline = world.clock.now() + (was === undefined ? UNLABELLED_MS : TAKES_EFFECT_MS);
+  for (let pause = 250; world.clock.now() < deadline; pause = Math.min(pause * 2, 4000)) {
+    const hash = (await serviceOn(cluster, route)).metadata.labels?.[HASH];
+    if (hash !== undefined && hash !== was) return;
+    await world.clock.sleep(pause);
+  }
+  if (was === undefined) return;
+  throw new MigrateError('WEIGHT_NOT_TAKEN', {
+    what: `The ${cluster.side}'s cloud controller manager has not taken note of Service ${route.service} within ${spell(TAKES_EFFECT_MS)}.`,
+    why: 'It writes the label service.beta.kubernetes.io/hash when it has; until then it may still write weights of its own.',
+    fix: `Look at the Service's events on the ${cluster.side} and whether the controller runs, then run again.`,
+  });
+}
+
+const UNLABELLED_MS = 10_000;
 
 /** How long the controller has until the group shows what the annotation says. */
 export const TAKES_EFFECT_MS = 120_000;
 
+/** Weights as they should be, in an order that does not change while members stay. */
+export function sharedOut(members: readonly Backend[], sum: number): Backend[] {
+  const inOrder = members.toSorted((a, b) => (keyOf(a) < keyOf(b) ? -1 : 1));
+  const weights = spread(sum, inOrder.length);
+  return inOrder.map((it, index) => ({ ...it, weight: weights[index] ?? 0 }));
+}
+
+const keyOf = ({ server, ip = '', port }: Backend) => `${server} ${ip} ${port}`;
+
+/** Sets the members of a side one by one, in every group, those alone that differ. */
+export async function weighMembers(side: Side, route: ClbRoute, sum: number, world: World): Promise<void> {
+  for (const { id, [side]: members } of await readGroups(route, world)) await weighGroup(id, members, sum, world);
+}
+
+export async function weighGroup(group: string, members: readonly Backend[], sum: number, world: World): Promise<void> {
+  const now = new Map(members.map((it) => [keyOf(it), it.weight]));
+  const changed = sharedOut(members, sum).filter((it) => now.get(keyOf(it)) !== it.weight);
+  if (changed.length > 0) await world.cloud.setWeights(group, changed);
+}
+
+/** Whether the members of a side weigh the same, but for what whole numbers leave over. */
+export const areEven = (members: readonly Backend[]): boolean => {
+  const weights = members.map((it) => it.weight);
+  return members.length === 0 || Math.max(...weights) - Math.min(...weights) <= 1;
+};
+
 /**
- * Waits until every group shows the weight that the side's annotation asks for.
+ * Waits until every group shows the side as it was set: by its annotation, or member by member.
  * @throws MigrateError WEIGHT_NOT_TAKEN
  */
-export async function untilTaken(sideName: Side, cluster: Cluster, route: ClbRoute, world: World): Promise<void> {
+export async function untilTaken(
+  sideName: Side,
+  cluster: Cluster,
+  route: ClbRoute,
+  world: World,
+  sum?: number,
+): Promise<void> {
   const { clock } = world;
   const deadline = clock.now() + TAKES_EFFECT_MS;
   for (let pause = 250; ; pause = Math.min(pause * 2, 4000)) {
     const object = await serviceOn(cluster, route);
-    const weight = weightOf(object);
+    const weight = sum ?? weightOf(object);
     const late: string[] = [];
     for (const { id, [sideName]: members } of await readGroups(route, world)) {
       // A network load balancer takes a change first and carries it out later.
       const pending = members.find((it) => it.pending !== undefined);
       if (pending) late.push(`${id} has ${pending.server} still ${pending.pending}`);
-      const [shown, wanted] = [weightIn(members), sumOf(await backendsOn(cluster, object, members, route), weight)];
+      const backends = sum === undefined ? await backendsOn(cluster, object, members, route) : byOne(members);
+      const [shown, wanted] = [weightIn(members), sumOf(backends, weight)];
       if (shown !== wanted || (members.length === 0 && weight !== 0)) late.push(`${id} shows ${shown}, not ${wanted}`);
     }
     if (late.length === 0) return;
@@ -114,3 +187,5 @@ export async function untilTaken(sideName: Side, cluster: Cluster, route: ClbRou
     await clock.sleep(pause);
   }
 }
+
+const byOne = (members: readonly Backend[]): Backends => ({ mode: 'api', members: members.length });

@@ -18,7 +18,13 @@ export interface JoinBefore {
   joined: boolean;
 }
 
-const KEYS = [lbKey('id'), lbKey('vgroup-port'), lbKey('weight'), lbKey('force-override-listeners')];
+const KEYS = [
+  lbKey('id'),
+  lbKey('vgroup-port'),
+  lbKey('weight'),
+  lbKey('force-override-listeners'),
+  lbKey('ignore-weight-update'),
+];
 
 /** Joins at weight 0, so that nothing moves yet. */
 export const join: Part<ClbRoute, JoinBefore> = {

@@ -1,28 +1,43 @@
 import type { HandOverArgs, RolloutsArgs } from '../args.js';
-import { answer, clbRoutes, foreseeClb, readWeight, weightOf, type ClbRoute, type ClbSetting } from '../clb.js';
+import {
+  answer,
+  clbRoutes,
+  foreseeClb,
+  foundOn,
+  readWeight,
+  weightOf,
+  type ClbRoute,
+  type ClbSetting,
+  type SideSetting,
+} from '../clb.js';
 import { MigrateError } from '../errors.js';
 import { lbAnnotation, lbKey, splitPath } from '../objects.js';
-import { otherSide, type KubeObject, type Side, type World } from '../ports.js';
-import type { Reading, Router } from '../router.js';
-import { sumOf, weightsOf } from '../split.js';
+import { otherSide, SIDES, type KubeObject, type Side, type World } from '../ports.js';
+import { isReachable, type Reading, type Router } from '../router.js';
+import { sumOf } from '../split.js';
 import type { Debt, StepContext } from '../step.js';
-import { join, leave } from './clb-join.js';
 import {
+  areEven,
   backendsOn,
-  ownWeight,
   readGroups,
   splitOf,
   TAKES_EFFECT_MS,
+  textsOf,
+  untilHeard,
   untilTaken,
+  weighGroup,
+  weighMembers,
   weightIn,
-  writeWeight,
+  writeTexts,
   type Group,
 } from './clb-group.js';
+import { join, leave } from './clb-join.js';
 import { readyPods, serviceOn, SERVICE_RIGHTS } from './services.js';
 
 /**
  * Splits new connections by the weights of one server group of a CLB that both clusters' controllers fill. Each side's weight is written
- * through its owner, the annotation of its Service; the load balancer is the only memory of the split and is always asked.
+ * through its owner, the annotation of its Service, or member by member while both controllers are told to ignore weights; the load balancer is
+ * the only memory of the split and is always asked.
  */
 export const clb: Router<ClbRoute, ClbSetting> = {
   name: 'clb',
@@ -67,87 +82,119 @@ export const clb: Router<ClbRoute, ClbSetting> = {
   ready: readyPods,
 
   async read(route, world) {
-    const [source, target, groups] = await Promise.all([
-      serviceOn(world.source, route),
-      serviceOn(world.target, route),
-      readGroups(route, world),
-    ]);
+    const { services, groups } = await look(route, world);
+    const [first] = groups;
+    const uneven = SIDES.filter((it) => ignoring(services[it]) && groups.some((one) => !areEven(one[it])));
     return {
-      setting: { source: asFound(source), target: asFound(target) },
+      setting: {
+        source: foundOn(services.source, first?.source ?? []),
+        target: foundOn(services.target, first?.target ?? []),
+      },
       splits: groups.map(splitOf),
+      ...(uneven.length > 0 && { news: `members came or went on the ${uneven.join(' and the ')}` }),
     } satisfies Reading<ClbSetting>;
   },
 
-  async choose(route, ask, _reading, world) {
-    const [source, target, groups] = await Promise.all([
-      serviceOn(world.source, route),
-      serviceOn(world.target, route),
-      readGroups(route, world),
-    ]);
+  async choose(route, ask, { setting }, world) {
+    const { services, groups } = await look(route, world);
     const [first] = groups;
     if (!first) throw new Error(`no port of ${route.service}`);
-    return answer(ask, {
-      source: await backendsOn(world.source, source, first.source, route),
-      target: await backendsOn(world.target, target, first.target, route),
-      from: { source: weightOf(source), target: weightOf(target) },
+    const choice = answer(route, ask, setting, {
+      source: await backendsOn(world.source, services.source, first.source, route),
+      target: await backendsOn(world.target, services.target, first.target, route),
+      now: { source: weightIn(first.source), target: weightIn(first.target) },
       others: weightIn(first.others),
     });
+    if (!isReachable(choice)) return choice;
+    // Uneven members are set anew even where their sum is right.
+    const uneven = SIDES.filter(
+      (it) =>
+        choice.setting[it].sum !== undefined && !choice.order.includes(it) && groups.some((one) => !areEven(one[it])),
+    );
+    return { ...choice, order: [...choice.order, ...uneven] };
   },
 
-  async write(route, { setting, order }, { world, progress }) {
+  async write(route, { setting, order }, context) {
+    const { world, progress } = context;
+    await takeOver(route, setting, context);
     for (const side of order) {
-      const wanted = setting[side].weight;
-      if (ownWeight(await serviceOn(world[side], route)) !== wanted) {
-        progress(`${side} weight ${wanted ?? 'unset'}`);
-        await writeWeight(world[side], route, wanted);
+      const { sum, ...texts } = setting[side];
+      await writeTexts(world[side], route, texts, progress);
+      if (sum !== undefined) {
+        progress(`${side} members to ${sum} together`);
+        await weighMembers(side, route, sum, world);
       }
-      await untilTaken(side, world[side], route, world);
+      await untilTaken(side, world[side], route, world, sum);
     }
   },
 
   /** It looks before it moves: a target whose API server is dead is set at the load balancer, and what its Service must say is owed. */
-  async restore(route, was, { world, progress }: StepContext) {
+  async restore(route, was, context: StepContext) {
+    const { world, progress } = context;
     const groups = await readGroups(route, world);
     const owed: Debt[] = [];
     // Asked of the source alone: the way back must not wait for a target that is dead.
-    const sourceGrows = await grows('source', route, was.source.weight, groups, world);
+    const sourceGrows = await grows('source', route, was.source, groups, world);
     for (const side of sourceGrows ? (['source', 'target'] as const) : (['target', 'source'] as const)) {
       const cluster = world[side];
-      const { weight } = was[side];
+      const { sum, ...texts } = was[side];
       try {
         const object = await serviceOn(cluster, route);
-        if (ownWeight(object) !== weight) {
-          await mustServe(side, object, weight, route, world);
-          progress(`${side} weight back to ${weight ?? 'unset'}`);
-          await writeWeight(cluster, route, weight);
+        if (!says(object, texts) || sum !== undefined) await mustServe(side, object, was[side], route, world);
+        if (!says(object, texts)) {
+          await writeTexts(cluster, route, texts, progress);
+          if (sum !== undefined && !ignoring(object)) await untilHeard(cluster, route, object, world);
         }
-        await untilTaken(side, cluster, route, world);
+        if (sum !== undefined) await weighMembers(side, route, sum, world);
+        await untilTaken(side, cluster, route, world, sum);
       } catch (error) {
         if (!(error instanceof MigrateError) || error.code !== 'KUBE_UNREACHABLE' || side === 'source') throw error;
-        owed.push(await setAtLoadBalancer(route, weight, world));
+        owed.push(await setAtLoadBalancer(route, was[side], world));
       }
     }
     return owed;
   },
 };
 
-const asFound = (service: KubeObject) => {
-  const weight = ownWeight(service);
-  return weight === undefined ? {} : { weight };
+const ignoring = (service: KubeObject) => foundOn(service, []).sum !== undefined;
+
+const says = (service: KubeObject, texts: SideSetting) => {
+  const now = textsOf(service);
+  return now.weight === texts.weight && now.ignore === texts.ignore;
 };
 
-async function grows(
-  side: Side,
-  route: ClbRoute,
-  was: string | undefined,
-  groups: Group[],
-  world: World,
-): Promise<boolean> {
+async function look(route: ClbRoute, world: World): Promise<{ services: Record<Side, KubeObject>; groups: Group[] }> {
+  const [source, target, groups] = await Promise.all([
+    serviceOn(world.source, route),
+    serviceOn(world.target, route),
+    readGroups(route, world),
+  ]);
+  return { services: { source, target }, groups };
+}
+
+/**
+ * Before members are weighed one by one, both controllers are told to leave weights alone, and have heard it: the weights stay as they are
+ * meanwhile.
+ */
+async function takeOver(route: ClbRoute, setting: ClbSetting, { world, progress }: StepContext): Promise<void> {
+  await Promise.all(
+    SIDES.filter((it) => setting[it].sum !== undefined).map(async (side) => {
+      const before = await serviceOn(world[side], route);
+      if (ignoring(before)) return;
+      const { ignore } = setting[side];
+      await writeTexts(world[side], route, { ...textsOf(before), ...(ignore !== undefined && { ignore }) }, progress);
+      await untilHeard(world[side], route, before, world);
+    }),
+  );
+}
+
+async function grows(side: Side, route: ClbRoute, was: SideSetting, groups: Group[], world: World): Promise<boolean> {
   const object = await serviceOn(world[side], route);
   const [first] = groups;
-  if (!first || ownWeight(object) === was) return true;
-  const backends = await backendsOn(world[side], object, first[side], route);
-  return sumOf(backends, weightThen(object, was)) >= weightIn(first[side]);
+  if (!first) return true;
+  const then =
+    was.sum ?? sumOf(await backendsOn(world[side], object, first[side], route), weightThen(object, was.weight));
+  return then >= weightIn(first[side]);
 }
 
 /** The weight that the controller will see once our key says `was`. */
@@ -161,11 +208,11 @@ function weightThen(object: KubeObject, was: string | undefined) {
 async function mustServe(
   side: Side,
   object: KubeObject,
-  was: string | undefined,
+  was: SideSetting,
   route: ClbRoute,
   world: World,
 ): Promise<void> {
-  if (weightThen(object, was) === 0 || (await readyPods(route, side, world)) > 0) return;
+  if ((was.sum ?? weightThen(object, was.weight)) === 0 || (await readyPods(route, side, world)) > 0) return;
   throw new MigrateError('SIDE_CANNOT_SERVE', {
     what: `The ${side} has no ready pod behind ${route.service}; it gets no traffic.`,
     why: `Going back would send new connections to a side that can't serve; the ${otherSide(side)} serves now.`,
@@ -174,16 +221,11 @@ async function mustServe(
 }
 
 /** The target's API server does not answer: the weights are written where they count, and the annotation is owed. */
-async function setAtLoadBalancer(route: ClbRoute, was: string | undefined, world: World): Promise<Debt> {
-  const weight = readWeight(was);
-  for (const { id, target } of await readGroups(route, world)) {
-    const each = weightsOf({ mode: 'eni', members: target.length }, weight);
-    const changed = target.flatMap((it, index) =>
-      it.weight === each[index] ? [] : [{ ...it, weight: each[index] ?? 0 }],
-    );
-    if (changed.length > 0) await world.cloud.setWeights(id, changed);
-  }
-  const wrong = (await readGroups(route, world)).find((it) => weight === 0 && weightIn(it.target) !== 0);
+async function setAtLoadBalancer(route: ClbRoute, was: SideSetting, world: World): Promise<Debt> {
+  const wanted = (members: number) => was.sum ?? sumOf({ mode: 'eni', members }, readWeight(was.weight));
+  for (const { id, target } of await readGroups(route, world))
+    await weighGroup(id, target, wanted(target.length), world);
+  const wrong = (await readGroups(route, world)).find((it) => weightIn(it.target) !== wanted(it.target.length));
   if (wrong)
     throw new MigrateError('WEIGHT_NOT_TAKEN', {
       what: `Group ${wrong.id} still gives the target ${weightIn(wrong.target)}.`,

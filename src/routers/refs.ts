@@ -132,6 +132,8 @@ export function byRefs<R extends Route>(rules: Rules<R>): Parts<R> {
 
     async check(route, { world }) {
       const object = await read(route, world);
+      const late = rules.late(object);
+      if (late !== undefined) throw notInForce(route, refOf(route), late);
       const lists = rules.lists(object);
       const was: Record<string, Destination> = {};
       for (const [index, list] of lists.entries()) {
@@ -238,6 +240,13 @@ const unfitRule = ({ service }: Route, { kind, name }: ObjectRef, why: string) =
     `${splitKind(kind).kind} ${name} can't split the requests of ${service}: it ${why}.`,
     'A share is moved between the Service of the source and one destination beside it, in a rule that has no others.',
     'Name the object whose rules send to that Service alone, or give it such a rule.',
+  );
+
+const notInForce = ({ service }: Route, { kind, name }: ObjectRef, late: string) =>
+  unfit(
+    `${splitKind(kind).kind} ${name} is not in force as it is: ${late}.`,
+    `Whether the share of ${service} is would be told by the same conditions, which speak for all of its rules.`,
+    'Mend that first: a backend that is not there answers with errors already.',
   );
 
 const live = ({ service }: Route, where: string) =>

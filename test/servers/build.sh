@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Builds the servers that `npm run test:real` runs: etcd, two versions of Kubernetes, KWOK, Velero with its S3 plug-in, an S3 store; and a
-# client of the cloud's OpenAPI in Go.
+# client of the cloud's OpenAPI in Go. It also lays out definitions of custom kinds as their modules publish them.
 #
 #   build.sh all | NAME...          builds what is missing
 #   build.sh --where all | NAME...  builds nothing, says where it would be
@@ -12,7 +12,7 @@ set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 cache=${XDG_CACHE_HOME:-$HOME/.cache}/migrate-testbed
-servers=(etcd kubernetes-1.36 kubernetes-1.20 kwok velero velero-plugin-for-aws gofakes3 slb-client)
+servers=(etcd kubernetes-1.36 kubernetes-1.20 kwok velero velero-plugin-for-aws gofakes3 slb-client gateway-api istio-api)
 kubernetes=(kube-apiserver kube-controller-manager kube-scheduler kubectl)
 
 say() { printf '%s\n' "$*" >&2; }
@@ -29,6 +29,8 @@ module_of() {
     slb-client) echo github.com/aliyun/alibaba-cloud-sdk-go ;;
     velero | velero-plugin-for-aws) echo "github.com/vmware-tanzu/$1" ;;
     gofakes3) echo github.com/johannesboyne/gofakes3 ;;
+    gateway-api) echo sigs.k8s.io/gateway-api ;;
+    istio-api) echo istio.io/api ;;
     *) die "no server is called '$1'; there are: ${servers[*]}, and 'all'" ;;
   esac
 }
@@ -36,6 +38,7 @@ module_of() {
 binaries_of() {
   case $1 in
     kubernetes-*) echo "${kubernetes[@]}" ;;
+    gateway-api | istio-api) echo "$1.yaml" ;;
     *) echo "$1" ;;
   esac
 }
@@ -68,12 +71,24 @@ recipes_of() {
   case $1 in
     velero | velero-plugin-for-aws | gofakes3) echo recipe_of_velero ;;
     slb-client) echo recipe_of_program ;;
+    gateway-api | istio-api) echo recipe_of_definitions ;;
     *) echo recipe build_kubernetes generate_openapi ;;
   esac
 }
 
 # A program of ours.
 recipe_of_program() { go build -o "$2/bin/$1" -ldflags '-s -w' .; }
+
+# Definitions of custom kinds lie in the module's archive as YAML: one stream of them is all that is made.
+recipe_of_definitions() {
+  local dir file files
+  dir=$(go mod download -json "$(module_of "$1")" | sed -n 's/^\t"Dir": "\(.*\)",$/\1/p')
+  case $1 in
+    gateway-api) files=("$dir"/config/crd/standard/*.yaml) ;;
+    istio-api) files=("$dir"/kubernetes/customresourcedefinitions.gen.yaml) ;;
+  esac
+  for file in "${files[@]}"; do printf -- '---\n' && cat "$file"; done >"$2/bin/$1.yaml"
+}
 
 # Without the -X flags /version answers v0.0.0-master+$Format:%H$, which breaks whatever reads the version.
 build_kubernetes() {
@@ -119,7 +134,7 @@ home_of() {
 
 missing_in() {
   local binary
-  for binary in $(binaries_of "$2"); do [ -x "$1/$binary" ] || echo "$binary"; done
+  for binary in $(binaries_of "$2"); do [ -s "$1/$binary" ] || echo "$binary"; done
 }
 
 # --- Building --------------------------------------------------------------------------------------------------------

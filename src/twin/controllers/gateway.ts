@@ -1,5 +1,5 @@
 import type { ClusterApi, Json, TwinObject } from '../types.js';
-import { follow, keyOf, splitKey } from './follow.js';
+import { follow, type Followed, keyOf, splitKey } from './follow.js';
 import { withCondition } from './objects.js';
 import { type ControllerClock, workQueue } from './queue.js';
 import { isoSeconds } from './record.js';
@@ -33,26 +33,28 @@ export async function startGateways(api: ClusterApi, clock: ControllerClock): Pr
   const resource = httpRoutes(api);
   if (!api.serves(resource)) return { stop() {} };
   const queue = workQueue(clock, { delayMs: DELAY_MS }, reconcile);
-  const routes = await follow(api, resource, ({ object }) => queue.add(keyOf(object)));
+  // Last, so that all else is known when the first of them is looked at.
+  let routes: Followed | undefined;
   const again = (): void => {
-    for (const it of routes.all()) queue.add(keyOf(it));
+    for (const it of routes?.all() ?? []) queue.add(keyOf(it));
   };
   const services = await follow(api, 'v1/services', ({ type }) => type !== 'MODIFIED' && again());
   const imports = await follow(api, IMPORTS, again);
   const grants = await follow(api, GRANTS, again);
   const gateways = await follow(api, GATEWAYS, again);
+  const known = (routes = await follow(api, resource, ({ object }) => queue.add(keyOf(object))));
 
   async function reconcile(key: string): Promise<void> {
     const { namespace, name } = splitKey(key);
-    const route = routes.get(namespace, name);
+    const route = routes?.get(namespace, name);
     if (!route) return;
-    const known = (route['status']?.parents ?? []) as Json[];
+    const before = (route['status']?.parents ?? []) as Json[];
     const refs = ((route['spec']?.parentRefs ?? []) as Json[]).filter((it) =>
       gateways.get(it.namespace ?? namespace, it.name),
     );
-    const parents = refs.map((parentRef) => parentOf(route, parentRef, known));
-    if (JSON.stringify(parents) === JSON.stringify(known)) return;
-    routes.note(await api.mergePatch(resource, namespace, name, { status: { parents } }, 'status'));
+    const parents = refs.map((parentRef) => parentOf(route, parentRef, before));
+    if (JSON.stringify(parents) === JSON.stringify(before)) return;
+    routes?.note(await api.mergePatch(resource, namespace, name, { status: { parents } }, 'status'));
   }
 
   const parentOf = (route: TwinObject, parentRef: Json, known: readonly Json[]): Json => {
@@ -99,7 +101,7 @@ export async function startGateways(api: ClusterApi, clock: ControllerClock): Pr
   return {
     stop() {
       queue.stop();
-      for (const it of [services, imports, grants, gateways, routes]) it.stop();
+      for (const it of [services, imports, grants, gateways, known]) it.stop();
     },
   };
 }

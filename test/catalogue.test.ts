@@ -19,6 +19,20 @@ test('each of the hundred and one questions is answered by checks that exist, or
   );
 });
 
+test('where an answer is in part, a check of it says in both languages what it does not see', () => {
+  for (const id of Object.keys(IN_PART)) {
+    const of = checks.filter((it) => CATALOGUE[id]?.includes(it.id));
+    assert.ok(
+      of.some((it) => /Not seen here: /.test(Object.values(it.hint).join(' '))),
+      id,
+    );
+    assert.ok(
+      of.some((it) => /此检查看不到/.test(Object.values(it.zh).join(' '))),
+      id,
+    );
+  }
+});
+
 test('each check answers a question, of the list or of its own', () => {
   const named = new Set([...Object.values(CATALOGUE).flat(), ...Object.values(PROXY_DIFFERENCES).flat()]);
   assert.deepEqual(

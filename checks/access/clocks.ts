@@ -17,12 +17,12 @@ export const clocks: Check = {
   reads: { source: ['Node'], target: ['Node'] },
   hint: {
     why: 'Tokens, certificates and signed requests to the cloud are refused when clocks differ; deadlines and ages in reports are wrong.',
-    fix: 'Set NTP right where the clock is off: on the nodes, or on the machine that runs this.',
+    fix: 'Set NTP right where the clock is off: on the nodes, or on the machine that runs this. Not seen here: a clock that lags by less than ten minutes, for nodes report every five.',
   },
   zh: {
     asks: '两个集群的时钟与本机是否一致？',
     why: '时钟不一致时，令牌、证书以及发往云 API 的签名请求会被拒绝，报告里的时间也不准。',
-    fix: '在时间不准的一侧（节点或运行本工具的机器）校正 NTP。',
+    fix: '在时间不准的一侧（节点或运行本工具的机器）校正 NTP。此检查看不到慢不足十分钟的时钟，因为节点每五分钟才上报一次。',
   },
   sources: [
     'kubernetes/kubernetes:pkg/kubelet/kubelet_node_status.go',

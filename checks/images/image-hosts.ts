@@ -23,12 +23,12 @@ export const imageHosts: Check = {
   takes: EACH_WORKLOAD,
   hint: {
     why: 'The VPC address of a registry answers in its own region alone; an old or frozen registry may be gone tomorrow.',
-    fix: 'Name the registry of the target’s region in the templates, or the public address; registry.k8s.io in place of k8s.gcr.io.',
+    fix: 'Name the registry of the target’s region in the templates, or the public address; registry.k8s.io in place of k8s.gcr.io. Not seen here: whether a pull succeeds; start one pod of each registry on a target node.',
   },
   zh: {
     asks: '目标节点能否访问镜像所在的仓库？',
     why: '镜像仓库的 VPC 地址只在本地域可达；已冻结的旧仓库随时可能失效。',
-    fix: '模板中改用目标地域的仓库或公网地址；k8s.gcr.io 改为 registry.k8s.io。',
+    fix: '模板中改用目标地域的仓库或公网地址；k8s.gcr.io 改为 registry.k8s.io。此检查看不到实际拉取是否成功：请在目标节点上为每个仓库试运行一个 Pod。',
   },
   sources: [
     'https://www.alibabacloud.com/help/en/acr/user-guide/configure-access-over-vpcs',

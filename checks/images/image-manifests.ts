@@ -20,12 +20,12 @@ export const imageManifests: Check = {
   reads: { source: [...WORKLOADS, 'Node'], target: ['Node'] },
   takes: workloadFields([], ['status.containerStatuses.imageID']),
   hint: {
-    why: 'containerd 2 refuses images with a manifest of schema 1, which Docker and containerd 1 pull; the source may also have them on its nodes and never ask again.',
+    why: 'containerd 2 refuses images with a manifest of schema 1, which Docker and containerd 1 pull; the source may also have them on its nodes and never ask again. Not seen here: which images those are; only their registries tell.',
     fix: 'Ask for each old image: `skopeo inspect --raw docker://IMAGE` or `docker manifest inspect IMAGE`. Where it says schemaVersion 1, push it again as `skopeo copy --format v2s2` does, or build it anew; Docker of today pulls it no more.',
   },
   zh: {
     asks: '目标节点的运行时能否拉取源集群可能在用的旧格式镜像？',
-    why: 'containerd 2 拒绝拉取 schema 1 清单的镜像，而 Docker 和 containerd 1 可以；源节点也可能早有缓存，从不重新拉取。',
+    why: 'containerd 2 拒绝拉取 schema 1 清单的镜像，而 Docker 和 containerd 1 可以；源节点也可能早有缓存，从不重新拉取。此检查看不到具体是哪些镜像，只有镜像仓库知道。',
     fix: '对每个旧镜像执行 skopeo inspect --raw docker://镜像 或 docker manifest inspect 镜像；若 schemaVersion 为 1，用 skopeo copy --format v2s2 重新推送或重新构建；新版 Docker 也已无法拉取。',
   },
   sources: [

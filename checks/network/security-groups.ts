@@ -30,12 +30,12 @@ export const securityGroups: Check = {
   },
   hint: {
     why: 'Health checks and requests of a classic load balancer come from 100.64.0.0/10. A security group that keeps them out leaves every pod of the target unhealthy, and one that keeps out the source breaks its calls.',
-    fix: 'Let 100.64.0.0/10 and the networks of the source in at the pods’ ports, in the security group that ConfigMap kube-system/eni-config names.',
+    fix: 'Let 100.64.0.0/10 and the networks of the source in at the pods’ ports, in the security group that ConfigMap kube-system/eni-config names. Not seen here: how many addresses a group of the basic kind may still take.',
   },
   zh: {
     asks: '目标 Pod 的安全组是否放行负载均衡和源集群？',
     why: '传统型负载均衡的健康检查和转发请求来自 100.64.0.0/10；安全组未放行时，目标的 Pod 全部健康检查失败；未放行源集群时，源集群对它们的调用会中断。',
-    fix: '在 kube-system/eni-config 所指的安全组中，对 Pod 端口放行 100.64.0.0/10 以及源集群的网段。',
+    fix: '在 kube-system/eni-config 所指的安全组中，对 Pod 端口放行 100.64.0.0/10 以及源集群的网段。此检查看不到普通安全组还能容纳多少地址。',
   },
   sources: [
     'https://www.alibabacloud.com/help/en/ecs/user-guide/security-group-rules',

@@ -21,12 +21,12 @@ export const vswitches: Check = {
   takes: { ConfigMap: 'named' },
   hint: {
     why: 'Pods on a node whose zone has no vSwitch in eni-config get no address and stay ContainerCreating.',
-    fix: 'Add a vSwitch of that zone to `vswitches` in ConfigMap kube-system/eni-config.',
+    fix: 'Add a vSwitch of that zone to `vswitches` in ConfigMap kube-system/eni-config. Not seen here: how many addresses each vSwitch has left; compare AvailableIpAddressCount of `aliyun vpc DescribeVSwitches` with the pods of the zone and max_pool_size for each node.',
   },
   zh: {
     asks: '目标节点所在的每个可用区，是否都为 Pod 配置了 vSwitch？',
     why: '节点所在可用区在 eni-config 中没有 vSwitch 时，Pod 分配不到地址，会停在 ContainerCreating。',
-    fix: '在 kube-system/eni-config 的 vswitches 中加入该可用区的 vSwitch。',
+    fix: '在 kube-system/eni-config 的 vswitches 中加入该可用区的 vSwitch。此检查看不到 vSwitch 的剩余地址数：请用 aliyun vpc DescribeVSwitches 查看 AvailableIpAddressCount，并与该可用区的 Pod 数加每个节点的 max_pool_size 比较。',
   },
   sources: [
     'AliyunContainerService/terway:docs',

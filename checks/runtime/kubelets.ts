@@ -29,12 +29,12 @@ export const kubelets: Check = {
   },
   hint: {
     why: 'A pod with a sysctl that its kubelet does not allow is refused (SysctlForbidden); under seccompDefault a container that names no profile is confined.',
-    fix: 'Allow the sysctls in the kubelet’s allowedUnsafeSysctls; name `seccompProfile: {type: Unconfined}` where confinement breaks something.',
+    fix: 'Allow the sysctls in the kubelet’s allowedUnsafeSysctls; name `seccompProfile: {type: Unconfined}` where confinement breaks something. Not seen here: kubelets whose settings are not in a ConfigMap kubelet-config; ask `kubectl get --raw /api/v1/nodes/NODE/proxy/configz`.',
   },
   zh: {
     asks: '目标集群的 kubelet 是否允许要迁移的 Pod 做源集群允许的事？',
     why: '使用了 kubelet 不允许的 sysctl，Pod 会被拒绝（SysctlForbidden）；启用 seccompDefault 后，未指定 profile 的容器会被限制系统调用。',
-    fix: '在 kubelet 的 allowedUnsafeSysctls 中放行；确实受影响的容器显式写 seccompProfile: {type: Unconfined}。',
+    fix: '在 kubelet 的 allowedUnsafeSysctls 中放行；确实受影响的容器显式写 seccompProfile: {type: Unconfined}。此检查看不到未存放在 kubelet-config 中的 kubelet 设置：请用 kubectl get --raw /api/v1/nodes/节点/proxy/configz 查看。',
   },
   sources: [
     'https://kubernetes.io/docs/tasks/administer-cluster/sysctl-cluster/',

@@ -5,6 +5,7 @@ import { realClock, type SteeredClock, virtualClock } from './clock.js';
 import { type StartedCloud, startCloud } from './cloud/cloud.js';
 import { startCcm } from './controllers/ccm.js';
 import { startGateways } from './controllers/gateway.js';
+import { fsmCrds } from './controllers/fsm-crds.js';
 import { startFsm } from './controllers/fsm.js';
 import { multiClusterServiceCrd, startMultiClusterServices } from './controllers/mcs.js';
 import { startNlb } from './controllers/nlb.js';
@@ -43,6 +44,8 @@ export interface TwinCluster extends Omit<TwinApiServer, 'stop'> {
   left: string[];
   /** undefined: the seed has none there */
   velero: Velero | undefined;
+  /** Ends the cloud controller manager's CLB loop and starts it anew, with nothing remembered; undefined where the seed has none. */
+  restartCcm?: () => Promise<void>;
 }
 
 export interface Twin {
@@ -210,7 +213,7 @@ export async function startTwin(seed: Seed, options: TwinOptions): Promise<Twin>
     {
       seed: own,
       objects,
-    }: { seed: Pick<ClusterSeed, 'version' | 'uid' | 'context' | 'velero'>; objects: TwinObject[] },
+    }: { seed: Pick<ClusterSeed, 'version' | 'uid' | 'context' | 'velero' | 'fsm'>; objects: TwinObject[] },
   ): Promise<{ server: TwinApiServer; cluster: TwinCluster }> => {
     const server = await startApiServer({
       version: own.version,
@@ -231,6 +234,7 @@ export async function startTwin(seed: Seed, options: TwinOptions): Promise<Twin>
           one.metadata.namespace === it.metadata.namespace,
       );
     const left = await putIn(server, [
+      ...(own.fsm ? fsmCrds(own.fsm) : []),
       ...(own.velero ? [...veleroCrds(), ...veleroObjects(own.velero.version)].filter((it) => !isThere(it)) : []),
       ...objects,
     ]);
@@ -261,7 +265,12 @@ export async function startTwin(seed: Seed, options: TwinOptions): Promise<Twin>
     if (own.ccm) {
       const latency = options.ccmLatencyMs === undefined ? {} : { latencyMs: options.ccmLatencyMs };
       const settings = { backendMode: 'ecs' as const, ...own.ccm, vpc, seed: `${seedNumber}/${side}`, ...latency };
-      const ccm = await startCcm(apis[side], clock, regional, settings);
+      const start = () => startCcm(apis[side], clock, regional, settings);
+      let ccm = await start();
+      clusters[side].restartCcm = async () => {
+        ccm.stop();
+        ccm = await start();
+      };
       stops.push(() => ccm.stop());
       const nlb = await startNlb(apis[side], clock, regional, settings);
       stops.push(() => nlb.stop());

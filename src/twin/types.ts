@@ -151,6 +151,8 @@ export interface ClusterSeed {
   ccm?: { version: string; clusterId: string; backendMode?: 'ecs' | 'eni' } | null;
   /** Velero's server; null for none. Both sides share one object store per bucket name. */
   velero?: { version: string } | null;
+  /** the name of Flomesh's group, where it is installed: its kinds are served, its control plane runs */
+  fsm?: 'multicluster.flomesh.io' | 'flomesh.io' | null;
   /** `eni`: pods get addresses of the VPC and an elastic network interface each (Terway); `overlay`: neither (Flannel) */
   podNetwork?: 'eni' | 'overlay';
   /** from scheduled to Ready */

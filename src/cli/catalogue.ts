@@ -1244,6 +1244,162 @@ export const catalogue: Readonly<Record<string, Entry>> = {
     ],
     ['将要承接流量的一侧没有就绪的 Pod。', '回退时同样绝不把流量送到无法服务的一侧。', '先恢复其 Pod，再回退。'],
   ),
+  DNS_RECORD_MISSING: entry(
+    1,
+    [
+      'One of the two records that a share is moved between is not there.',
+      'Somebody deleted it or gave it another value after the plan was made.',
+      'Look at the records and the operation log in the console. Put the record back, paused, or roll back.',
+    ],
+    [
+      '用于切流的两条解析记录缺少一条。',
+      '计划生成之后，有人删除了它或修改了记录值。',
+      '在控制台查看解析记录与操作日志；恢复该记录（暂停状态），或回退。',
+    ],
+  ),
+  DNS_RECORDS_UNFIT: entry(
+    1,
+    [
+      'The records of a name can not be weighed as they are.',
+      'The target must come in with nothing. A locked record can not be paused; one that is paused keeps its weight and would come back with it; different weights that are not in force would shift traffic once weighting is on; and the API turns weighting on for addresses, not for CNAMEs.',
+      'Set them right in the console: unlock, pause, or delete the record of the target, which is made anew. For CNAMEs turn weighting on there.',
+    ],
+    [
+      '该域名的解析记录目前无法按权重切流。',
+      '目标侧必须以零流量接入。被锁定的记录无法暂停；暂停的记录会保留权重，启用时按该权重生效；尚未生效的不同权重会在开启权重配置时改变流量；API 只能为地址记录开启权重，CNAME 不行。',
+      '在控制台修正：解锁、暂停，或删除目标侧的记录（会重新创建）。CNAME 请在控制台开启权重配置。',
+    ],
+  ),
+  DNS_JOIN_UNFINISHED: entry(
+    1,
+    [
+      "The target's DNS record is not as the step left it.",
+      'Something else changed the records meanwhile.',
+      'Look at the records and the operation log in the console, then run again.',
+    ],
+    [
+      '目标侧的解析记录与该步骤写入的不一致。',
+      '期间有其他人或程序修改了记录。',
+      '在控制台查看解析记录与操作日志，然后重新运行。',
+    ],
+  ),
+  TARGET_ADDRESS_MISSING: entry(
+    1,
+    [
+      'The Service of the target got no address that a DNS record could lead to.',
+      'Its cloud controller manager has not made it a load balancer: it does not run, lacks rights or quota, or an annotation is wrong.',
+      "Look at the Service's events on the target, or name the address in the playbook: `target: 198.51.100.7`.",
+    ],
+    [
+      '目标侧的 Service 没有可供解析记录指向的地址。',
+      '云控制器没有为它创建负载均衡：未运行、权限或配额不足，或注解有误。',
+      '查看目标侧该 Service 的事件，或在 playbook 中写明地址：`target: 198.51.100.7`。',
+    ],
+  ),
+  PROGRAM_FAILED: entry(
+    1,
+    [
+      'The program of an `exec` router did not do what it was asked.',
+      'It ended with another code than 0, was not there, or gave no answer in time. Whether a write was done is not known; every question can be asked again.',
+      'Run it by hand with the same question (docs/exec-router.md). Code 75 means that it may be tried again.',
+    ],
+    [
+      '`exec` 路由器的程序没有完成请求。',
+      '它以非 0 状态退出、不存在，或超时未答复。写入是否生效未知；所有请求都可以重复。',
+      '用同样的输入手工运行它（见 docs/exec-router.md）。退出码 75 表示可以重试。',
+    ],
+  ),
+  PROGRAM_ANSWER: entry(
+    1,
+    [
+      "The answer of an `exec` router's program can not be read.",
+      'It is not the JSON that docs/exec-router.md describes. An answer that is not understood is never taken for a yes.',
+      'Mend the program; what it wants to tell people belongs on standard error.',
+    ],
+    [
+      '无法解析 `exec` 路由器程序的答复。',
+      '它不是 docs/exec-router.md 所描述的 JSON。看不懂的答复绝不当作成功。',
+      '修正程序；给人看的信息应写到标准错误。',
+    ],
+  ),
+  FLEET_NOT_NAMED: entry(
+    2,
+    [
+      'The router `mcs` needs the Fleet, and the playbook names none.',
+      'MultiClusterServices live in the Fleet, not in the clusters.',
+      'Add `fleet: { context: … }`: the context of the ACK One Fleet in your kubeconfig.',
+    ],
+    [
+      '路由器 `mcs` 需要舰队（Fleet），而 playbook 没有写明。',
+      'MultiClusterService 位于舰队中，而不在各集群里。',
+      '添加 `fleet: { context: … }`：kubeconfig 中 ACK One 舰队的 context。',
+    ],
+  ),
+  FLEET_SERVICE_MISSING: entry(
+    1,
+    [
+      'The Fleet has lost a MultiClusterService.',
+      "Somebody deleted it: the clusters no longer know of each other's pods.",
+      'Find out who did. Run again from the step that makes it, or roll back.',
+    ],
+    [
+      '舰队中的 MultiClusterService 不见了。',
+      '有人删除了它：两个集群不再知道彼此的 Pod。',
+      '查明是谁删除的，然后从创建它的步骤重新运行，或回退。',
+    ],
+  ),
+  FLEET_NOT_DISPATCHED: entry(
+    1,
+    [
+      "The Fleet did not bring one cluster's endpoints into the other, or did not take them away.",
+      'The clusters are not both joined to it, are known by other ids, or the Fleet can not reach one of them.',
+      "Look at the MultiClusterService's conditions in the Fleet and at the ids in the playbook, then run again.",
+    ],
+    [
+      '舰队没有把一个集群的端点分发到另一个集群，或没有撤下。',
+      '两个集群没有都加入舰队、集群 ID 不一致，或舰队无法访问其中之一。',
+      '查看舰队中 MultiClusterService 的状态条件以及 playbook 中的集群 ID，然后重新运行。',
+    ],
+  ),
+  SHARE_AUTOSCALED: entry(
+    1,
+    [
+      'An autoscaler scales the pods whose number is the share.',
+      'With a MultiClusterService the share is the ratio of ready pods: an autoscaler on either side would move it.',
+      'Make minReplicas equal to maxReplicas for the time of the move, or take the autoscaler away and bring it back afterwards.',
+    ],
+    [
+      '有弹性伸缩在改变决定流量比例的 Pod 数量。',
+      '使用 MultiClusterService 时，流量比例就是就绪 Pod 数之比：任一侧的自动伸缩都会改变它。',
+      '迁移期间令 minReplicas 等于 maxReplicas，或先移除该弹性伸缩，之后再恢复。',
+    ],
+  ),
+  FSM_MISSING: entry(
+    1,
+    [
+      "A cluster does not serve Flomesh's kinds.",
+      'Neither multicluster.flomesh.io nor the older flomesh.io is there.',
+      'Install Flomesh on both clusters and join them, or move the Service by another router.',
+    ],
+    [
+      '某个集群没有 Flomesh 的资源类型。',
+      'multicluster.flomesh.io 与旧的 flomesh.io 都不存在。',
+      '在两个集群安装 Flomesh 并互联，或改用其他路由器。',
+    ],
+  ),
+  FSM_NOT_IMPORTED: entry(
+    1,
+    [
+      "The source's Flomesh does not know the target's Service.",
+      "The clusters are not joined, or the export is not valid: its path is another Ingress's already, or there is no such Service.",
+      "Look at the ServiceExport's conditions on the target and at the Clusters on the source, then run again.",
+    ],
+    [
+      '源侧的 Flomesh 不知道目标侧的服务。',
+      '集群没有互联，或导出无效：其路径已被其他 Ingress 占用，或该 Service 不存在。',
+      '查看目标侧 ServiceExport 的状态条件和源侧的 Cluster 对象，然后重新运行。',
+    ],
+  ),
   GATE_FAILED: entry(
     1,
     [

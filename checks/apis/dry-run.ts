@@ -81,15 +81,17 @@ function ofAnswer(it: DryRunAnswer): Finding[] {
 
 function ofWarnings({ about, answer, warnings, standIn }: DryRunAnswer): Finding[] {
   if (answer !== 'taken' || warnings.length === 0) return [];
+  const saw = `${warnings.join('; ')}${standIn === undefined ? '' : ` (asked in namespace ${standIn})`}`;
   return [
-    {
-      about,
-      severity: 'warn',
-      saw: `${warnings.join('; ')}${standIn === undefined ? '' : ` (asked in namespace ${standIn})`}`,
-      breaks: warnings.some((it) => UNKNOWN_FIELD.test(it))
-        ? 'what the server does not know it drops'
-        : 'nothing yet: the server takes it, and warns',
-    },
+    warnings.some((it) => UNKNOWN_FIELD.test(it))
+      ? { about, severity: 'warn', saw, breaks: 'what the server does not know it drops' }
+      : {
+          about,
+          severity: 'warn',
+          saw,
+          breaks: 'nothing yet: the server takes it, and warns',
+          fix: 'Nothing for the move. Then write it as the server says.',
+        },
   ];
 }
 

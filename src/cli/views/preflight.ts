@@ -80,7 +80,11 @@ function resultLines(result: CheckResult, text: CheckText | undefined, screen: S
     ];
   }
   const shown = result.findings.slice(0, SHOWN);
-  const lines = shown.flatMap((finding) => findingLines(result, finding, text, screen));
+  const does = shown.map((it) => (it.waivedBy ? undefined : (it.fix ?? text?.hint.fix)));
+  // What is to be done for several is said below the last of them.
+  const lines = shown.flatMap((finding, index) =>
+    findingLines(result, finding, does[index] === does[index + 1] ? undefined : does[index], screen),
+  );
   const left = result.findings.length - shown.length;
   return left > 0
     ? [...lines, screen.paint('dim', `${' '.repeat(ID_ROOM + 4)}and ${left} more; -o json has them all`)]
@@ -93,7 +97,7 @@ const SEVERITY = { refuse: 'refuses', warn: 'warning' };
 function findingLines(
   { check }: CheckResult,
   finding: JudgedFinding,
-  text: CheckText | undefined,
+  does: string | undefined,
   screen: Screen,
 ): string[] {
   const { waivedBy } = finding;
@@ -110,7 +114,7 @@ function findingLines(
     ...detail('seen', finding.saw, screen),
     ...detail('wanted', finding.want, screen),
     ...detail('breaks', finding.breaks, screen),
-    ...detail('do', finding.fix ?? text?.hint.fix, screen),
+    ...detail('do', does, screen),
   ];
 }
 

@@ -4,10 +4,12 @@ import { count } from '../words.js';
 /** How gates word what they saw, and how much of it is kept. */
 
 const LONGEST = 240;
+/** Of a longer text no more is even looked at. */
+const LOOKED_AT = 2000;
 
 /** One line, without credentials, cut: what servers say can be long, and ends up in the journal. */
 export function clipped(text: string): string {
-  const line = hideIn(text).replace(/\s+/g, ' ').trim();
+  const line = hideIn(text.slice(0, LOOKED_AT)).replace(/\s+/g, ' ').trim();
   return line.length <= LONGEST ? line : `${line.slice(0, LONGEST - 1)}…`;
 }
 

@@ -105,8 +105,8 @@ interface Body {
 
 function parsed(text: string): Body | undefined {
   try {
-    const body: unknown = JSON.parse(text);
-    return typeof body === 'object' && body !== null ? (body as Body) : undefined;
+    const body = JSON.parse(text) as Body | null;
+    return typeof body === 'object' && body !== null ? body : undefined;
   } catch {
     return undefined;
   }

@@ -62,6 +62,7 @@ export async function watchGates(
     told: '',
   }));
   let over = false;
+  let underWay: Promise<void> = Promise.resolve();
 
   const rounds = open.map(async (it) => {
     while (!over) {
@@ -75,9 +76,11 @@ export async function watchGates(
   });
   const looking = async () => {
     for (;;) {
+      if (over) return;
       if (context.stopping()) throw new Interrupted();
       const elapsed = clock.now() - began;
-      await look(Math.min(elapsed, held.holdMs));
+      underWay = look(Math.min(elapsed, held.holdMs));
+      await underWay;
       if (elapsed >= held.holdMs) return;
       const passed = open.length > 0 && open.every((it) => it.watch.seen().state === 'pass');
       if (passed && elapsed >= held.leastMs) return;
@@ -92,6 +95,8 @@ export async function watchGates(
   } finally {
     over = true;
     for (const it of rounds) it.catch(() => undefined);
+    // What it may be writing, to follow pods that came, must not cross the way back.
+    await underWay.catch(() => undefined);
   }
   for (const it of open) conclude(it, held, context);
 }

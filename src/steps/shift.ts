@@ -95,7 +95,7 @@ async function follow(args: ShiftArgs, reading: Reading<unknown>, context: StepC
   const { route, asked } = args;
   const far = furthest(reading.splits, asked);
   const shows = far ? `${far.where} shows ${points(measured(far))} %` : route.service;
-  context.emit({ type: 'warning', what: `${reading.news ?? `${shows}`}; setting ${points(asked)} % anew.` });
+  context.emit({ type: 'warning', what: `${reading.news ?? shows}; setting ${points(asked)} % anew.` });
   const choice = await chosen(args, reading, context.world);
   if (choice.order.length === 0) {
     throw new MigrateError('SHARE_TAKEN_AWAY', {

@@ -131,7 +131,7 @@ export async function openClients({
     const sums = { ...(crowd.log.at(-1) ?? ZERO), at: now };
     let served = 0;
     for (let i = 0; i < count; i++) {
-      const reached = send(turn++);
+      const reached = reach.answer(send(turn), turn++);
       sums.sent += 1;
       if ('failed' in reached) sums.failed += 1;
       else {
@@ -185,7 +185,7 @@ export async function openClients({
 
   const openServer = async (front: Front): Promise<{ url: string; server: Server }> => {
     const server = createServer((request, response) => {
-      const reached = front.send(turn++, requestOf(request));
+      const reached = reach.answer(front.send(turn, requestOf(request)), turn++);
       const body = JSON.stringify(reached);
       const status = 'failed' in reached ? 503 : 200;
       const about = 'failed' in reached ? {} : { 'x-served-by': reached.backend, 'x-side': reached.side };

@@ -18,6 +18,8 @@ interface NodePort {
 interface ClusterIndex {
   nodes: Map<string, TwinObject>;
   nodesByIp: Map<string, TwinObject>;
+  /** by pod: the share of requests that it answers with an error */
+  erring: Map<string, number>;
   nodePorts: Map<number, NodePort>;
   pods: Map<string, TwinObject>;
 }
@@ -77,7 +79,12 @@ function indexOf(nodes: Followed, services: Followed, slices: Followed, pods: Fo
   for (const pod of pods.all())
     if (pod['status']?.podIP && pod['status'].phase === 'Running' && !pod['spec'].hostNetwork)
       byIp.set(pod['status'].podIP, pod);
-  return { nodes: byInstance, nodesByIp, nodePorts, pods: byIp };
+  const erring = new Map<string, number>();
+  for (const pod of pods.all()) {
+    const share = Number(pod.metadata.annotations?.['twin/errors'] ?? 0);
+    if (share > 0) erring.set(pod.metadata.name, share);
+  }
+  return { nodes: byInstance, nodesByIp, nodePorts, pods: byIp, erring };
 }
 
 /** Containers that declare ports listen on those alone. */
@@ -91,6 +98,8 @@ export interface Reach {
   reach(member: { server: string; ip: string; port: number }, turn?: number): Reached;
   /** whoever has that address among a cluster's own pods and nodes; undefined when nobody has */
   inside(side: Side, ip: string, port: number, turn?: number): Reached | undefined;
+  /** What an application answers, once it is reached: pods annotated `twin/errors` fail that share of their requests, evenly spread. */
+  answer(reached: Reached, turn: number): Reached;
   /** grows with every change that could matter */
   changes(): number;
   stop(): void;
@@ -165,6 +174,13 @@ export async function followReach(
       if (pod) return byPod(side, pod, port);
       const node = nodesByIp.get(ip);
       return node && byNode(side, node, port, turn);
+    },
+    answer(reached, turn) {
+      if ('failed' in reached || reached.side === 'other') return reached;
+      const share = clusters[reached.side].index().erring.get(reached.backend) ?? 0;
+      // Multiples of the golden ratio are spread evenly, whatever the order in which members are chosen.
+      const errs = share > 0 && (turn * 0.6180339887498949) % 1 < share;
+      return errs ? { failed: `pod ${reached.backend} of ${reached.side} answers 500` } : reached;
     },
     changes: () => clusters.source.changes() + clusters.target.changes(),
     stop() {

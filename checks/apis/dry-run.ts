@@ -79,7 +79,8 @@ function ofAnswer(it: DryRunAnswer): Finding[] {
   return [{ about, severity: 'refuse', saw, breaks: 'the restore cannot make it' }];
 }
 
-function ofWarnings({ about, answer, warnings, standIn }: DryRunAnswer): Finding[] {
+function ofWarnings({ about, answer, warnings: all, standIn }: DryRunAnswer): Finding[] {
+  const warnings = all.filter((it) => !OF_LABELS.test(it));
   if (answer !== 'taken' || warnings.length === 0) return [];
   const saw = `${warnings.join('; ')}${standIn === undefined ? '' : ` (asked in namespace ${standIn})`}`;
   return [
@@ -94,6 +95,9 @@ function ofWarnings({ about, answer, warnings, standIn }: DryRunAnswer): Finding
         },
   ];
 }
+
+/** Told by removed-labels, with the successor. @source kubernetes/kubernetes:pkg/api/node/util.go (GetLabelDeprecatedMessage) */
+const OF_LABELS = /nodeSelector\[[^\]]+\]: deprecated since v1\.\d+; use /;
 
 /** @source kubernetes-sigs/json:internal/golang/encoding/json/kubernetes_patch.go (strict errors) */
 const UNKNOWN_FIELD = /^(?:unknown|duplicate) field /;

@@ -31,7 +31,15 @@ export const SUFFIXES = `
   .trim()
   .split(/\s+/);
 
-/** `k8s/<port>/<service>/<namespace>/<cluster id>`: how the controller signs groups and members that it made. */
+/** Suffixes that only its loop for network load balancers reads. */
+export const NLB_SUFFIXES = `
+  additional-cert-ids alpn alpn-policy bandwidth-package-id cacert cacert-id cps cross-zone-enabled ipv6-address-type
+  listener-port-range ppv2-pvl-ep-id-enabled ppv2-pvl-eps-id-enabled ppv2-vpc-id-enabled preserve-client-ip
+  security-group-ids server-group-type zone-maps`
+  .trim()
+  .split(/\s+/);
+
+/** How the controller signs groups and members that it made: see `signature`. */
 export interface Signature {
   port: string;
   service: string;
@@ -39,10 +47,16 @@ export interface Signature {
   clusterId: string;
 }
 
-/** @source kubernetes/cloud-provider-alibaba-cloud:pkg/model/load_balancer.go: five parts, the first of them `k8s` */
+/**
+ * `k8s/<port>/<service>/<namespace>/<cluster id>`, and of an NLB `k8s.<port>.<protocol>.<service>.<namespace>.<cluster id>`
+ *
+ * @source kubernetes/cloud-provider-alibaba-cloud:pkg/model/load_balancer.go: five parts, the first of them `k8s`
+ * @source kubernetes/cloud-provider-alibaba-cloud:pkg/model/nlb/nlb.go: six, at dots
+ */
 export function signature(text: string): Signature | undefined {
-  const parts = text.split('/');
-  const [head, port, service, namespace, clusterId] = parts;
-  if (parts.length !== 5 || head !== 'k8s' || !port || !service || !namespace || !clusterId) return undefined;
-  return { port, service, namespace, clusterId };
+  const [, port, service, namespace, clusterId] =
+    /^k8s\/([^/]+)\/([^/]+)\/([^/]+)\/([^/]+)$/.exec(text) ??
+    /^k8s\.([^.]+)\.[^.]+\.([^.]+)\.([^.]+)\.([^.]+)$/.exec(text) ??
+    [];
+  return port && service && namespace && clusterId ? { port, service, namespace, clusterId } : undefined;
 }

@@ -161,6 +161,8 @@ export interface ServerGroup {
   vpc?: string;
   /** how long open connections of a member that goes are let live; absent when it is off */
   drainS?: number;
+  /** what the load balancer is still doing with it: what it shows is not the last of it */
+  pending?: string;
   tags?: Record<string, string>;
 }
 

@@ -363,6 +363,7 @@ const groupFrom = (it: NlbGroupBody, members: Backend[]): ServerGroup => ({
   protocol: (it.protocol ?? '').toLowerCase(),
   scheduler: (it.scheduler ?? '').toLowerCase(),
   vpc: it.vpcId ?? '',
+  ...(it.serverGroupStatus && it.serverGroupStatus !== 'Available' && { pending: it.serverGroupStatus }),
   ...(it.connectionDrainEnabled && { drainS: it.connectionDrainTimeout ?? 0 }),
   tags: Object.fromEntries((it.tags ?? []).map((one) => [one.key ?? '', one.value ?? ''])),
 });

@@ -106,6 +106,7 @@ export interface NlbGroupBody {
   serverGroupId?: string;
   serverGroupName?: string;
   serverGroupType?: string;
+  serverGroupStatus?: string;
   protocol?: string;
   scheduler?: string;
   vpcId?: string;

@@ -12,6 +12,8 @@ import { clb } from './clb.js';
 export const nlb: Router<ClbRoute, ClbSetting> = {
   ...clb,
   name: 'nlb',
+  before: (route) =>
+    (clb.before?.(route) ?? []).map((it) => (it.kind === 'hand-over' ? { ...it, kind: 'nlb-hand-over' } : it)),
   routes: (entries, playbook, inventory) =>
     clbRoutes(
       entries.filter((it) => it.router === 'nlb'),

@@ -177,7 +177,6 @@ export function nlbCloud(cloud: TwinCloud, identity: CcmIdentity, vpc: string | 
 
     async create(service: TwinObject): Promise<void> {
       const zones = zoneMaps(service);
-      if (zones.length === 0) throw new NotNow('ParameterMissing, zone mappings are required');
       const made = await nlb('CreateLoadBalancer', {
         AddressType: /^intranet$/i.test(annotation(service, 'address-type')) ? 'Intranet' : 'Internet',
         VpcId: vpc ?? '',

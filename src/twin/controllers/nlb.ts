@@ -239,6 +239,8 @@ function nlbReconciler(
     hashChanged: boolean,
   ): Promise<{ lb: NlbSeen; moreToCome: boolean; invalid: boolean }> => {
     const isReused = reusesLoadBalancer(service);
+    if (!isReused && annotation(service, 'zone-maps') === '')
+      throw new NotNow('build lb local model error: ParameterMissing, zone mappings are required');
     const { groups, moreToCome } = await wantedGroups(service);
     const lb = await ensureLoadBalancer(service, hashChanged);
     const live = await readGroups(service);

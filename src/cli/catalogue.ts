@@ -622,12 +622,12 @@ export const catalogue: Readonly<Record<string, Entry>> = {
     1,
     [
       'The RAM identity may not do that.',
-      'An action is missing in its policy. Traffic needs slb:DescribeLoadBalancerAttribute, slb:DescribeLoadBalancerListeners, slb:DescribeVServerGroups, slb:DescribeVServerGroupAttribute, slb:SetVServerGroupAttribute and slb:RemoveVServerGroupBackendServers, and ecs:DescribeSecurityGroupAttribute for preflight; disks need ecs:DescribeDisks, ecs:DescribeSnapshots, ecs:CreateSnapshot, ecs:CopySnapshot, ecs:CreateDisk, ecs:DeleteSnapshot, ecs:DeleteDisk and ecs:AddTags.',
+      'An action is missing in its policy. Traffic needs slb:DescribeLoadBalancerAttribute, slb:DescribeLoadBalancerListeners, slb:DescribeVServerGroups, slb:DescribeVServerGroupAttribute, slb:SetVServerGroupAttribute and slb:RemoveVServerGroupBackendServers, and ecs:DescribeSecurityGroupAttribute for preflight; by DNS alidns:DescribeDomainRecords, alidns:AddDomainRecord, alidns:UpdateDomainRecord, alidns:DeleteDomainRecord, alidns:SetDomainRecordStatus, alidns:SetDNSSLBStatus and alidns:UpdateDNSSLBWeight; disks need ecs:DescribeDisks, ecs:DescribeSnapshots, ecs:CreateSnapshot, ecs:CopySnapshot, ecs:CreateDisk, ecs:DeleteSnapshot, ecs:DeleteDisk and ecs:AddTags.',
       'Grant the action that the message names, on the load balancer, or on disks and snapshots.',
     ],
     [
       'RAM 身份没有该操作的权限。',
-      '策略中缺少动作。切流需要 slb:DescribeLoadBalancerAttribute、slb:DescribeLoadBalancerListeners、slb:DescribeVServerGroups、slb:DescribeVServerGroupAttribute、slb:SetVServerGroupAttribute、slb:RemoveVServerGroupBackendServers，预检还需要 ecs:DescribeSecurityGroupAttribute；云盘需要 ecs:DescribeDisks、ecs:DescribeSnapshots、ecs:CreateSnapshot、ecs:CopySnapshot、ecs:CreateDisk、ecs:DeleteSnapshot、ecs:DeleteDisk、ecs:AddTags。',
+      '策略中缺少动作。切流需要 slb:DescribeLoadBalancerAttribute、slb:DescribeLoadBalancerListeners、slb:DescribeVServerGroups、slb:DescribeVServerGroupAttribute、slb:SetVServerGroupAttribute、slb:RemoveVServerGroupBackendServers，预检还需要 ecs:DescribeSecurityGroupAttribute；按 DNS 切流需要 alidns:DescribeDomainRecords、alidns:AddDomainRecord、alidns:UpdateDomainRecord、alidns:DeleteDomainRecord、alidns:SetDomainRecordStatus、alidns:SetDNSSLBStatus、alidns:UpdateDNSSLBWeight；云盘需要 ecs:DescribeDisks、ecs:DescribeSnapshots、ecs:CreateSnapshot、ecs:CopySnapshot、ecs:CreateDisk、ecs:DeleteSnapshot、ecs:DeleteDisk、ecs:AddTags。',
       '在对应的负载均衡、云盘或快照上授予错误信息中的动作。',
     ],
   ),

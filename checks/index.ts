@@ -43,6 +43,7 @@ import { serviceAnnotations } from './load-balancing/service-annotations.js';
 import { serviceFields } from './load-balancing/service-fields.js';
 import { handOver } from './load-balancing/hand-over.js';
 import { sharedGroup } from './load-balancing/shared-group.js';
+import { requestRules } from './load-balancing/request-rules.js';
 import { shares } from './load-balancing/shares.js';
 import { stickiness } from './load-balancing/stickiness.js';
 import { trafficMatrix } from './load-balancing/traffic-matrix.js';
@@ -152,6 +153,7 @@ export const checks: readonly Check[] = [
   portNumbers,
   serviceFields,
   shares,
+  requestRules,
   allowLists,
   clusterAddresses,
   manualEndpoints,

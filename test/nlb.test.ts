@@ -3,14 +3,21 @@ import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { test } from 'node:test';
 import { parse } from 'yaml';
+import { checks } from '../checks/index.js';
 import { differences } from '../src/cli/rehearse.js';
+import { openStage } from '../src/cli/stage.js';
+import { isMigrateError } from '../src/errors.js';
 import type { EventBody } from '../src/events.js';
 import { memoryStore } from '../src/journal.js';
+import { takeInventory } from '../src/look.js';
+import { makePlan } from '../src/plan.js';
 import { parsePlaybook, type Playbook } from '../src/playbook.js';
-import type { Tap } from '../src/ports.js';
+import type { Call, Tap } from '../src/ports.js';
 import { rollback } from '../src/rollback.js';
+import { routers } from '../src/routers/index.js';
 import { run } from '../src/run.js';
 import type { Json, Seed } from '../src/twin/types.js';
+import { BALANCER, GROUP, pairOf, type PairOptions } from './pair.js';
 import { crashing, engineOn, mustBeDone, ROOT, shipped, stageFor } from './shop.js';
 
 interface Move {
@@ -66,7 +73,7 @@ async function thereAndBack(move: Move, tap?: Tap) {
   try {
     mustBeDone(await run(plan, ['data', 'traffic'], engine));
     await stage.twin.settle();
-    const end = stage.twin.snapshot() as Json;
+    const end: Json = stage.twin.snapshot();
     const counts = stage.twin.clients.counts();
     mustBeDone(await rollback(undefined, engineOn(stage, store)));
     await stage.twin.settle();
@@ -91,6 +98,141 @@ test('a front behind a network load balancer goes over share by share and back, 
   assert.ok(there.target > 0);
   assert.equal(back.failed, 0);
   assert.deepEqual(differences(start, world), []);
+});
+
+/** Two clusters of any size behind one network load balancer. */
+function pair(options: PairOptions): Move {
+  const { text, seed } = pairOf(options);
+  const rewritten = JSON.parse(
+    JSON.stringify(seed).replaceAll(BALANCER, `n${BALANCER}`).replaceAll(GROUP, GROUP.replace('rsp', 'sgp')),
+  ) as Seed;
+  for (const it of rewritten.source.objects as Json[])
+    if (it.kind === 'Service') it.spec.loadBalancerClass = 'alibabacloud.com/nlb';
+  const playbook = text.replace('router: clb', 'router: nlb').replace(GROUP, GROUP.replace('rsp', 'sgp'));
+  return { playbook: parsePlaybook(playbook, 'pair.yaml'), seed: rewritten };
+}
+
+/** Without preflight: what is tried is the router. */
+async function on(move: Move, tap?: Tap) {
+  const stage = await openStage(move.playbook, move.seed, tap ? { tap } : {});
+  const plan = makePlan(move.playbook, await takeInventory(move.playbook, stage.world, checks), routers);
+  return { stage, plan, start: stage.twin.snapshot() as unknown, store: memoryStore() };
+}
+
+for (const [name, pods, asked] of [
+  ['95 to 5 over 20 and 20 pods', 20, 5],
+  ['90 to 10 over 100 and 100 pods', 100, 10],
+] as const)
+  test(`${name} is reached member by member, in calls of at most 40 whose jobs are waited for, and given back`, async () => {
+    const calls: Call[] = [];
+    const move = pair({ source: { pods }, target: { pods }, traffic: `steps: [${asked}], hold: 3s, tolerance: 0.1` });
+    const { stage, plan, start, store } = await on(move, (call, send) => {
+      calls.push(call);
+      return send();
+    });
+    try {
+      const shares: number[] = [];
+      const engine = engineOn(stage, store, (it) => it.type === 'share' && shares.push(it.measured));
+      mustBeDone(await run(plan, ['traffic'], engine));
+      assert.ok(Math.abs((shares[0] ?? NaN) - asked) <= 0.1, `${shares[0]} %`);
+      const verbs = (verb: string): number => calls.filter((it) => it.verb === verb).length;
+      assert.ok(verbs('UpdateServerGroupServersAttribute') >= Math.ceil(pods / 40));
+      assert.ok(verbs('GetJobStatus') >= verbs('UpdateServerGroupServersAttribute'));
+      mustBeDone(await rollback(undefined, engineOn(stage, store)));
+      await stage.twin.settle();
+      assert.deepEqual(differences(start, stage.twin.snapshot()), []);
+      assert.equal(stage.twin.clients.counts().failed, 0);
+    } finally {
+      await stage.close();
+    }
+  });
+
+for (const mode of ['cluster', 'local'] as const)
+  test(`nodes by ${mode === 'local' ? 'their pods' : 'node port'} go over by annotation, to 100 % and back`, async () => {
+    const half = { mode, nodes: 3, pods: 4 };
+    const move = pair({ source: half, target: half, traffic: 'steps: [50, 100], hold: 3s, tolerance: 2' });
+    const { stage, plan, start, store } = await on(move);
+    try {
+      mustBeDone(await run(plan, ['traffic'], engineOn(stage, store)));
+      const { Servers } = await stage.twin.cloud.api.call('Nlb', 'ListServerGroupServers', {
+        ServerGroupId: 'sgp-web',
+      });
+      const weightOf = (cluster: string): number =>
+        Servers.filter((it: Json) => it.Description.endsWith(cluster)).reduce(
+          (sum: number, it: Json) => sum + it.Weight,
+          0,
+        );
+      assert.equal(weightOf('c-old'), 0);
+      assert.ok(weightOf('c-new') > 0);
+      mustBeDone(await rollback(undefined, engineOn(stage, store)));
+      await stage.twin.settle();
+      assert.deepEqual(differences(start, stage.twin.snapshot()), []);
+      assert.equal(stage.twin.clients.counts().failed, 0);
+    } finally {
+      await stage.close();
+    }
+  });
+
+test('members that a scale-out brings while a share is held are weighed like the others', async () => {
+  const move = pair({ source: { pods: 60 }, target: { pods: 60 }, traffic: 'steps: [10], hold: 5m, tolerance: 0.5' });
+  const { stage, plan, store } = await on(move);
+  try {
+    let scaled = false;
+    const shares: number[] = [];
+    const engine = engineOn(stage, store, (it) => {
+      if (it.type === 'share') shares.push(it.measured);
+      if (it.type !== 'hold' || it.elapsedMs <= 60_000 || scaled) return;
+      scaled = true;
+      void stage.world.target.patch(
+        { kind: 'Deployment.apps', namespace: 'shop', name: 'web' },
+        { spec: { replicas: 90 } },
+      );
+    });
+    mustBeDone(await run(plan, ['traffic'], engine));
+    const members = stage.twin.cloud.api
+      .listenerBackends('nlb-web', 80)!
+      .filter((it) => it.description.endsWith('c-new'));
+    assert.equal(members.length, 90);
+    assert.ok(Math.abs((shares.at(-1) ?? NaN) - 10) <= 0.5, shares.join());
+    assert.equal(stage.twin.clients.counts().failed, 0);
+  } finally {
+    await stage.close();
+  }
+});
+
+test('a target whose API server is dead is set at the load balancer, and what its Service must say is owed', async () => {
+  const move = pair({ source: { pods: 3 }, target: { pods: 3 }, traffic: 'steps: [50], hold: 3s, tolerance: 2' });
+  const { stage, plan, store } = await on(move);
+  try {
+    mustBeDone(await run(plan, ['traffic'], engineOn(stage, store)));
+    stage.twin.target.down();
+    const outcome = await rollback(undefined, engineOn(stage, store));
+    assert.equal(outcome.outcome, 'done');
+    const weights = stage.twin.cloud.api
+      .listenerBackends('nlb-web', 80)!
+      .map((it) => [it.description.slice(-5), it.weight]);
+    assert.ok(
+      weights.every(([cluster, weight]) => (cluster === 'c-old') === (weight !== 0)),
+      JSON.stringify(weights),
+    );
+    assert.equal(stage.twin.clients.counts().failed, 0);
+  } finally {
+    await stage.close();
+  }
+});
+
+test('a Service of another class on the target is refused before anything is written', async () => {
+  const move = pair({ source: { pods: 3 }, target: { pods: 3 }, traffic: 'steps: [100], hold: 3s' });
+  const service = (move.seed.target.objects as Json[]).find((it) => it.kind === 'Service');
+  service.spec.type = 'LoadBalancer';
+  service.spec.loadBalancerClass = 'example.com/other';
+  const { stage, plan, store } = await on(move);
+  try {
+    const outcome = await run(plan, ['traffic'], engineOn(stage, store));
+    assert.ok(outcome.outcome === 'stopped' && isMigrateError(outcome.error, 'SERVICE_CLASS'));
+  } finally {
+    await stage.close();
+  }
 });
 
 test('a network load balancer of the controller’s making is handed over by renaming its groups, and given back whole', async () => {

@@ -31,6 +31,8 @@ export interface Passing {
   from?: string;
   /** apiVersion in which they arrive */
   to: string;
+  /** rewritten by us: the two share no version */
+  converted?: true;
   /** as the target has it: `ingresses.networking.k8s.io` */
   resource: string;
   /** `namespace/name`, or a name */
@@ -148,6 +150,12 @@ export interface HandOverArgs {
 export interface RolloutsArgs {
   route: ClbRoute;
   to: 'held' | 'released';
+}
+
+export interface SchedulerArgs {
+  route: Route;
+  /** of the listeners whose scheduler becomes `wrr` */
+  ports: number[];
 }
 
 export interface ShiftArgs {

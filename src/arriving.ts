@@ -1,11 +1,20 @@
-import { conversionFor } from './convert.js';
-import { hasTwin, NEVER_TRAVELS, travels } from './data.js';
-import type { RestoreRules } from './inert.js';
+import { conversionFor, type Route } from './convert.js';
 import type { Inventory } from './inventory.js';
-import { kindOf } from './objects.js';
-import type { Kind, KubeObject, ServedKind } from './ports.js';
+import { changesOf, type FieldChange, modify, type Modified, type NamedRule } from './modifiers.js';
+import { groupOf, kindOf } from './objects.js';
+import type { Kind, KubeObject } from './ports.js';
+import { hasTwin, NEVER_TRAVELS, travels } from './travel.js';
 
 /** Objects as they will arrive in the target: without what one server wrote into them, converted where nothing else helps, and asleep. Pure. */
+
+/** By what objects are changed on the way. */
+export interface Passage {
+  rules: readonly NamedRule[];
+  inventory: Pick<Inventory, 'source' | 'target'>;
+  keepNodePorts?: boolean;
+  /** `whole`: values of Secrets go with them; else blanks stand in their place */
+  values?: 'whole';
+}
 
 /** Whether objects of the kind are brought at all, by the restore or by us. */
 export const isBrought = (kind: Kind, { source }: Inventory): boolean =>
@@ -15,26 +24,54 @@ export const isBrought = (kind: Kind, { source }: Inventory): boolean =>
  * @param object  as the source gives it out in the version that it prefers, which is what a backup stores
  * @returns undefined for one that stays behind
  */
-export function arriving(object: KubeObject, rules: RestoreRules, inventory: Inventory): KubeObject | undefined {
+export const arriving = (object: KubeObject, passage: Passage): KubeObject | undefined =>
+  arrival(object, passage)?.object;
+
+/** The same, with each field that changes on the way and by what. */
+export function arrival(object: KubeObject, passage: Passage): Modified | undefined {
+  const { source, target } = passage.inventory;
   const kind = kindOf(object);
   if (!travels(kind, object)) return undefined;
-  const conversion = conversionFor(kind, inventory.source, inventory.target);
-  const bare = withoutTraces(object);
-  if (conversion) {
-    const converted = conversion.convert(bare);
-    return kind === 'CronJob.batch' ? mergePatch(converted, { spec: { suspend: true } }) : converted;
-  }
-  return patchesFor(bare, rules, inventory.source.served).reduce<KubeObject>(
-    (it, patch) => mergePatch(it, patch),
-    bare,
-  );
+  const conversion = conversionFor(kind, source, target);
+  const to = conversion?.to ?? object.apiVersion;
+  const resource = resourceOf({ apiVersion: to, kind: object.kind }, passage.inventory);
+  return passed(object, { to, resource, ...(conversion && { conversion }) }, passage);
+}
+
+/** What becomes of an object by a known route: without traces, converted, then changed by the rules. */
+export function passed(
+  object: KubeObject,
+  { to, resource, conversion }: Route,
+  { rules, ...how }: Omit<Passage, 'inventory'>,
+): Modified {
+  const bare = withoutTraces(object, how);
+  const converted = conversion ? conversion.convert(bare) : bare;
+  const before: FieldChange[] = conversion
+    ? changesOf(bare, converted).map((it) => ({ ...it, by: `conversion to ${to}` }))
+    : [];
+  const { changes, ...modified } = modify(converted, resource, rules);
+  return { ...modified, changes: [...before, ...changes] };
+}
+
+/** `deployments.apps`, as the target has it; the source where the target does not serve the kind. */
+export function resourceOf(
+  { apiVersion, kind }: Pick<KubeObject, 'apiVersion' | 'kind'>,
+  { source, target }: Pick<Inventory, 'source' | 'target'>,
+): string {
+  const group = groupOf(apiVersion);
+  const found = [...target.served, ...source.served].find((it) => it.kind === kind && it.group === group);
+  const resource = found?.resource ?? '';
+  return group ? `${resource}.${group}` : resource;
 }
 
 /**
  * What Velero takes off each object, and what its own actions take off Services.
  * @source vmware-tanzu/velero:pkg/restore/restore.go (resetMetadata), pkg/restore/actions/service_action.go
  */
-function withoutTraces({ apiVersion, kind, metadata, status: _status, ...rest }: KubeObject): KubeObject {
+function withoutTraces(
+  { apiVersion, kind, metadata, status: _status, ...rest }: KubeObject,
+  { values, keepNodePorts }: Pick<Passage, 'values' | 'keepNodePorts'>,
+): KubeObject {
   const { name, namespace, labels, annotations, finalizers } = metadata;
   const object: KubeObject = {
     apiVersion,
@@ -48,24 +85,53 @@ function withoutTraces({ apiVersion, kind, metadata, status: _status, ...rest }:
     },
     ...rest,
   };
-  if (kind === 'Secret' && apiVersion === 'v1') return withoutValues(object);
-  if (kind !== 'Service' || apiVersion !== 'v1') return object;
+  if (kind === 'Secret' && apiVersion === 'v1' && values !== 'whole') return withoutValues(object);
+  if (kind === 'Service' && apiVersion === 'v1') return withoutAddresses(object, keepNodePorts === true);
+  if (kind === 'ServiceAccount' && apiVersion === 'v1') return withoutTokens(object);
+  if (kind === 'PersistentVolumeClaim') return withoutBinding(object);
+  return object;
+}
+
+function withoutAddresses(object: KubeObject, keepNodePorts: boolean): KubeObject {
   const {
     clusterIP,
     clusterIPs: _ips,
-    healthCheckNodePort: _port,
+    healthCheckNodePort,
     ports,
     ...spec
   } = (object['spec'] ?? {}) as Record<string, unknown>;
-  const withoutNodePorts = ((ports ?? []) as Record<string, unknown>[]).map(({ nodePort: _dropped, ...port }) => port);
+  const drawn = ((ports ?? []) as Record<string, unknown>[]).map(({ nodePort, ...port }) => ({
+    ...port,
+    ...(keepNodePorts && nodePort !== undefined && { nodePort }),
+  }));
   return {
     ...object,
     spec: {
       ...spec,
-      ...(ports !== undefined && { ports: withoutNodePorts }),
+      ...(ports !== undefined && { ports: drawn }),
+      ...(keepNodePorts && healthCheckNodePort !== undefined && { healthCheckNodePort }),
       ...(clusterIP === 'None' && { clusterIP }),
     },
   };
+}
+
+/** Tokens that the old cluster signed mean nothing in the new one. @source vmware-tanzu/velero:pkg/restore/actions/service_account_action.go */
+function withoutTokens(object: KubeObject): KubeObject {
+  const { secrets, ...rest } = object;
+  const others = ((secrets ?? []) as { name: string }[]).filter(
+    (it) => !it.name.startsWith(`${object.metadata.name}-token-`),
+  );
+  return { ...rest, ...(others.length > 0 && { secrets: others }) };
+}
+
+const BINDING =
+  /^(pv\.kubernetes\.io\/(bind-completed|bound-by-controller)|volume\.(beta\.)?kubernetes\.io\/(selected-node|storage-provisioner))$/;
+
+/** @source vmware-tanzu/velero:pkg/restore/restore.go (resetVolumeBindingInfo) */
+function withoutBinding(object: KubeObject): KubeObject {
+  const { annotations, ...metadata } = object.metadata;
+  const kept = Object.entries(annotations ?? {}).filter(([key]) => !BINDING.test(key));
+  return { ...object, metadata: { ...metadata, ...(kept.length > 0 && { annotations: Object.fromEntries(kept) }) } };
 }
 
 /** The server looks at the keys of a Secret, and of some types at the form of the value; the values themselves need go nowhere. */
@@ -82,38 +148,3 @@ function withoutValues(object: KubeObject): KubeObject {
     ...(keys.length > 0 && { data: Object.fromEntries(keys.map((key) => [key, blank])) }),
   };
 }
-
-function patchesFor(
-  object: KubeObject,
-  { resourceModifierRules }: RestoreRules,
-  served: readonly ServedKind[],
-): object[] {
-  const { resource, group } = served.find(
-    (it) => (it.group ? `${it.kind}.${it.group}` : it.kind) === kindOf(object),
-  ) ?? { resource: '', group: '' };
-  const groupResource = group ? `${resource}.${group}` : resource;
-  const { name, namespace = '' } = object.metadata;
-  return resourceModifierRules
-    .filter(
-      ({ conditions: it }) =>
-        it.groupResource === groupResource &&
-        it.namespaces.includes(namespace) &&
-        (it.resourceNameRegex === undefined || new RegExp(it.resourceNameRegex).test(name)),
-    )
-    .flatMap((it) => it.mergePatches.map(({ patchData }) => JSON.parse(patchData) as object));
-}
-
-/** @source RFC 7386 */
-export function mergePatch<T extends object>(target: T, patch: object): T {
-  const merged: Record<string, unknown> = { ...(target as Record<string, unknown>) };
-  for (const [key, value] of Object.entries(patch)) {
-    const now = merged[key];
-    if (value === null) delete merged[key];
-    else if (!isPlain(value)) merged[key] = value;
-    else merged[key] = mergePatch(isPlain(now) ? now : {}, value);
-  }
-  return merged as T;
-}
-
-const isPlain = (value: unknown): value is Record<string, unknown> =>
-  typeof value === 'object' && value !== null && !Array.isArray(value);

@@ -1,103 +1,9 @@
+import { CONVERSIONS, type Conversion } from './conversions.js';
 import type { ClusterInventory } from './inventory.js';
-import type { Kind, KubeObject } from './ports.js';
+import { groupOf, splitKind } from './objects.js';
+import type { Kind } from './ports.js';
 
-/**
- * Kinds whose API version the source stores and the target no longer serves, rewritten by us. Each is a pure function from the
- * source's object to one that the target takes; what changes meaning is said in the comment.
- */
-export interface Conversion {
-  kind: Kind;
-  from: string[];
-  to: string;
-  convert(object: KubeObject): KubeObject;
-}
-
-const asIs = (to: string) => (object: KubeObject) => ({ ...object, apiVersion: to });
-
-export const CONVERSIONS: readonly Conversion[] = [
-  // The two versions have the same fields.
-  // @source kubernetes/kubernetes:pkg/apis/batch/v1beta1/conversion.go
-  { kind: 'CronJob.batch', from: ['batch/v1beta1', 'batch/v2alpha1'], to: 'batch/v1', convert: asIs('batch/v1') },
-  {
-    kind: 'PodDisruptionBudget.policy',
-    from: ['policy/v1beta1'],
-    to: 'policy/v1',
-    // An empty selector chooses nothing in v1beta1 and everything in v1; the reserved key chooses nothing in both.
-    // @source kubernetes/kubernetes:pkg/apis/policy/v1beta1/conversion.go
-    convert(object) {
-      const spec = object['spec'] ?? {};
-      const empty = spec.selector && Object.keys(spec.selector).length === 0;
-      const selector = empty
-        ? {
-            matchExpressions: [
-              { key: 'pdb.kubernetes.io/deprecated-v1beta1-empty-selector-match', operator: 'Exists' },
-            ],
-          }
-        : spec.selector;
-      return { ...object, apiVersion: 'policy/v1', spec: { ...spec, ...(selector && { selector }) } };
-    },
-  },
-  {
-    kind: 'Ingress.networking.k8s.io',
-    from: ['networking.k8s.io/v1beta1'],
-    to: 'networking.k8s.io/v1',
-    convert: ingress,
-  },
-  { kind: 'Ingress.extensions', from: ['extensions/v1beta1'], to: 'networking.k8s.io/v1', convert: ingress },
-];
-
-/**
- * backend {serviceName, servicePort} → {service {name, port {number|name}}}; pathType becomes required, and what an absent one meant is
- * ImplementationSpecific.
- * @source kubernetes/kubernetes:pkg/apis/networking/v1beta1/conversion.go
- */
-function ingress(object: KubeObject): KubeObject {
-  const spec = object['spec'] ?? {};
-  const { backend: single, ...rest } = spec;
-  return {
-    ...object,
-    apiVersion: 'networking.k8s.io/v1',
-    spec: {
-      ...rest,
-      ...(single && { defaultBackend: backend(single) }),
-      ...(spec.rules && { rules: (spec.rules as OldRule[]).map(rule) }),
-    },
-  };
-}
-
-interface OldBackend {
-  serviceName?: string;
-  servicePort?: string | number;
-  resource?: unknown;
-}
-
-interface OldRule {
-  host?: string;
-  http?: { paths: { path?: string; pathType?: string; backend: OldBackend }[] };
-}
-
-const backend = ({ serviceName, servicePort, resource }: OldBackend) =>
-  resource === undefined
-    ? {
-        service: {
-          name: serviceName,
-          port: typeof servicePort === 'number' ? { number: servicePort } : { name: servicePort },
-        },
-      }
-    : { resource };
-
-const rule = ({ http, ...rest }: OldRule) => ({
-  ...rest,
-  ...(http && {
-    http: {
-      paths: http.paths.map((it) => ({
-        ...it,
-        pathType: it.pathType ?? 'ImplementationSpecific',
-        backend: backend(it.backend),
-      })),
-    },
-  }),
-});
+export { CONVERSIONS } from './conversions.js';
 
 /** Versions of a kind that both clusters serve; discovery of the two servers beats any table. */
 export function commonVersions(kind: Kind, source: ClusterInventory, target: ClusterInventory): string[] {
@@ -110,7 +16,68 @@ export function commonVersions(kind: Kind, source: ClusterInventory, target: Clu
 /** The conversion for a kind that the two share no version of, when the target serves what it leads to. */
 export function conversionFor(kind: Kind, source: ClusterInventory, target: ClusterInventory): Conversion | undefined {
   if (commonVersions(kind, source, target).length > 0) return undefined;
-  return CONVERSIONS.find(
-    (it) => it.kind === kind && target.served.some((one) => `${one.group}/${one.version}` === it.to),
+  const { kind: word, group } = splitKind(kind);
+  const stored = source.served
+    .filter((it) => it.kind === word && it.group === group)
+    .map((it) => `${group}/${it.version}`);
+  const fitting = CONVERSIONS.filter(
+    (it) =>
+      it.kind === kind && target.served.some((one) => one.kind === word && `${one.group}/${one.version}` === it.to),
   );
+  return fitting.find((it) => it.from.some((one) => stored.includes(one))) ?? fitting[0];
 }
+
+/** How objects of a kind get from one cluster to the other: in which version they are asked for, and in which they arrive. */
+export interface Route {
+  /** apiVersion; absent where it is the one that the source prefers */
+  from?: string;
+  to: string;
+  /** `deployments.apps`, as the target has it */
+  resource: string;
+  conversion?: Conversion;
+}
+
+/**
+ * A version that both serve, that of the source first; else a conversion.
+ *
+ * @returns undefined: the target does not serve the kind, and nothing takes its place
+ */
+export function routeOf(kind: Kind, source: ClusterInventory, target: ClusterInventory): Route | undefined {
+  const { kind: word, group } = splitKind(kind);
+  const own = source.served.filter((it) => it.kind === word && it.group === group);
+  const preferred = (own.find((it) => it.preferred) ?? own[0])?.version;
+  const apiVersion = (version: string | undefined) => (group ? `${group}/${version}` : String(version));
+  const common = commonVersions(kind, source, target);
+  const there = target.served.filter((it) => it.kind === word && it.group === group);
+  const version =
+    common.find((it) => it === preferred) ??
+    common.find((it) => it === there.find((one) => one.preferred)?.version) ??
+    common[0];
+  const resourceAt = (to: string) => {
+    const found = target.served.find(
+      (it) => it.kind === word && (it.group ? `${it.group}/${it.version}` : it.version) === to,
+    );
+    return found && (found.group ? `${found.resource}.${found.group}` : found.resource);
+  };
+  if (version !== undefined) {
+    const to = apiVersion(version);
+    return { ...(version !== preferred && { from: to }), to, resource: resourceAt(to) ?? '' };
+  }
+  const conversion = conversionFor(kind, source, target);
+  if (!conversion) return undefined;
+  const from = conversion.from.find((it) => own.some((one) => apiVersion(one.version) === it));
+  return {
+    ...(from !== undefined && from !== apiVersion(preferred) && { from }),
+    to: conversion.to,
+    resource: resourceAt(conversion.to) ?? '',
+    conversion,
+  };
+}
+
+/** The conversion that leads to an apiVersion, for an object as a server gave it out. */
+export const conversionTo = (kind: Kind, to: string): Conversion | undefined =>
+  CONVERSIONS.find((it) => it.kind === kind && it.to === to);
+
+/** The kind's group may change with the version: Ingresses of extensions become those of networking.k8s.io. */
+export const kindAfter = (kind: Kind, to: string): Kind =>
+  to.includes('/') ? `${splitKind(kind).kind}.${groupOf(to)}` : splitKind(kind).kind;

@@ -1,7 +1,7 @@
-import { arriving, isBrought } from './arriving.js';
+import { arriving, isBrought, type Passage } from './arriving.js';
 import { commonVersions } from './convert.js';
 import { MigrateError } from './errors.js';
-import { inertRules } from './inert.js';
+import { passageFor } from './inert.js';
 import type { DryRun, DryRunAnswer, Inventory } from './inventory.js';
 import { about, canonical, kindOf } from './objects.js';
 import type { Playbook } from './playbook.js';
@@ -23,7 +23,7 @@ export async function dryRunOn(
 ): Promise<DryRun> {
   const { data } = playbook;
   if (!data) return { answers: [], lacks: [] };
-  const rules = inertRules(playbook, inventory);
+  const passage: Passage = passageFor(playbook, inventory);
   const missing = missingNamespaces(data.namespaces, inventory);
   const desk = deskOn(world.target, inventory, missing);
   const answers: DryRunAnswer[] = [];
@@ -46,7 +46,7 @@ export async function dryRunOn(
   const put = async (all: readonly KubeObject[]) =>
     desk.put(
       all.flatMap((raw) => {
-        const object = arriving(raw, rules, inventory);
+        const object = arriving(raw, passage);
         return object ? [{ raw, object }] : [];
       }),
     );

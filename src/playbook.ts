@@ -79,11 +79,23 @@ const cluster = z.strictObject({
     .optional(),
 });
 
+/** A cluster, servers outside any cluster, or both. */
+const origin = z.strictObject({
+  ...cluster.shape,
+  /** empty where the source is servers alone */
+  context: z.string().min(1).default(''),
+  /** ECS instances outside any cluster that are members of the group: the source's, like its pods */
+  servers: z
+    .array(z.string().regex(/^i-[a-z0-9]+$/i, 'is not the id of an ECS instance, e.g. i-bp1abc'))
+    .min(1, 'needs at least one server')
+    .optional(),
+});
+
 export const playbookSchema = z.strictObject({
   apiVersion: z.literal('migrate/v1alpha1'),
   kind: z.literal('Playbook'),
   name,
-  source: cluster,
+  source: origin,
   target: cluster,
   /** ACK One's control plane over both, for the router `mcs` */
   fleet: z.strictObject({ context: z.string().min(1) }).optional(),
@@ -269,6 +281,20 @@ function contradictions(playbook: Playbook): { path: Path; message: string }[] {
       message: `is "${playbook.target.context}", the source's context too: a cluster can't move onto itself`,
     });
   }
+  const { context, servers } = playbook.source;
+  if (context === '' && servers === undefined)
+    found.push({
+      path: ['source', 'context'],
+      message: 'is missing (string), and `servers` too: one of them, or both',
+    });
+  if (context === '' && playbook.data)
+    found.push({ path: ['data'], message: 'needs a cluster as source: only traffic moves away from servers' });
+  const other = servers && playbook.traffic?.services.find((it) => it.router !== 'clb' && it.router !== 'nlb');
+  if (other)
+    found.push({
+      path: ['source', 'servers'],
+      message: `have weights behind clb and nlb alone, not behind ${other.router}`,
+    });
   if (!playbook.data && !playbook.traffic)
     found.push({ path: [], message: 'has neither `data` nor `traffic`: there is nothing to do' });
   const ofCloud = playbook.traffic?.services.find((it) => AT_THE_CLOUD.has(it.router));

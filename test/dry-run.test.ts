@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { arriving, mergePatch } from '../src/arriving.js';
+import { arriving } from '../src/arriving.js';
 import { look } from '../src/cli/looking.js';
 import { dryRunOn } from '../src/dry-run.js';
-import { inertRules } from '../src/inert.js';
+import { passageFor } from '../src/inert.js';
 import type { DryRunAnswer, Inventory } from '../src/inventory.js';
+import { mergePatch } from '../src/modifiers.js';
 import type { Playbook } from '../src/playbook.js';
 import type { Cluster, DryRunReply, KubeObject, ObjectRef, Right, World } from '../src/ports.js';
 import { quickShop, stageFor } from './shop.js';
@@ -337,9 +338,9 @@ test('the rules of the restore apply to what they name and to nothing else', () 
       ],
     },
   });
-  const rules = inertRules(playbook, inventory);
+  const passage = passageFor(playbook, inventory);
   const classes = inventory.source.objects['PersistentVolumeClaim']?.map(
-    (it) => arriving(it, rules, inventory)?.['spec'].storageClassName as string,
+    (it) => arriving(it, passage)?.['spec'].storageClassName as string,
   );
   assert.deepEqual(classes, ['fast', 'odd']);
 });

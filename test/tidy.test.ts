@@ -16,11 +16,12 @@ const MAY: Record<string, readonly string[]> = {
   kube: ['domain', 'kube'],
   alibaba: ['domain', 'alibaba'],
   db: ['domain', 'db'],
+  store: ['domain', 'store'],
   // One check asks the routers what they will reach.
   checks: ['domain', 'checks', 'routers'],
   // It judges the code, so it shares none of it: the wire is the contract between them.
   twin: ['twin'],
-  cli: ['domain', 'steps', 'routers', 'kube', 'alibaba', 'db', 'checks', 'twin', 'cli'],
+  cli: ['domain', 'steps', 'routers', 'kube', 'alibaba', 'db', 'store', 'checks', 'twin', 'cli'],
 };
 
 /** Each package has one home. */
@@ -30,7 +31,7 @@ const HOMES: Record<string, readonly RegExp[]> = {
   yaml: [
     /^checks\/config-maps\.ts$/,
     /^src\/playbook\.ts$/,
-    /^src\/data\.ts$/,
+    /^src\/app-steps\.ts$/,
     /^src\/manifests\.ts$/,
     /^src\/terway\.ts$/,
     /^src\/cli\//,

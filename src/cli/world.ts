@@ -5,6 +5,7 @@ import { alibabaCloud } from '../alibaba/cloud.js';
 import { openDatabases } from '../db/index.js';
 import { MigrateError } from '../errors.js';
 import { clusterOver } from '../kube/cluster.js';
+import { noCluster } from '../kube/nobody.js';
 import { connect } from '../kube/connection.js';
 import type { Playbook } from '../playbook.js';
 import type { Databases } from '../standing.js';
@@ -59,7 +60,7 @@ export interface WorldOptions {
 export async function openWorld(playbook: Playbook, options: WorldOptions = {}): Promise<World> {
   const { tap = plainTap, clock = wallClock, timeoutMs = 30_000, patienceMs = 60_000 } = options;
   const open = async (side: Place, context: string) =>
-    (side === 'fleet' ? undefined : options.clusters?.[side]) ??
+    (side === 'fleet' ? undefined : (options.clusters?.[side] ?? (context === '' ? noCluster(side) : undefined))) ??
     clusterOver(
       await connect({
         side,

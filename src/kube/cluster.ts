@@ -57,7 +57,8 @@ export function clusterOver(connection: Connection): Cluster {
     const inside = served.namespaced && namespace !== undefined ? `/namespaces/${encodeURIComponent(namespace)}` : '';
     return `${root}${inside}/${served.resource}${name === undefined ? '' : `/${encodeURIComponent(name)}`}`;
   };
-  const pathOf = async (ref: ObjectRef) => urlOf(await find(ref.kind), ref.namespace, ref.name);
+  const pathOf = async (ref: ObjectRef & { version?: string }) =>
+    urlOf(await find(ref.kind, ref.version), ref.namespace, ref.name);
 
   /** Pages of long lists come one by one: several at once are no faster, for the server makes them on few cores, and each is held whole. */
   let turn: Promise<unknown> = Promise.resolve();
@@ -91,8 +92,8 @@ export function clusterOver(connection: Connection): Cluster {
       return [...items.values()];
     },
 
-    async each(kind, { namespace, labels, only }, take) {
-      const served = await find(kind);
+    async each(kind, { namespace, labels, only, version }, take) {
+      const served = await find(kind, version);
       // Items of a list come without their own apiVersion and kind.
       const apiVersion = served.group === '' ? served.version : `${served.group}/${served.version}`;
       const read = async (more: string | undefined, limit: number) => {

@@ -8,6 +8,7 @@ import { handOver } from './hand-over.js';
 import { nlbHandOver } from './nlb-hand-over.js';
 import { rollouts } from './rollouts.js';
 import { scale } from './scale.js';
+import { scheduler } from './scheduler.js';
 import { shift } from './shift.js';
 import { backup, restore, rules } from './velero.js';
 import { written } from './written.js';
@@ -25,6 +26,7 @@ const ALL: readonly AnyStepKind[] = [
   createVolume,
   databaseReplica,
   databaseSwitch,
+  scheduler,
   rollouts,
   handOver,
   nlbHandOver,

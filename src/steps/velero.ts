@@ -1,5 +1,8 @@
 import type { BackupArgs, RestoreArgs, RulesArgs } from '../args.js';
-import { MigrateError } from '../errors.js';
+import { grouped, reasonOf } from '../causes.js';
+import { DESCRIPTION, folderOf } from '../archive.js';
+import { isMigrateError, MigrateError } from '../errors.js';
+import { errorsOf, shelfOf } from '../location.js';
 import { pathOf, rightOn, splitKind, splitPath } from '../objects.js';
 import type { Cluster, Kind, KubeObject } from '../ports.js';
 import type { StepContext, StepKind } from '../step.js';
@@ -14,18 +17,22 @@ import { until } from '../wait.js';
  * @source vmware-tanzu/velero:pkg/apis/velero/v1 (phases, counts), and runs of 1.18.3: zero counts are absent keys
  */
 
-const BACKUP: Kind = 'Backup.velero.io';
+export const BACKUP: Kind = 'Backup.velero.io';
 const RESTORE: Kind = 'Restore.velero.io';
 const MARK = 'migrate/plan';
 
 /** More than this many failed tries under new names is no bad luck. */
 const TRIES = 3;
 
-const markOf = ({ mark, step }: StepContext, name: string) => ({
+export const markOf = ({ mark, step }: StepContext, name: string) => ({
   [MARK]: `${name}-${mark}`,
   'migrate/step': step.id.replaceAll('/', '.'),
 });
-const baseName = ({ mark }: StepContext, name: string) => `migrate-${name}-${mark}`;
+export const baseName = ({ mark }: StepContext, name: string) => `migrate-${name}-${mark}`;
+const backupNamed = (args: { namespace: string; name: string }, context: StepContext): Named =>
+  named(args, baseName(context, args.name), context);
+const restoreNamed = (args: RestoreArgs, context: StepContext): Named =>
+  named(args, restoreName(args, context), context);
 const tryName = (base: string, index: number) => (index === 0 ? base : `${base}-${index + 1}`);
 
 const veleroRights = (resource: string) =>
@@ -44,12 +51,13 @@ export const backup: StepKind<BackupArgs, Record<string, never>> = {
   }),
 
   async check({ namespace, location }, { world }) {
-    for (const side of ['source', 'target'] as const) await mustBeAvailable(world[side], namespace, location);
+    for (const side of ['source', 'target'] as const)
+      await mustBeAvailable(world[side], namespace, location, side === 'source');
     return {};
   },
 
   async apply(args, _before, context) {
-    await ensure(context.world.source, BACKUP, args.namespace, baseName(context, args.name), (name) => ({
+    await ensure(context.world.source, BACKUP, backupNamed(args, context), (name) => ({
       apiVersion: 'velero.io/v1',
       kind: 'Backup',
       metadata: { name, namespace: args.namespace, labels: markOf(context, args.name) },
@@ -65,7 +73,7 @@ export const backup: StepKind<BackupArgs, Record<string, never>> = {
   },
 
   async verify(args, _before, context) {
-    await untilEnded(context.world.source, BACKUP, args, context, 'itemsBackedUp');
+    await untilEnded(context.world.source, BACKUP, args, backupNamed(args, context), context);
   },
 
   async undo(args, _before, context) {
@@ -80,7 +88,7 @@ export const backup: StepKind<BackupArgs, Record<string, never>> = {
         fix: 'Look at its DeleteBackupRequest on the source, then go back again.',
       },
       async () => {
-        const [name] = await namesOf(world.source, BACKUP, args.namespace, baseName(context, args.name));
+        const [name] = await namesOf(world.source, BACKUP, backupNamed(args, context));
         return name === undefined
           ? undefined
           : askToDelete(world.source, args.namespace, name, markOf(context, args.name));
@@ -98,7 +106,7 @@ export const backup: StepKind<BackupArgs, Record<string, never>> = {
           fix: 'Look at Velero on the target, then go back again.',
         },
         async () => {
-          const left = await namesOf(world.target, BACKUP, args.namespace, baseName(context, args.name));
+          const left = await namesOf(world.target, BACKUP, backupNamed(args, context));
           return left.length === 0 ? undefined : `${left.join(', ')} is still listed`;
         },
       ),
@@ -136,8 +144,13 @@ async function askToDelete(
   return `${name} is still there`;
 }
 
-/** @throws MigrateError VELERO_MISSING, STORAGE_UNAVAILABLE */
-async function mustBeAvailable(cluster: Cluster, namespace: string, location: string): Promise<void> {
+/** @throws MigrateError VELERO_MISSING, STORAGE_UNAVAILABLE, STORAGE_READ_ONLY */
+export async function mustBeAvailable(
+  cluster: Cluster,
+  namespace: string,
+  location: string,
+  toWrite: boolean,
+): Promise<KubeObject> {
   const found = await cluster
     .get({ kind: 'BackupStorageLocation.velero.io', namespace, name: location })
     .catch((error: unknown) => {
@@ -159,20 +172,42 @@ async function mustBeAvailable(cluster: Cluster, namespace: string, location: st
       fix: 'Look at its bucket and credentials; run again when it is Available.',
     });
   }
+  if (toWrite && found['spec']?.accessMode === 'ReadOnly') {
+    throw new MigrateError('STORAGE_READ_ONLY', {
+      what: `Storage location ${namespace}/${location} on the ${cluster.side} is ReadOnly.`,
+      why: 'Velero makes no backup into such a location, and deletes none from it.',
+      fix: 'Set its accessMode to ReadWrite on the source for the move; the target only reads, and may stay as it is.',
+    });
+  }
+  return found;
 }
+
+/** Objects of Velero's that belong to one step, by name and label. */
+interface Named {
+  namespace: string;
+  base: string;
+  /** value of the label `migrate/plan` */
+  mark: string;
+}
+
+const named = (args: { namespace: string; name: string }, base: string, context: StepContext): Named => ({
+  namespace: args.namespace,
+  base,
+  mark: `${args.name}-${context.mark}`,
+});
 
 /** Finds the object of the first try that has not failed, or makes the next one: a failed one's name is taken for good. */
 async function ensure(
   cluster: Cluster,
   kind: Kind,
-  namespace: string,
-  base: string,
+  { namespace, base, mark }: Named,
   make: (name: string) => KubeObject,
 ): Promise<void> {
   for (let index = 0; index < TRIES; index++) {
     const name = tryName(base, index);
     const found = await cluster.get({ kind, namespace, name });
-    if (found && isBad(found)) continue;
+    // One that somebody else made under our name is left alone, like one of ours that failed.
+    if (found && (isBad(found) || found.metadata.labels?.[MARK] !== mark)) continue;
     if (!found) await cluster.create(make(name));
     return;
   }
@@ -199,18 +234,19 @@ const ENDED = new Set(['Completed', 'Failed', 'FailedValidation', 'PartiallyFail
 /** On its way to no good end, or there already. */
 const isBad = (object: KubeObject) => ENDED_BADLY.has(phaseOf(object));
 
-async function namesOf(cluster: Cluster, kind: Kind, namespace: string, base: string): Promise<string[]> {
+async function namesOf(cluster: Cluster, kind: Kind, { namespace, base, mark }: Named): Promise<string[]> {
   const found = await cluster.list(kind, { namespace });
   return found
+    .filter((it) => it.metadata.labels?.[MARK] === mark)
     .map((it) => it.metadata.name)
     .filter((name) => Array.from({ length: TRIES }, (_, index) => tryName(base, index)).includes(name));
 }
 
 /** The youngest try: the one that counts. */
-async function latest(cluster: Cluster, kind: Kind, namespace: string, base: string): Promise<KubeObject | undefined> {
+async function latest(cluster: Cluster, kind: Kind, { namespace, base, mark }: Named): Promise<KubeObject | undefined> {
   for (let index = TRIES - 1; index >= 0; index--) {
     const found = await cluster.get({ kind, namespace, name: tryName(base, index) });
-    if (found) return found;
+    if (found?.metadata.labels?.[MARK] === mark) return found;
   }
   return undefined;
 }
@@ -219,20 +255,21 @@ async function latest(cluster: Cluster, kind: Kind, namespace: string, base: str
 async function untilEnded(
   cluster: Cluster,
   kind: Kind,
-  args: { namespace: string; name: string; deadlineMs: number },
+  args: { namespace: string; location: string; deadlineMs: number },
+  own: Named,
   context: StepContext,
-  counter: string,
 ): Promise<KubeObject> {
   const word = splitKind(kind).kind;
-  const base = baseName(context, args.name);
+  const { base } = own;
+  const counter = kind === BACKUP ? 'itemsBackedUp' : 'itemsRestored';
   let ended: KubeObject | undefined;
   let phase = '';
   let phaseSince = context.world.clock.now();
   for (let pause = 500; !ended; pause = Math.min(pause * 1.5, 10_000)) {
-    const object = await latest(cluster, kind, args.namespace, base);
+    const object = await latest(cluster, kind, own);
     const now = object ? phaseOf(object) : 'absent';
     if (now !== phase) [phase, phaseSince] = [now, context.world.clock.now()];
-    if (object && (isBad(object) || phase === 'Completed')) ended = object;
+    if (object && ENDED.has(phase)) ended = object;
     else if (context.world.clock.now() - phaseSince > args.deadlineMs) {
       throw new MigrateError('VELERO_TOO_SLOW', {
         what: `${word} ${args.namespace}/${base} on the ${cluster.side} has been ${phase} for ${spell(args.deadlineMs)}.`,
@@ -247,17 +284,40 @@ async function untilEnded(
   }
   const { errors = 0, warnings = 0, failureReason, validationErrors } = ended['status'] ?? {};
   if (phase !== 'Completed' || errors > 0) {
+    const reasons = await reasonsFor(cluster, kind, args, ended, context);
     throw new MigrateError('VELERO_FAILED', {
       what: `${word} ${args.namespace}/${ended.metadata.name} on the ${cluster.side} ended ${phase} with ${count(Number(errors), 'error')} and ${count(Number(warnings), 'warning')}.`,
       why: String(
-        failureReason ??
+        reasons ??
+          failureReason ??
           (validationErrors as string[] | undefined)?.join('; ') ??
           'Its results name each object and reason.',
       ),
-      fix: `See \`velero ${word.toLowerCase()} describe ${ended.metadata.name} --details\` on the ${cluster.side}, mend the cause, then run again: it is tried under a new name.`,
+      fix: `See \`velero ${word.toLowerCase()} describe ${ended.metadata.name} --details\` on the ${cluster.side}, mend the cause, then run again: it is tried under a new name, and what has arrived is left as it is.`,
     });
   }
   return ended;
+}
+
+/** Grouped by cause, from the results in the store, where we may read them. */
+async function reasonsFor(
+  cluster: Cluster,
+  kind: Kind,
+  { namespace, location }: { namespace: string; location: string },
+  ended: KubeObject,
+  { world }: StepContext,
+): Promise<string | undefined> {
+  if (kind !== RESTORE) return undefined;
+  const found = await cluster.get({ kind: 'BackupStorageLocation.velero.io', namespace, name: location });
+  const errors = found && (await errorsOf(shelfOf(found, world), ended.metadata.name));
+  if (!errors || errors.length === 0) return undefined;
+  return grouped(
+    errors.map(({ namespace: inside, text }) => ({
+      about: inside ?? 'cluster',
+      reason: reasonOf(undefined, text),
+      text,
+    })),
+  );
 }
 
 // ---- the rules by which things arrive inert
@@ -318,6 +378,8 @@ export const restore: StepKind<RestoreArgs, RestoreBefore> = {
     target: [
       ...veleroRights('restores'),
       { verb: 'get', group: 'velero.io', resource: 'backups' },
+      { verb: 'create', group: 'velero.io', resource: 'backups' },
+      { verb: 'get', group: 'velero.io', resource: 'backupstoragelocations' },
       { verb: 'get', group: '', resource: 'namespaces' },
       { verb: 'delete', group: '', resource: 'namespaces' },
       ...Object.keys(expects).flatMap((kind) => ['list', 'delete'].map((verb) => rightOn(verb, kind))),
@@ -341,9 +403,7 @@ export const restore: StepKind<RestoreArgs, RestoreBefore> = {
   },
 
   async apply(args, _before, context) {
-    const base = baseName(context, args.name);
-    const source = await latest(context.world.source, BACKUP, args.namespace, base);
-    const backupName = source?.metadata.name ?? base;
+    const backupName = await backupFor(args, context);
     await until(
       context,
       {
@@ -353,12 +413,15 @@ export const restore: StepKind<RestoreArgs, RestoreBefore> = {
         why: 'Velero on the target does not run, or reads another bucket or prefix.',
         fix: 'Compare the BackupStorageLocations of both sides, then run again.',
       },
-      async () =>
-        (await context.world.target.get({ kind: BACKUP, namespace: args.namespace, name: backupName }))
-          ? undefined
-          : 'it has not been synced from the store yet',
+      async () => {
+        const found = await context.world.target.get({ kind: BACKUP, namespace: args.namespace, name: backupName });
+        if (found && found.metadata.labels?.[MARK] !== backupNamed(args, context).mark)
+          throw nameTaken(args, backupName);
+        if (found || (await syncNow(args, backupName, context))) return undefined;
+        return 'it has not been synced from the store yet';
+      },
     );
-    await ensure(context.world.target, RESTORE, args.namespace, base, (name) => ({
+    await ensure(context.world.target, RESTORE, restoreNamed(args, context), (name) => ({
       apiVersion: 'velero.io/v1',
       kind: 'Restore',
       metadata: { name, namespace: args.namespace, labels: markOf(context, args.name) },
@@ -377,13 +440,16 @@ export const restore: StepKind<RestoreArgs, RestoreBefore> = {
         ],
         includeClusterResources: false,
         restorePVs: false,
-        resourceModifier: { kind: 'ConfigMap', name: base },
+        ...(args.keepNodePorts && { preserveNodePorts: true }),
+        ...(args.labels && { labelSelector: { matchLabels: args.labels } }),
+        // In a backup that we wrote the rules were applied.
+        ...(!args.written && { resourceModifier: { kind: 'ConfigMap', name: baseName(context, args.name) } }),
       },
     }));
   },
 
   async verify(args, _before, context) {
-    await untilEnded(context.world.target, RESTORE, args, context, 'itemsRestored');
+    await untilEnded(context.world.target, RESTORE, args, restoreNamed(args, context), context);
     await allThere(args, context);
     await until(
       context,
@@ -409,6 +475,62 @@ export const restore: StepKind<RestoreArgs, RestoreBefore> = {
     owing('what the restore brought is still there.', () => removeRestored(args, before, context)),
 };
 
+/**
+ * Velero looks into the store once a minute. Where we can look too, at the place that the target's location names, we do then what it would.
+ *
+ * @returns false: nothing of that name lies there, or we may not see it
+ * @source vmware-tanzu/velero:pkg/controller/backup_sync_controller.go (a reconcile each minute, whatever backupSyncPeriod says)
+ */
+async function syncNow(args: RestoreArgs, name: string, { world }: StepContext): Promise<boolean> {
+  const location = await mustBeAvailable(world.target, args.namespace, args.location, false);
+  const { bucket, prefix } = shelfOf(location, world);
+  const body = await bucket.get(`${folderOf(prefix, name)}${DESCRIPTION}`).catch((error: unknown) => {
+    if (isMigrateError(error) && error.code.startsWith('STORE_')) return undefined;
+    throw error;
+  });
+  if (!body) return false;
+  const { spec, status, metadata } = JSON.parse(body.toString('utf8')) as KubeObject;
+  const { hooks: _hooks, ...rest } = spec as Record<string, unknown>;
+  const { labels, annotations } = metadata;
+  await world.target
+    .create({
+      apiVersion: 'velero.io/v1',
+      kind: 'Backup',
+      metadata: {
+        name,
+        namespace: args.namespace,
+        labels: { ...labels, 'velero.io/storage-location': args.location },
+        ...(annotations && { annotations }),
+      },
+      spec: { ...rest, storageLocation: args.location },
+      status: status as object,
+    })
+    .catch((error: unknown) => {
+      // Velero was there first.
+      if (!isMigrateError(error, 'KUBE_EXISTS')) throw error;
+    });
+  return true;
+}
+
+/** Velero takes nothing from the store that it knows a backup of the same name of. */
+const nameTaken = ({ namespace }: RestoreArgs, name: string) =>
+  new MigrateError('NAME_TAKEN', {
+    what: `The target has a Backup ${namespace}/${name} that this plan did not make.`,
+    why: 'Velero knows a backup by its name alone: ours in the store stays hidden behind it, and a restore would bring the other one.',
+    fix: 'Delete it on the target if nobody needs it, then run again.',
+  });
+
+/** The last try of the backup that did not fail. */
+async function backupFor({ namespace, name, written }: RestoreArgs, context: StepContext): Promise<string> {
+  const own = backupNamed({ namespace, name }, context);
+  if (written) return own.base;
+  const source = await latest(context.world.source, BACKUP, own);
+  return source?.metadata.name ?? own.base;
+}
+
+const restoreName = ({ name, wave }: RestoreArgs, context: StepContext) =>
+  `${baseName(context, name)}${wave === undefined ? '' : `-wave${wave}`}`;
+
 /** Completed is no proof: what was expected is looked for, per kind and name. */
 async function allThere(args: RestoreArgs, { world }: StepContext): Promise<void> {
   const missing: string[] = [];
@@ -431,7 +553,7 @@ async function allThere(args: RestoreArgs, { world }: StepContext): Promise<void
 /** Only what carries the label of our restore, then the namespaces that it made, then the restore itself. */
 async function removeRestored(args: RestoreArgs, before: RestoreBefore, context: StepContext): Promise<void> {
   const { world } = context;
-  const restores = await namesOf(world.target, RESTORE, args.namespace, baseName(context, args.name));
+  const restores = await namesOf(world.target, RESTORE, restoreNamed(args, context));
   const ours = async () => {
     const found: { kind: Kind; object: KubeObject }[] = [];
     for (const kind of Object.keys(args.expects)) {
@@ -469,7 +591,7 @@ async function removeRestored(args: RestoreArgs, before: RestoreBefore, context:
       for (const name of args.namespaces.filter((it) => !before.namespaces.includes(it))) {
         if (await world.target.get({ kind: 'Namespace', name })) return `namespace ${name} is still there`;
       }
-      const [still] = await namesOf(world.target, RESTORE, args.namespace, baseName(context, args.name));
+      const [still] = await namesOf(world.target, RESTORE, restoreNamed(args, context));
       return still && `restore ${still} is still there`;
     },
   );

@@ -803,11 +803,15 @@ async function versions(): Promise<Map<string, string>> {
       const [apiVersion = '', kind = ''] = names.split(' ');
       if (!preferred || !verbs.includes('list') || /^(?:Lease|Event|ComponentStatus)$/.test(kind)) continue;
       const { body } = await plane.request('GET', urlOf(apiVersion, resource));
-      for (const it of body.items ?? [])
+      for (const it of body.items ?? []) {
+        const { namespace = '', name, resourceVersion, generation, ownerReferences } = it.metadata;
+        // The controller of a CronJob makes Jobs, takes old ones away and notes it, whenever the minute has come.
+        if (ownerReferences?.some((owner: { kind: string }) => owner.kind === 'CronJob')) continue;
         found.set(
-          `${plane.version} ${names} ${it.metadata.namespace ?? ''}/${it.metadata.name}`,
-          it.metadata.resourceVersion,
+          `${plane.version} ${names} ${namespace}/${name}`,
+          kind === 'CronJob' && it.spec.suspend !== true ? `generation ${generation}` : resourceVersion,
         );
+      }
     }
   }
   return found;

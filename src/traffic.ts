@@ -11,10 +11,11 @@ import {
   type Route,
   type RouterName,
   type Routers,
+  type Traits,
   type Unreachable,
 } from './router.js';
 import type { Step } from './step.js';
-import { points } from './words.js';
+import { points, spell } from './words.js';
 
 /** The traffic phase as steps, and what each will reach with the backends seen now. */
 export function trafficSteps(
@@ -78,13 +79,29 @@ export function trafficSteps(
 
   const cronJobs = playbook.data ? cronJobSteps(playbook.data.namespaces, inventory) : [];
   const atEnd = routes.every((it) => (it.steps ?? traffic.steps).at(-1) === 100);
-  const notes: string[] = [];
+  const notes = routes.flatMap((route) => promise(route, routerOf(route, routers).traits(route)));
   if (cronJobs.length > 0 && atEnd) {
     steps.push(step<CronJobsArgs>('traffic/cronjobs', 'switch-cronjobs', { jobs: cronJobs }, [...lasts]));
     lasts.splice(0, lasts.length, 'traffic/cronjobs');
   } else if (cronJobs.length > 0) notes.push('The last traffic step is below 100 %: CronJobs stay with the source.');
   if (atEnd) steps.push(...completeSteps(playbook, inventory, routes, lasts));
   return { steps, shares, notes };
+}
+
+/** What a share of this router means and does not mean, where that is not plain. */
+function promise({ service }: Route, { splits, unit, proof, bitesMs }: Traits): string[] {
+  const told = [
+    ...(splits === 'answers'
+      ? [
+          `moves by DNS answers: a step, and a way back, bites within ${spell(bitesMs)}, for those who keep an answer no longer than they should`,
+        ]
+      : []),
+    ...(unit === 'endpoints' ? ['its share is the ratio of ready pods, and moves by whole pods'] : []),
+    ...(proof === 'none'
+      ? ['nothing shows that a share is in force but who serves its clients: watch it with a gate']
+      : []),
+  ];
+  return told.length === 0 ? [] : [`${service}: ${told.join('; ')}.`];
 }
 
 const waveOf = ({ wave }: Route) => wave ?? Infinity;

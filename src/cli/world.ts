@@ -25,6 +25,7 @@ import type {
 } from '../ports.js';
 import { bucketAt } from '../store/bucket.js';
 import { ownPrograms } from '../program.js';
+import { askServer } from '../resolver.js';
 import { storeKeys } from '../store/keys.js';
 import { httpWeb } from './web.js';
 
@@ -110,6 +111,8 @@ export async function openWorld(playbook: Playbook, options: WorldOptions = {}):
     prober: options.prober ?? httpProber(timeoutMs),
     web: options.web ?? httpWeb(process.env),
     programs: options.programs ?? tapped(ownPrograms, tap),
+    // The servers that the playbook names are real ones; an emulated authority has nothing to do with them.
+    ...((endpoint === undefined || endpoint === '') && { lookUp: askServer }),
   };
 }
 

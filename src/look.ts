@@ -1,3 +1,4 @@
+import { CLUSTER_KINDS } from './apps.js';
 import type { Check } from './check.js';
 import { NEVER_TRAVELS } from './data.js';
 import { DISK_DRIVER } from './disks.js';
@@ -137,7 +138,7 @@ interface Reading {
 
 async function begin(side: Side, playbook: Playbook, cluster: Cluster, checks: readonly Check[]): Promise<Reading> {
   const [identity, { kinds: served, failed }] = await Promise.all([cluster.identify(), cluster.served()]);
-  const wanted = new Set<Kind>(ALWAYS);
+  const wanted = new Set<Kind>([...ALWAYS, ...(playbook.data ? CLUSTER_KINDS : [])]);
   for (const { reads, also } of checks)
     for (const kind of [...(reads[side] ?? []), ...(also?.[side] ?? [])]) if (kind !== '*') wanted.add(kind);
   const wide = new Set(checks.flatMap((it) => it.everywhere?.[side] ?? []));
@@ -355,7 +356,12 @@ function loadBalancerIds(playbook: Playbook, source: ClusterInventory): string[]
     if (it.loadBalancer !== undefined || !service) return it.loadBalancer ?? [];
     return (lbAnnotation(service, 'id') || (it.handOver && service.metadata.labels?.[LOAD_BALANCER_LABEL])) ?? [];
   });
-  return [...new Set(ids)].sort();
+  // A name leads to the address of one of them.
+  const named = entriesOf('dns', playbook).flatMap((it) => {
+    const service = source.objects['Service']?.find((one) => pathOf(one.metadata) === it.service);
+    return (service && (lbAnnotation(service, 'id') || service.metadata.labels?.[LOAD_BALANCER_LABEL])) ?? [];
+  });
+  return [...new Set([...ids, ...named])].sort();
 }
 
 function diskIds(playbook: Playbook, source: ClusterInventory): string[] {

@@ -40,50 +40,57 @@ export interface PlannedShare {
 
 /** Whether the object travels at all; see `travels`. */
 const TRAVELS = 'metadata.labels[velero.io/exclude-from-backup]';
+const TEMPLATE = 'spec.template';
+const IMAGES = ['spec.containers.image', 'spec.initContainers.image'];
 
 /**
  * What a plan is made from, of kinds with a namespace, as far as they need not be held whole. Of the target it takes no more than its own
  * parts and the Services of the playbook.
  */
-export const PLAN_TAKES: Readers = {
-  source: {
-    '*': [TRAVELS],
-    Secret: [TRAVELS, 'type'],
-    Service: [TRAVELS, 'spec.type', 'spec.ports'],
-    PersistentVolumeClaim: 'whole',
-    'Deployment.apps': [
-      TRAVELS,
-      'spec.replicas',
-      'spec.template.metadata.labels',
-      'spec.template.spec.volumes.persistentVolumeClaim.claimName',
-    ],
-    'StatefulSet.apps': [
-      TRAVELS,
-      'spec.replicas',
-      'spec.template.metadata.labels',
-      'spec.template.spec.volumes.persistentVolumeClaim.claimName',
-      'spec.volumeClaimTemplates',
-    ],
-    Pod: ['status.podIP'],
-    ...Object.fromEntries([...NEVER_TRAVELS].filter((it) => it !== 'Pod').map((kind) => [kind, 'named'] as const)),
-  },
-  target: {
-    '*': 'named',
-    'Deployment.apps': ['spec.replicas', 'spec.template.metadata.labels'],
-    'StatefulSet.apps': ['spec.replicas', 'spec.template.metadata.labels'],
-  },
-};
+export function planTakes({ data }: Playbook): Readers {
+  // Rules of the playbook's own are tried on every object, and may ask for anything.
+  if (data?.rules.some((it) => it.patches ?? it.conditions.matches))
+    return { source: { '*': 'whole' }, target: TARGET };
+  const always = data?.waves.some((it) => it.labels) || data?.rules.length ? [TRAVELS, 'metadata.labels'] : [TRAVELS];
+  const images = Object.keys(data?.images ?? {}).length > 0 ? IMAGES : [];
+  const pods = [...always, `${TEMPLATE}.spec.priorityClassName`, ...images.map((it) => `${TEMPLATE}.${it}`)];
+  const workload = [
+    ...pods,
+    'spec.replicas',
+    `${TEMPLATE}.metadata.labels`,
+    `${TEMPLATE}.spec.volumes.persistentVolumeClaim.claimName`,
+  ];
+  return {
+    source: {
+      '*': always,
+      Secret: [...always, 'type'],
+      Service: [...always, 'spec.type', 'spec.ports', 'spec.selector'],
+      PersistentVolumeClaim: 'whole',
+      'Deployment.apps': workload,
+      'StatefulSet.apps': [...workload, 'spec.volumeClaimTemplates'],
+      'DaemonSet.apps': pods,
+      'CronJob.batch': [...always, ...images.map((it) => `spec.jobTemplate.${TEMPLATE}.${it}`)],
+      'RoleBinding.rbac.authorization.k8s.io': [...always, 'roleRef'],
+      Pod: ['status.podIP'],
+      ...Object.fromEntries([...NEVER_TRAVELS].filter((it) => it !== 'Pod').map((kind) => [kind, 'named'] as const)),
+    },
+    target: TARGET,
+  };
+}
 
 /**
  * What is enough to tell whether there can be a plan, and which rights it needs: which kinds come along, and not the name of each object.
  */
-export const NEEDS_TAKE: Readers = {
-  ...PLAN_TAKES,
-  source: {
-    ...PLAN_TAKES.source,
-    '*': 'some',
-    Secret: 'some',
-  },
+export function needsTake(playbook: Playbook): Readers {
+  const takes = planTakes(playbook);
+  if (takes.source?.['*'] === 'whole') return takes;
+  return { ...takes, source: { ...takes.source, '*': 'some', Secret: 'some' } };
+}
+
+const TARGET: NonNullable<Readers['target']> = {
+  '*': 'named',
+  'Deployment.apps': ['spec.replicas', 'spec.template.metadata.labels'],
+  'StatefulSet.apps': ['spec.replicas', 'spec.template.metadata.labels'],
 };
 
 /**

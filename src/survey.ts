@@ -2,7 +2,7 @@ import type { Check } from './check.js';
 import { foldFor, SIZES, type Fold, type Readers } from './fold.js';
 import type { Inventory } from './inventory.js';
 import { takeInventory } from './look.js';
-import { PLAN_TAKES } from './plan.js';
+import { planTakes } from './plan.js';
 import type { Playbook } from './playbook.js';
 import type { World } from './ports.js';
 import { listenTo, type Heard } from './preflight.js';
@@ -14,8 +14,12 @@ export interface Survey {
   heard: Heard;
 }
 
-export const foldOf = (playbook: Playbook, checks: readonly Check[], sizes = SIZES, planTakes = PLAN_TAKES): Fold =>
-  foldFor(playbook, checks, planTakes, sizes);
+export const foldOf = (
+  playbook: Playbook,
+  checks: readonly Check[],
+  sizes = SIZES,
+  takes: Readers = planTakes(playbook),
+): Fold => foldFor(playbook, checks, takes, sizes);
 
 /**
  * A look for plan and checks, in bounded memory. What it gives is not what `migrate inventory` captures: that is whole.
@@ -26,9 +30,9 @@ export async function survey(
   playbook: Playbook,
   world: World,
   checks: readonly Check[],
-  planTakes: Readers = PLAN_TAKES,
+  takes: Readers = planTakes(playbook),
 ): Promise<Survey> {
-  const fold = foldOf(playbook, checks, SIZES, planTakes);
+  const fold = foldOf(playbook, checks, SIZES, takes);
   let heard: Heard | undefined;
   const inventory = await takeInventory(playbook, world, checks, {
     fold,

@@ -5,7 +5,7 @@ import { openStage } from '../src/cli/stage.js';
 import { dryRunOn } from '../src/dry-run.js';
 import { takeInventory } from '../src/look.js';
 import { routers } from '../src/routers/index.js';
-import { makePlan, NEEDS_TAKE, rightsNeeded } from '../src/plan.js';
+import { makePlan, needsTake, rightsNeeded } from '../src/plan.js';
 import type { Call, KubeObject } from '../src/ports.js';
 import { askAll, type CheckResult } from '../src/preflight.js';
 import { stepKinds } from '../src/steps/index.js';
@@ -88,7 +88,7 @@ test('thousands of objects are judged as they come by: the same report and the s
     );
 
     // For a report alone not even names are held of what no check needs by name.
-    const slim = await survey(playbook, stage.world, checks, NEEDS_TAKE);
+    const slim = await survey(playbook, stage.world, checks, needsTake(playbook));
     assert.deepEqual(
       askAll(checks, { ...asked, inventory: slim.inventory }, slim.heard).results.map(inAnyOrder),
       askAll(checks, { ...asked, inventory: whole }).results.map(inAnyOrder),

@@ -696,6 +696,154 @@ export const catalogue: Readonly<Record<string, Entry>> = {
       '在该侧安装 Velero，或在 data.velero 中写明。',
     ],
   ),
+  STORAGE_READ_ONLY: entry(
+    1,
+    [
+      "The source's storage location is ReadOnly.",
+      'Velero makes no backup into such a location and deletes none from it; every Backup would end FailedValidation.',
+      'Set accessMode to ReadWrite on the source for the move. The target only reads backups, but writes down its restores: its keys need both.',
+    ],
+    [
+      '源端的存储位置为只读。',
+      'Velero 不会向只读位置写入或删除备份，备份会以 FailedValidation 结束。',
+      '迁移期间把源端的 accessMode 设为 ReadWrite。',
+    ],
+  ),
+  STORE_CREDENTIALS: entry(
+    1,
+    [
+      'There are no credentials for the object store of the backups.',
+      'A backup that is written by us, and reasons that are read from results, need the bucket itself.',
+      'Export AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or ALIBABA_CLOUD_ACCESS_KEY_ID and …_SECRET. They are written nowhere.',
+    ],
+    [
+      '没有备份对象存储的凭据。',
+      '自行写入备份、读取结果都需要访问 bucket。',
+      '导出 AWS_ACCESS_KEY_ID 等环境变量；凭据不会写入任何文件。',
+    ],
+  ),
+  STORE_REFUSED: entry(
+    1,
+    [
+      'The object store refused a request.',
+      'The keys have no right to the bucket, or bucket, region or path style of the storage location are not those of the store.',
+      'Compare keys and location with the bucket; a bucket policy that lets Velero in may not let these keys in.',
+    ],
+    ['对象存储拒绝了请求。', '密钥无权限，或 bucket、地域、路径方式不符。', '核对密钥、存储位置和 bucket。'],
+  ),
+  STORE_UNREACHABLE: entry(
+    1,
+    [
+      'The object store of the backups does not answer.',
+      'It is down, or its address is one inside a VPC, which this machine does not reach.',
+      'Run from where it is reachable, or name another address by MIGRATE_STORE_ENDPOINT; then run again.',
+    ],
+    ['对象存储无响应。', '服务不可用，或地址仅 VPC 内可达。', '在可达处运行，或设置 MIGRATE_STORE_ENDPOINT 后重试。'],
+  ),
+  NAME_TAKEN: entry(
+    1,
+    [
+      'A backup of our name is there, and this plan did not make it.',
+      'Velero knows a backup by its name alone: one hides the other, and the wrong one would be restored.',
+      'Delete it if nobody needs it, or give the playbook another name and make a new plan.',
+    ],
+    [
+      '已有同名备份，且不是本计划创建的。',
+      'Velero 只按名称识别备份，会互相遮蔽。',
+      '确认无用后删除，或更换 playbook 名称并重新生成计划。',
+    ],
+  ),
+  BACKUP_INCOMPLETE: entry(
+    1,
+    [
+      'The backup does not hold all that the source has.',
+      "Velero's discovery is up to five minutes old: objects of a kind that came since are missing, and the backup still says Completed. Or the upload was cut.",
+      'Wait five minutes, then run again; a backup that we write is written anew after a roll-back of its step.',
+    ],
+    [
+      '备份内容不完整。',
+      'Velero 的发现缓存最长 5 分钟，新资源类型可能缺失但仍显示 Completed；或上传中断。',
+      '等待 5 分钟后重试。',
+    ],
+  ),
+  CONVERSION_REFUSED: entry(
+    1,
+    [
+      'The target does not take an object in the version into which it was rewritten.',
+      'Each converted object is put to the server first, by a create that keeps nothing.',
+      "Read the server's words; mend the object in the source, or name it under `data.leaveOut` and bring it by hand.",
+    ],
+    [
+      '目标集群不接受转换后的对象。',
+      '每个转换后的对象都先以 dry run 提交验证。',
+      '按服务器提示修正，或列入 data.leaveOut 后手工处理。',
+    ],
+  ),
+  DEFINITION_NOT_ESTABLISHED: entry(
+    1,
+    [
+      'A CustomResourceDefinition was created and is not served.',
+      'A name of it is taken by another definition, or its conversion webhook does not answer. Objects of its kind would be lost.',
+      'See its conditions (kubectl describe crd), mend that, then run again.',
+    ],
+    [
+      'CustomResourceDefinition 已创建但未生效。',
+      '名称冲突，或转换 webhook 无响应。',
+      '查看其 conditions，修复后重试。',
+    ],
+  ),
+  WEBHOOK_NOT_UP: entry(
+    1,
+    [
+      'What answers a webhook has no ready pod on the target.',
+      'With the webhook configuration in place, the API server would refuse whatever it is asked about.',
+      'See why its pods are not ready; or leave the configuration out by `data.leaveOut`.',
+    ],
+    [
+      '目标集群中没有就绪的 webhook 后端。',
+      '此时带入 webhook 配置会使 API server 拒绝相关对象。',
+      '排查 Pod 未就绪的原因，或在 data.leaveOut 中排除。',
+    ],
+  ),
+  PLAN_RULE_FAILS: entry(
+    1,
+    [
+      'A rule that changes objects on the way would not apply to one of them.',
+      'Velero counts such a rule as one error among others and creates the object unmodified: it could go live as it was.',
+      'Mend `data.rules`: prefer mergePatches; a JSON patch needs its path in every object that it means.',
+    ],
+    [
+      '某条修改规则无法应用。',
+      'Velero 只记一条错误并原样创建对象，可能直接生效。',
+      '修正 data.rules：优先使用 mergePatches。',
+    ],
+  ),
+  PREVIEW_REFUSES: entry(
+    1,
+    [
+      'The target refuses objects that would move.',
+      'Each was put to it as it would arrive; the preview names the reason for each.',
+      'Mend the reason, or name the object under `data.leaveOut`; `migrate plan --preview` shows them all.',
+    ],
+    [
+      '目标集群拒绝部分对象。',
+      '每个对象都按到达时的样子提交验证，预览列出原因。',
+      '修复原因，或列入 data.leaveOut；用 migrate plan --preview 查看。',
+    ],
+  ),
+  MANIFESTS_INVALID: entry(
+    1,
+    [
+      'The manifests can not be read, or are not what the plan was made from.',
+      'A file is no YAML, is a template that nobody has rendered, or has changed since the plan.',
+      'Render them (`kustomize build`, `helm template`), and make a new plan after a change.',
+    ],
+    [
+      '清单无法读取，或与生成计划时不一致。',
+      '不是 YAML、模板未渲染，或计划之后被修改。',
+      '先渲染（kustomize build、helm template），修改后重新生成计划。',
+    ],
+  ),
   STORAGE_UNAVAILABLE: entry(
     1,
     [

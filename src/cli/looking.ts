@@ -8,7 +8,7 @@ import type { PlanRow, SideLine } from '../events.js';
 import { gatherEvidence } from '../evidence.js';
 import type { Inventory, Manifests } from '../inventory.js';
 import { askRights, takeInventory } from '../look.js';
-import { makePlan, NEEDS_TAKE, PLAN_TAKES, rightsNeeded, type Plan } from '../plan.js';
+import { makePlan, needsTake, planTakes, rightsNeeded, type Plan } from '../plan.js';
 import type { Playbook } from '../playbook.js';
 import type { Tap, World } from '../ports.js';
 import { askAll, type Heard, type Report } from '../preflight.js';
@@ -43,7 +43,12 @@ async function lookAround(
   { manifests, asked = checks, captured = {}, probe, planned = true }: LookOptions,
 ): Promise<Looked> {
   const probes = probe && (await probeSides(world, probe));
-  const { inventory, heard } = await survey(playbook, world, asked, planned ? PLAN_TAKES : NEEDS_TAKE);
+  const { inventory, heard } = await survey(
+    playbook,
+    world,
+    asked,
+    planned ? planTakes(playbook) : needsTake(playbook),
+  );
   const seen = await withAnswers(playbook, { ...inventory, ...captured }, world, { asked, captured });
   const { plan, ...looked } = await judge(playbook, withManifests({ ...seen, ...(probes && { probes }) }, manifests), {
     asked,

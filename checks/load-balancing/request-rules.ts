@@ -8,6 +8,8 @@ const CLASS = 'IngressClass.networking.k8s.io';
 const HTTP_ROUTE = 'HTTPRoute.gateway.networking.k8s.io';
 const VIRTUAL_SERVICE = 'VirtualService.networking.istio.io';
 const DESTINATION_RULE = 'DestinationRule.networking.istio.io';
+/** Nobody here asks them: a rehearsal on a captured world needs them. */
+const REHEARSED = ['Gateway.gateway.networking.k8s.io', 'ServiceEntry.networking.istio.io'];
 const NGINX = 'nginx.ingress.kubernetes.io/';
 const CLUSTER = 'topology.istio.io/cluster';
 
@@ -29,7 +31,7 @@ export const requestRules: Check = {
   severities: ['refuse', 'warn'],
   when: ['traffic'],
   reads: {},
-  also: { source: [INGRESS, CLASS, HTTP_ROUTE, VIRTUAL_SERVICE, DESTINATION_RULE, 'Deployment.apps'] },
+  also: { source: [INGRESS, CLASS, HTTP_ROUTE, VIRTUAL_SERVICE, DESTINATION_RULE, 'Deployment.apps', ...REHEARSED] },
   takes: { 'Deployment.apps': 'named' },
   hint: {
     why: 'A rule that is split already, binds its clients, or can not be resolved shows another share than the one asked for, or none; a mesh over both clusters sends to the target as soon as its pods start.',

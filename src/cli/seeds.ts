@@ -1,8 +1,11 @@
 import type { ClusterInventory, Inventory } from '../inventory.js';
-import { ownerOf, instanceOf } from '../objects.js';
+import { HASH_LABEL, LOAD_BALANCER_LABEL } from '../hand-over.js';
+import { instanceOf, ownerOf } from '../objects.js';
 import type { Playbook } from '../playbook.js';
-import type { Backend, Side } from '../ports.js';
-import type { ClusterSeed, Seed } from '../twin/types.js';
+import type { Backend, KubeObject, LoadBalancer, Side, DnsRecords } from '../ports.js';
+import { groupEntries } from '../routes.js';
+import type { ClusterSeed, Seed, TwinObject } from '../twin/types.js';
+import { crowdsFor, gatewaysBeside } from './crowds.js';
 
 /** For controllers whose version nothing in an inventory tells: before 2.12 they are the less forgiving ones. */
 const CCM_VERSION = '2.11.2';
@@ -12,32 +15,45 @@ const CLIENTS_PER_SECOND = 20;
 /** A captured inventory as the world that a twin starts from: which controllers run there is read from their traces. */
 export function seedOf(playbook: Playbook, { source, target, cloud, takenAt }: Inventory): Seed {
   const loadBalancers = cloud?.loadBalancers ?? [];
-  const backends = loadBalancers.flatMap((it) => it.groups).flatMap((it) => it.backends);
   return {
     start: takenAt,
-    source: clusterSeed('source', source, playbook, backends),
-    target: clusterSeed('target', target, playbook, backends),
+    source: withGateways(clusterSeed('source', source, playbook, loadBalancers), gatewaysBeside(playbook, source)),
+    target: clusterSeed('target', target, playbook, loadBalancers),
     cloud: {
       region: cloud?.region ?? playbook.cloud?.region ?? 'cn-hangzhou',
       loadBalancers,
       disks: cloud?.disks ?? [],
       securityGroups: cloud?.securityGroups ?? [],
+      domains: domainsOf(cloud?.dns ?? []),
     },
-    clients: loadBalancers.flatMap(({ id, listeners }) =>
-      listeners
-        .filter((it) => it.group !== undefined && it.status === 'running')
-        .map(({ port }) => ({ loadBalancer: id, port, perSecond: CLIENTS_PER_SECOND })),
-    ),
+    clients: [
+      // Where a name is what moves, clients come by it, and not straight to the load balancer behind it.
+      ...(groupEntries(playbook).length > 0 ? loadBalancers : []).flatMap(({ id, listeners }) =>
+        listeners
+          .filter((it) => it.group !== undefined && it.status === 'running')
+          .map(({ port }) => ({ loadBalancer: id, port, perSecond: CLIENTS_PER_SECOND })),
+      ),
+      ...crowdsFor(playbook, source, CLIENTS_PER_SECOND),
+    ],
   };
 }
+
+const withGateways = (seed: ClusterSeed, gateways: TwinObject[]): ClusterSeed =>
+  gateways.length === 0 ? seed : { ...seed, objects: { ...seed.objects, beside: gateways } };
 
 function clusterSeed(
   side: Side,
   inventory: ClusterInventory,
   playbook: Playbook,
-  backends: readonly Backend[],
+  loadBalancers: readonly LoadBalancer[],
 ): ClusterSeed {
-  const { version, uid, context, objects, served } = inventory;
+  const backends = backendsOf(loadBalancers);
+  const seen = new Set(loadBalancers.map((it) => it.id));
+  const { version, uid, context, served } = inventory;
+  const objects: ClusterInventory['objects'] = {
+    ...inventory.objects,
+    Service: (inventory.objects['Service'] ?? []).map((it) => remade(it, seen)),
+  };
   const configs = (objects['ConfigMap'] ?? [])
     .filter((it) => it.metadata.namespace === 'kube-system')
     .map((it) => it.metadata.name);
@@ -54,7 +70,35 @@ function clusterSeed(
       backendMode: terway ? 'eni' : 'ecs',
     },
     velero: served.some((it) => it.group === 'velero.io') ? { version: VELERO_VERSION } : null,
+    fsm: FSM_GROUPS.find((group) => served.some((it) => it.group === group && it.kind === 'GlobalTrafficPolicy')) ?? null,
   };
+}
+
+const backendsOf = (loadBalancers: readonly LoadBalancer[]): Backend[] =>
+  loadBalancers.flatMap((it) => it.groups).flatMap((it) => it.backends);
+
+/** One whose load balancer nobody looked at gets another: without the hash of what it was made from its controller begins anew. */
+function remade(service: KubeObject, seen: ReadonlySet<string>): KubeObject {
+  const { labels = {} } = service.metadata;
+  const { [LOAD_BALANCER_LABEL]: id, [HASH_LABEL]: _, ...rest } = labels;
+  return id === undefined || seen.has(id) ? service : { ...service, metadata: { ...service.metadata, labels: rest } };
+}
+
+const FSM_GROUPS = ['multicluster.flomesh.io', 'flomesh.io'] as const;
+
+type DomainSeed = NonNullable<Seed['cloud']['domains']>[number];
+
+/** The records that were seen: other names of the domain are nobody's business here. */
+function domainsOf(sets: readonly DnsRecords[]): DomainSeed[] {
+  const domains = new Map<string, DomainSeed>();
+  for (const { domain, name, type, line, records, weighted } of sets) {
+    const known = domains.get(domain) ?? { name: domain, records: [], weighted: [] };
+    domains.set(domain, known);
+    if (weighted) known.weighted?.push(name);
+    for (const { enabled, ...it } of records)
+      known.records.push({ ...it, rr: name, type, line, status: enabled ? 'ENABLE' : 'DISABLE' });
+  }
+  return [...domains.values()];
 }
 
 /** The id on the members that stand on this cluster's own instances. */

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Builds the servers that `npm run test:real` runs: etcd, two versions of Kubernetes, KWOK, Velero with its S3 plug-in, an S3 store; and a
-# client of the cloud's OpenAPI in Go. It also lays out definitions of custom kinds as their modules publish them.
+# Builds the servers that `npm run test:real` runs: etcd, two versions of Kubernetes, KWOK, Velero with its S3 plug-in, an S3 store; and two
+# clients of the cloud's OpenAPI in Go. It also lays out definitions of custom kinds as their modules publish them.
 #
 #   build.sh all | NAME...          builds what is missing
 #   build.sh --where all | NAME...  builds nothing, says where it would be
@@ -12,7 +12,7 @@ set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 cache=${XDG_CACHE_HOME:-$HOME/.cache}/migrate-testbed
-servers=(etcd kubernetes-1.36 kubernetes-1.20 kwok velero velero-plugin-for-aws gofakes3 slb-client gateway-api istio-api)
+servers=(etcd kubernetes-1.36 kubernetes-1.20 kwok velero velero-plugin-for-aws gofakes3 slb-client nlb-client gateway-api istio-api)
 kubernetes=(kube-apiserver kube-controller-manager kube-scheduler kubectl)
 
 say() { printf '%s\n' "$*" >&2; }
@@ -27,6 +27,7 @@ module_of() {
     kubernetes-*) echo k8s.io/kubernetes ;;
     kwok) echo sigs.k8s.io/kwok ;;
     slb-client) echo github.com/aliyun/alibaba-cloud-sdk-go ;;
+    nlb-client) echo github.com/alibabacloud-go/darabonba-openapi/v2 ;;
     velero | velero-plugin-for-aws) echo "github.com/vmware-tanzu/$1" ;;
     gofakes3) echo github.com/johannesboyne/gofakes3 ;;
     gateway-api) echo sigs.k8s.io/gateway-api ;;
@@ -70,7 +71,7 @@ recipe_of_velero() {
 recipes_of() {
   case $1 in
     velero | velero-plugin-for-aws | gofakes3) echo recipe_of_velero ;;
-    slb-client) echo recipe_of_program ;;
+    slb-client | nlb-client) echo recipe_of_program ;;
     gateway-api | istio-api) echo recipe_of_definitions ;;
     *) echo recipe build_kubernetes generate_openapi ;;
   esac

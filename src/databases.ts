@@ -108,6 +108,8 @@ const etcdSide = z.strictObject({
   members: z.array(member).min(1, 'needs at least one member'),
   user: z.string().min(1).optional(),
   password: passwordFrom.optional(),
+  /** a program that starts a member, empty, when it is to join; without it we wait until somebody has started it */
+  start: command.optional(),
 });
 
 export const databaseEntry = z.discriminatedUnion('kind', [
@@ -169,8 +171,11 @@ export function databaseSteps(
     };
     const isEtcd = database.kind === 'etcd';
     const copied = add('replica', isEtcd ? 'etcd-join' : 'database-replica', []);
-    const switched = add('switch', isEtcd ? 'etcd-move' : 'database-switch', [copied, ...before]);
-    last.push(database.repoint.length > 0 ? add('repoint', 'database-repoint', [switched]) : switched);
+    const repoint = (after: string) =>
+      database.repoint.length > 0 ? add('repoint', 'database-repoint', [after]) : after;
+    // Clients of etcd must know the new members before the last of the old ones has left; all serve until then.
+    if (isEtcd) last.push(add('switch', 'etcd-move', [repoint(copied), ...before]));
+    else last.push(repoint(add('switch', 'database-switch', [copied, ...before])));
   }
   const notes = databases.map(
     (it) =>

@@ -8,6 +8,8 @@ import type { Side } from './ports.js';
 export interface Standing {
   /** a client's write would be taken now, or a session is left that could still make one */
   writable: boolean;
+  /** its fence is set, and a session from before it is left: neither open nor closed */
+  closing?: boolean;
   /** set up to copy from the server of the other side, whether that runs or not */
   follows: boolean;
   /** the copying runs without an error; only where it follows */
@@ -17,6 +19,9 @@ export interface Standing {
   /** why the copying does not run, or why it is none of the states we know */
   trouble?: string;
 }
+
+/** `trouble` of a server in the middle of its own switch-over. */
+export const HANDING_OVER = 'handing over';
 
 /** What a server had before we touched it, and gets back. JSON, without secrets. */
 export type Settings = Record<string, string>;
@@ -47,6 +52,8 @@ export interface DatabasePair {
   /** Sets the side, which is fenced, up to copy from the other, from the point up to which it holds all. */
   follow(replica: Side): Promise<void>;
   unfollow(replica: Side): Promise<void>;
+  /** What replication leaves out, from a side that nobody writes to the other. */
+  carry?(from: Side): Promise<void>;
   /**
    * The server's own switch-over, where it has one that leaves nothing in between; in place of fence, follow, unfollow and unfence.
    * @returns false when it was given up in time, with the old side open again

@@ -99,7 +99,13 @@ export async function openWorld(playbook: Playbook, options: WorldOptions = {}):
         cloudKeys ? { id: cloudKeys.accessKeyId, secret: cloudKeys.accessKeySecret } : storeKeys(provider, process.env),
       ...(storeEndpoint !== undefined && storeEndpoint !== '' && { endpoint: storeEndpoint }),
     });
-  const databases = options.databases ?? openDatabases({ clusters: { source, target }, env: process.env, clock, tap });
+  const databases = options.databases ?? openDatabases({
+      clusters: { source, target },
+      env: process.env,
+      clock,
+      tap,
+      ...(options.programs && { programs: options.programs }),
+    });
   return {
     source,
     target,

@@ -1,6 +1,6 @@
 import { MigrateError } from '../errors.js';
 import type { PasswordFrom } from '../databases.js';
-import type { Call, Cluster, Clock, Side, Tap } from '../ports.js';
+import type { Call, Clock, Cluster, Programs, Side, Tap } from '../ports.js';
 import { hideIn } from '../redact.js';
 
 /** What the clients of all kinds of databases share: where passwords come from, how a call passes the tap, what an error may say. */
@@ -8,6 +8,7 @@ import { hideIn } from '../redact.js';
 export interface DatabaseOptions {
   clusters: Record<Side, Cluster>;
   env: NodeJS.ProcessEnv;
+  programs: Programs;
   clock: Clock;
   tap: Tap;
 }

@@ -1,7 +1,9 @@
 import type { AnyStepKind, StepKinds } from '../step.js';
 import { attach, retire } from './attach.js';
 import { convert } from './convert.js';
+import { etcdJoin, etcdMove } from './databases/etcd.js';
 import { databaseReplica, databaseSwitch } from './databases/paired.js';
+import { databaseRepoint } from './databases/repoint.js';
 import { cronJobs } from './cronjobs.js';
 import { copySnapshot, createDisk, createVolume, snapshot } from './disks.js';
 import { handOver } from './hand-over.js';
@@ -26,6 +28,9 @@ const ALL: readonly AnyStepKind[] = [
   createVolume,
   databaseReplica,
   databaseSwitch,
+  etcdJoin,
+  etcdMove,
+  databaseRepoint,
   scheduler,
   rollouts,
   handOver,

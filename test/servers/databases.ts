@@ -1,10 +1,11 @@
 import { execFile } from 'node:child_process';
-import { chmodSync, existsSync, mkdirSync, mkdtempSync, readdirSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { createConnection } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { freePorts, startFamily, untilReady, type Family } from './processes.js';
+import { binaryPath } from './binaries.js';
+import { freePorts, startFamily, untilReady, type Family, type Server } from './processes.js';
 
 /** Real database servers of the distribution's packages, each with its own data folder, on loopback ports that the system gave. */
 
@@ -128,14 +129,25 @@ export async function startPostgres(family: Family, name: string): Promise<Runni
     '-c',
     'shared_buffers=32MB',
     '-c',
+    'wal_retrieve_retry_interval=200ms', // a worker is started no sooner than that after the last; here they come in quick turns
+    '-c',
     'max_wal_senders=10',
     '-c',
     'max_replication_slots=10',
-    '-c',
-    'wal_receiver_status_interval=1',
   ]);
   const server = family.start(name, program, args, { withChildren: true });
-  await untilReady(server, () => listens(port), 30_000);
+  const { default: pg } = await import('pg');
+  const answers = async () => {
+    const client = new pg.Client({ host: '127.0.0.1', port, user: 'postgres', database: 'postgres' });
+    client.on('error', () => undefined);
+    try {
+      await client.connect();
+      return true;
+    } finally {
+      await client.end();
+    }
+  };
+  await untilReady(server, answers, 30_000);
   return { port };
 }
 
@@ -163,6 +175,48 @@ export async function startRedis(family: Family, name: string): Promise<Running>
   ]);
   await untilReady(server, () => listens(port), 20_000);
   return { port };
+}
+
+/** The members of one side, each startable by its name; which cluster it joins, the caller says. */
+export interface EtcdServers {
+  members: { name: string; peer: string; client: string }[];
+  /** Wipes the member's data and starts it. */
+  start(name: string, initialCluster: string, state: 'new' | 'existing'): Promise<void>;
+}
+
+export async function etcdServers(family: Family, side: string, count: number): Promise<EtcdServers> {
+  const etcd = binaryPath('etcd');
+  const ports = await freePorts(count * 2);
+  const members = Array.from({ length: count }, (_, index) => ({
+    name: `${side}-${index}`,
+    peer: `http://127.0.0.1:${ports[index * 2]}`,
+    client: `http://127.0.0.1:${ports[index * 2 + 1]}`,
+  }));
+  const running = new Map<string, Server>();
+  return {
+    members,
+    async start(name, initialCluster, state) {
+      const it = members.find((one) => one.name === name);
+      if (!it) throw new Error(`no member ${name}`);
+      await running.get(name)?.kill();
+      const dir = join(family.dir, name);
+      rmSync(dir, { recursive: true, force: true });
+      const server = family.start(name, etcd, [
+        `--name=${name}`,
+        `--data-dir=${dir}`,
+        `--listen-peer-urls=${it.peer}`,
+        `--initial-advertise-peer-urls=${it.peer}`,
+        `--listen-client-urls=${it.client}`,
+        `--advertise-client-urls=${it.client}`,
+        `--initial-cluster=${initialCluster}`,
+        `--initial-cluster-state=${state}`,
+        '--unsafe-no-fsync',
+        '--log-level=error',
+      ]);
+      running.set(name, server);
+      await untilReady(server, () => listens(Number(new URL(it.client).port)), 20_000);
+    },
+  };
 }
 
 const listens = (port: number): Promise<boolean> =>

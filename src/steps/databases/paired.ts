@@ -3,7 +3,7 @@ import { MigrateError } from '../../errors.js';
 import type { DatabaseArgs, PairedDatabase, PasswordFrom, Window } from '../../databases.js';
 import { rightOn } from '../../objects.js';
 import type { Right, Side } from '../../ports.js';
-import type { DatabasePair, Settings } from '../../standing.js';
+import { HANDING_OVER, type DatabasePair, type Settings } from '../../standing.js';
 import type { StepContext, StepKind } from '../../step.js';
 import { spell } from '../../words.js';
 import { both, proveCaughtUp, stateOf, switchOver } from './switch-over.js';
@@ -115,7 +115,13 @@ export const databaseSwitch: StepKind<DatabaseArgs, SwitchBefore> = {
     withPair(database, context, async (pair) => {
       const seen = await both({ pair, from: 'target' });
       // It never got so far, or is back already: the source serves.
-      if (seen.to.writable && !seen.from.writable) return [];
+      // Servers that are changing roles by themselves do not serve yet, whatever they say of writes.
+      const moving = [seen.from, seen.to].some((it) => it.trouble === HANDING_OVER);
+      if (seen.to.writable && !seen.from.writable && !moving) {
+        // Part of a fence may be set already; opening it again does nothing where none is.
+        await pair.unfence('source', settings);
+        return [];
+      }
       const pauseMs = await switchOver({ database, pair, from: 'target', settings, context });
       if (pauseMs !== undefined) context.progress(`nobody could write for ${spell(pauseMs)}`);
       return [];

@@ -2,7 +2,7 @@ import { Interrupted } from '../../engine.js';
 import { MigrateError } from '../../errors.js';
 import { otherSide, type Side } from '../../ports.js';
 import type { PairedDatabase } from '../../databases.js';
-import type { DatabasePair, Settings, Standing } from '../../standing.js';
+import { HANDING_OVER, type DatabasePair, type Settings, type Standing } from '../../standing.js';
 import type { StepContext } from '../../step.js';
 import { spell } from '../../words.js';
 
@@ -50,6 +50,8 @@ export async function switchOver(it: Switch): Promise<number | undefined> {
     it.context.progress(told(state, it));
     switch (state) {
       case 'serving':
+        // A kill left the fence half set: while the replica is waited for, the old side shall serve.
+        if (seen.from.closing) await it.pair.unfence(it.from, it.settings);
         // Set up and not started: a kill came in between.
         if (!seen.to.running) await it.pair.follow(otherSide(it.from));
         await proveCaughtUp(it);
@@ -58,18 +60,22 @@ export async function switchOver(it: Switch): Promise<number | undefined> {
         else await it.pair.fence(it.from, it.database.within);
         break;
       case 'handing-over':
-        await clock.sleep(200);
+        await clock.sleep(Math.max(200, it.database.within / 8));
         break;
       case 'fenced':
         fencedAt ??= clock.now();
         await it.pair.dropClients(it.from);
+        if (!seen.to.running) await it.pair.follow(otherSide(it.from));
         await mustHoldAll(it);
         await it.pair.follow(it.from);
         break;
       case 'crossed':
         fencedAt ??= clock.now();
+        // Stopped and not yet taken apart: a kill came in between. Then it must prove once more that it holds all.
+        if (!seen.to.running) await it.pair.follow(otherSide(it.from));
         await mustHoldAll(it);
         await mustRunBack(it, seen);
+        await it.pair.carry?.(it.from);
         await it.pair.unfollow(otherSide(it.from));
         break;
       case 'turned':
@@ -78,6 +84,7 @@ export async function switchOver(it: Switch): Promise<number | undefined> {
         await it.pair.unfence(otherSide(it.from), it.settings);
         break;
       case 'switched':
+        if (seen.to.closing) await it.pair.unfence(otherSide(it.from), it.settings);
         return fencedAt === undefined ? undefined : clock.now() - fencedAt;
       default:
         state satisfies never;
@@ -107,9 +114,6 @@ export function stateOf(it: Pick<Switch, 'database' | 'from'>, seen: Both): Stat
   if (from.writable && !to.follows) throw notReplicating(it, otherSide(it.from), 'it is not set up to copy');
   throw unknown(it, seen);
 }
-
-/** `trouble` of a server in the middle of its own switch-over. */
-export const HANDING_OVER = 'handing over';
 
 /** writes and follows, of the old side and of the new one */
 const STATES: Readonly<Record<string, State>> = {

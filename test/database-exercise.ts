@@ -1,0 +1,110 @@
+import assert from 'node:assert/strict';
+import type { TestContext } from 'node:test';
+import type { Database } from '../src/databases.js';
+import { memoryStore } from '../src/journal.js';
+import type { Side } from '../src/ports.js';
+import { rollback } from '../src/rollback.js';
+import { run } from '../src/run.js';
+import { mustServe, noneLost, untilServed, type Checker } from './checker.js';
+import { crashing, mustBeDone } from './crashing.js';
+import { planFor, stageOn } from './database-stage.js';
+
+/** What every kind of database must stand, on real servers, while the checker writes to both sides. */
+export interface Exercise {
+  database: Database;
+  env: NodeJS.ProcessEnv;
+  checker: Checker;
+  /** what the side has of the checker's writes */
+  held(side: Side): Promise<ReadonlySet<number>>;
+}
+
+/**
+ * The replica is made, the target takes the writes over, the source takes them back; the replica stays for what comes next.
+ *
+ * @param killedAt  the first try dies after so many effects, in the middle of making the replica
+ */
+export async function thereAndBack(t: TestContext, it: Exercise, killedAt?: number): Promise<void> {
+  const { checker, database, env, held } = it;
+  const plan = planFor([database]);
+  const store = memoryStore();
+  if (killedAt !== undefined) {
+    const crash = crashing(killedAt);
+    const first = stageOn(crash.wrap(store), { env, tap: crash.tap });
+    crash.arm();
+    await run(plan, ['data'], first.engine).catch(() => undefined);
+    await first.dropConnections();
+    assert.ok(crash.crashed());
+  }
+  const stage = stageOn(store, { env });
+  const go = async (side: Side, act: () => Promise<void>) => {
+    checker.mark();
+    await act();
+    await untilServed(checker, side, 200);
+    const judged = checker.since();
+    mustServe(judged, side);
+    await noneLost(checker, side, held);
+    t.diagnostic(
+      `to the ${side}: ${judged.perSecond.toFixed(0)} writes/s, nobody could write for ${judged.pauseMs.toFixed(0)} ms`,
+    );
+    assert.ok(judged.pauseMs < 2000, `nobody could write for ${judged.pauseMs.toFixed(0)} ms`);
+  };
+  await go('target', async () => mustBeDone(await run(plan, ['data'], stage.engine)));
+  await go('source', async () => mustBeDone(await rollback(`data/database/${database.name}/replica`, stage.engine)));
+}
+
+/**
+ * Killed after each effect of a run: once it goes on, is killed again at the same effect of its way back, and goes back; once it goes back at
+ * once. An effect is a statement that changes a server, or a line of the journal.
+ */
+export async function killedAtEach(t: TestContext, it: Exercise, least: number): Promise<void> {
+  const { checker, database, env, held } = it;
+  const plan = planFor([database]);
+  const pauses: number[] = [];
+  const oneOwner = (where: string) => {
+    const judged = checker.since();
+    assert.deepEqual(judged.twoWriters, [], where);
+    pauses.push(judged.pauseMs);
+    checker.mark();
+    return judged.owner;
+  };
+  let points = 0;
+  for (let at = 1; ; at++) {
+    const forward = () => killed(at, (engine) => run(plan, ['data'], engine));
+    async function killed(
+      effects: number,
+      act: (engine: ReturnType<typeof stageOn>['engine']) => Promise<unknown>,
+      store = memoryStore(),
+    ) {
+      const crash = crashing(effects);
+      const stage = stageOn(crash.wrap(store), { env, tap: crash.tap });
+      crash.arm();
+      await act(stage.engine).catch(() => undefined);
+      await stage.dropConnections();
+      return { store, crashed: crash.crashed() };
+    }
+
+    checker.mark();
+    const { store, crashed } = await forward();
+    mustBeDone(await run(plan, ['data'], stageOn(store, { env }).engine));
+    await untilServed(checker, 'target', 10);
+    assert.equal(oneOwner(`killed at ${at}, went on`), 'target');
+    await killed(at, (engine) => rollback(undefined, engine), store);
+    mustBeDone(await rollback(undefined, stageOn(store, { env }).engine));
+    await untilServed(checker, 'source', 10);
+    assert.equal(oneOwner(`killed at ${at} on the way back`), 'source');
+
+    const second = await forward();
+    // What was done until then is one way, what comes now the other.
+    oneOwner(`until it was killed at ${at}`);
+    mustBeDone(await rollback(undefined, stageOn(second.store, { env }).engine));
+    await untilServed(checker, 'source', 10);
+    assert.equal(oneOwner(`killed at ${at}, went back`), 'source');
+    if (!crashed) break;
+    points = at;
+  }
+  await noneLost(checker, 'source', held);
+  assert.ok(points >= least, `only ${points} points`);
+  t.diagnostic(
+    `${points} points, each resumed and rolled back; ${checker.acknowledged().length} writes; longest pause ${Math.max(...pauses).toFixed(0)} ms`,
+  );
+}

@@ -17,8 +17,12 @@ export function seedOf(playbook: Playbook, { source, target, cloud, takenAt }: I
   const loadBalancers = cloud?.loadBalancers ?? [];
   return {
     start: takenAt,
-    source: withGateways(clusterSeed('source', source, playbook, loadBalancers), gatewaysBeside(playbook, source)),
-    target: clusterSeed('target', target, playbook, loadBalancers),
+    source: withBeside(
+      clusterSeed('source', source, playbook, loadBalancers),
+      playbook,
+      gatewaysBeside(playbook, source),
+    ),
+    target: withBeside(clusterSeed('target', target, playbook, loadBalancers), playbook, []),
     cloud: {
       region: cloud?.region ?? playbook.cloud?.region ?? 'cn-hangzhou',
       loadBalancers,
@@ -38,8 +42,20 @@ export function seedOf(playbook: Playbook, { source, target, cloud, takenAt }: I
   };
 }
 
-const withGateways = (seed: ClusterSeed, gateways: TwinObject[]): ClusterSeed =>
-  gateways.length === 0 ? seed : { ...seed, objects: { ...seed.objects, beside: gateways } };
+/** What must be there although nobody looked at it: gateways that routes name, and for Flomesh both clusters, joined. */
+function withBeside(seed: ClusterSeed, { source, target }: Playbook, gateways: TwinObject[]): ClusterSeed {
+  const { fsm } = seed;
+  const clusters = fsm
+    ? [source.context, target.context].map((name) => ({
+        apiVersion: `${fsm}/v1alpha1`,
+        kind: 'Cluster',
+        metadata: { name },
+        spec: { gatewayHost: '10.0.0.1', fsmNamespace: 'fsm-system' },
+      }))
+    : [];
+  const beside = [...gateways, ...clusters];
+  return beside.length === 0 ? seed : { ...seed, objects: { ...seed.objects, beside } };
+}
 
 function clusterSeed(
   side: Side,
@@ -70,7 +86,8 @@ function clusterSeed(
       backendMode: terway ? 'eni' : 'ecs',
     },
     velero: served.some((it) => it.group === 'velero.io') ? { version: VELERO_VERSION } : null,
-    fsm: FSM_GROUPS.find((group) => served.some((it) => it.group === group && it.kind === 'GlobalTrafficPolicy')) ?? null,
+    fsm:
+      FSM_GROUPS.find((group) => served.some((it) => it.group === group && it.kind === 'GlobalTrafficPolicy')) ?? null,
   };
 }
 

@@ -16,7 +16,8 @@ import { edit, unfit, type Pair } from './weighted.js';
 
 /**
  * EDAS' drainage: requests that carry a ticket in a header go to the edge, which is the target here; all others to the stable Service.
- * There are no weights: after the tickets' time everything goes at once, by making the target the Ingress' own backend.
+ * There are no weights: after the tickets' time everything goes at once, by making the target the Ingress' own backend. The annotation is
+ * as its operators write it; there is no public reference.
  */
 export const edasStyle: Style = {
   scales: [1],

@@ -259,6 +259,32 @@ describe('routers of the source’s proxies, on real API servers', () => {
     await readyOnTarget(false);
   });
 
+  test('the way back is one write, within a second, with the target’s API server dead', async () => {
+    for (const way of WAYS) {
+      const { router, route, context, world } = await opened(way.entry, kubeconfig, clock);
+      const joined = await router.join.check(route, context);
+      await router.join.apply(route, joined, context);
+      await readyOnTarget(true);
+      const was = (await router.read(route, world)).setting;
+      await router.write(route, await choose(router, route, world, 100), context);
+      await target.stopApiServer();
+      door.writes();
+      const began = performance.now();
+      const back = router.restore(route, was, context);
+      await source.until('the first write', async () => door.count() > 0, 5_000);
+      const tookMs = performance.now() - began;
+      assert.deepEqual(await back, []);
+      const writes = door.writes();
+      console.log(`${way.title}: first write after ${Math.round(tookMs)} ms, ${writes.length} in all`);
+      assert.equal(writes.length, 1, writes.join(', '));
+      assert.ok(tookMs < 1_000, `${tookMs} ms`);
+      assert.equal(await shareOf(router, route, world), 0);
+      await target.startApiServer();
+      await router.join.undo(route, joined, context);
+      await readyOnTarget(false);
+    }
+  });
+
   test('a backend that can not be resolved is not waited out in silence', async () => {
     const { router, route, context } = await opened(
       { service: 'shop/web', router: 'gateway', route: 'web', through: 'service-import' },

@@ -7,7 +7,9 @@ import type { ControlPlane } from './control-plane.js';
 export interface StrictDoor {
   /** `http://127.0.0.1:PORT` */
   url: string;
-  /** writes that went through, as `PATCH /apis/...` */
+  /** how many of them there are */
+  count(): number;
+  /** writes that went through since it was last asked, as `PATCH /apis/...` */
   writes(): string[];
   stop(): Promise<void>;
 }
@@ -36,6 +38,7 @@ export async function strictDoor(plane: ControlPlane): Promise<StrictDoor> {
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   return {
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    count: () => writes.length,
     writes: () => writes.splice(0),
     async stop() {
       server.closeAllConnections();

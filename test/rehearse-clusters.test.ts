@@ -5,7 +5,7 @@ import { test } from 'node:test';
 import { checks } from '../checks/index.js';
 import { rehearse } from '../src/cli/rehearse.js';
 import { seedOf } from '../src/cli/seeds.js';
-import { openStage } from '../src/cli/stage.js';
+import { openStage, type Stage } from '../src/cli/stage.js';
 import type { EndedEvent, EventBody } from '../src/events.js';
 import { takeInventory } from '../src/look.js';
 import { parsePlaybook, type Playbook } from '../src/playbook.js';
@@ -33,6 +33,19 @@ async function rehearsed(
   return { ended, told };
 }
 
+/** On a stage that is closed afterwards, whatever happens. */
+async function on<T>(
+  { playbook, seed }: { playbook: Playbook; seed: Seed },
+  run: (stage: Stage, playbook: Playbook) => Promise<T>,
+): Promise<T> {
+  const stage = await openStage(playbook, seed);
+  try {
+    return await run(stage, playbook);
+  } finally {
+    await stage.close();
+  }
+}
+
 for (const [name, crowds] of [
   ['dns', 1],
   ['waves', 3],
@@ -47,8 +60,9 @@ for (const [name, crowds] of [
 
   test(`the same world as it would be captured serves ${name}.yaml too`, async () => {
     const playbook = quick(name);
-    const stage = await openStage(playbook, shipped(name).seed);
-    const inventory = await takeInventory(playbook, stage.world, checks).finally(() => stage.close());
+    const inventory = await on({ playbook, seed: shipped(name).seed }, (stage) =>
+      takeInventory(playbook, stage.world, checks),
+    );
     const seed = seedOf(playbook, inventory);
     assert.equal(seed.clients?.length, crowds);
     const { ended, told } = await rehearsed(playbook, seed, false);
@@ -64,9 +78,7 @@ test('a plan says how long an answer lasts, and that whole pods are a share', as
     ['waves', /^mall\/cart: its share is the ratio of ready pods/],
     ['fsm', /^bank\/pay: nothing shows that a share is in force/],
   ] as const) {
-    const { playbook, seed } = shipped(name);
-    const stage = await openStage(playbook, seed);
-    const plan = await planOn(stage, playbook).finally(() => stage.close());
+    const plan = await on(shipped(name), planOn);
     assert.ok(
       plan.notes.some((it) => note.test(it)),
       `${name}: ${plan.notes.join('\n')}`,
@@ -75,16 +87,14 @@ test('a plan says how long an answer lasts, and that whole pods are a share', as
 });
 
 test('names come in before the first wave, waves one after the other, and the front door last', async () => {
-  const { playbook, seed } = shipped('waves');
-  const stage = await openStage(playbook, seed);
-  const plan = await planOn(stage, playbook).finally(() => stage.close());
+  const plan = await on(shipped('waves'), planOn);
   const after = (id: string) => plan.steps.find((it) => it.id === id)?.after;
   assert.deepEqual(after('traffic/50/mall/cart'), ['traffic/attach/mall/cart', 'traffic/attach/mall/orders']);
   assert.deepEqual(after('traffic/25/mall/orders'), ['traffic/attach/mall/orders', 'traffic/100/mall/cart']);
   assert.deepEqual(after('traffic/5/mall/web'), ['traffic/attach/mall/web', 'traffic/100/mall/orders']);
-  const start = plan.steps.find((it) => it.id === 'data/start/mall');
+  const { args } = plan.steps.find((it) => it.id === 'data/start/mall')!;
   assert.deepEqual(
-    (start?.args as { workloads: { name: string }[] }).workloads.map((it) => it.name),
+    (args as { workloads: { name: string }[] }).workloads.map((it) => it.name),
     ['web'],
     'a pod that is ready has a share: those of a wave come up in it',
   );

@@ -1,9 +1,10 @@
 import { appSteps } from './app-steps.js';
 import type { CopyArgs, DiskArgs, ScaleArgs, SnapshotArgs, VolumeArgs, Workload } from './args.js';
+import { databaseSteps } from './databases.js';
 import { movedDisks, type MovedDisk } from './disks.js';
 import type { ClusterInventory, Inventory } from './inventory.js';
 import { pathOf } from './objects.js';
-import type { Playbook } from './playbook.js';
+import type { Playbook, PlaybookData } from './playbook.js';
 import type { Kind, KubeObject } from './ports.js';
 import type { Step } from './step.js';
 
@@ -31,6 +32,7 @@ export function dataSteps(playbook: Playbook, inventory: Inventory): { steps: St
   const apps = appSteps({ playbook, data, inventory, add, notes });
   const volumes = disks.map((disk) => diskSteps(disk, add, apps.first));
   apps.bring([...new Set(volumes)], disks);
+  notes.push(...addDatabases(data.databases, steps));
   if (list(source, 'CronJob.batch', data.namespaces).length > 0) {
     notes.push('CronJobs arrive suspended; they change sides in one step, after the last traffic step.');
   }
@@ -40,6 +42,20 @@ export function dataSteps(playbook: Playbook, inventory: Inventory): { steps: St
       `DaemonSets can't arrive stopped: ${daemons.map((it) => pathOf(it.metadata)).join(', ')} run on the target from the restore on.`,
     );
   return { steps, notes };
+}
+
+/** Workloads of the target start once the databases that they use serve there; the switch-over waits for all else that is brought. */
+function addDatabases(databases: PlaybookData['databases'], steps: Step[]): string[] {
+  const starts = steps.filter(({ kind, args }) => kind === 'scale' && (args as ScaleArgs).side === 'target');
+  // A later wave is brought after an earlier one has started; that can't be waited for.
+  const later = new Set(starts.map((it) => it.id));
+  for (const it of steps) if (it.after.some((id) => later.has(id))) later.add(it.id);
+  const early = steps.filter((it) => !later.has(it.id));
+  const brought = early.filter((it) => !early.some((other) => other.after.includes(it.id))).map((it) => it.id);
+  const added = databaseSteps(databases, brought);
+  for (const it of starts) it.after.push(...added.last);
+  steps.push(...added.steps);
+  return added.notes;
 }
 
 export type Add = <Args>(id: string, kind: string, args: Args, after: string[]) => string;

@@ -16,6 +16,8 @@ export function rehearsedPrograms({ clients }: Pick<Twin, 'clients'>): Programs 
   return {
     run(_command, question) {
       const { verb, service, weights } = question as Question;
+      // What a database's program is told has nothing to do with shares.
+      if (typeof service !== 'string') return Promise.resolve('{}');
       const state = known.get(service) ?? { joined: false, weights: { source: 100, target: 0 } };
       if (verb === 'join') state.joined = true;
       if (verb === 'unjoin') state.joined = false;

@@ -6,6 +6,7 @@ import type { Playbook } from '../playbook.js';
 import type { Clock, Prober, Tap, Web, World } from '../ports.js';
 import { startTwin, type Twin, type TwinOptions } from '../twin/twin.js';
 import type { Seed } from '../twin/types.js';
+import { rehearsedDatabases } from './rehearsed-databases.js';
 import { rehearsedPrograms } from './rehearsed-programs.js';
 import { rehearsedWeb } from './rehearsed-web.js';
 import { httpProber, openWorld, plainTap } from './world.js';
@@ -50,6 +51,7 @@ export async function openStage(
     clock,
     tap: holding,
     prober: frontProber(twin, playbook, seed),
+    databases: rehearsedDatabases(holding),
     programs: rehearsedPrograms(twin),
     web: heldWeb(twin, web ?? rehearsedWeb(twin)),
     cloudEndpoint: twin.cloud.url,

@@ -191,7 +191,12 @@ interface Held {
   context: StepContext;
   way: Way;
   writes(): number;
+  /** that many writes from now on; Infinity for never */
+  killAfter(writes: number): void;
 }
+
+/** After a write has happened, and before its reply has come. */
+class Killed extends Error {}
 
 async function open(way: Way, perSecond = 200): Promise<Held> {
   const { seed } = shipped(way.world);
@@ -209,9 +214,13 @@ async function open(way: Way, perSecond = 200): Promise<Held> {
   // One crowd is enough: the one that comes for this service.
   seed.clients = seed.clients!.filter((it) => 'name' in it && it.name === way.service);
   let count = 0;
-  const tap = <T>(it: Call, send: () => Promise<T>): Promise<T> => {
-    if (it.writes) count++;
-    return send();
+  let fuse = Infinity;
+  const tap = async <T>(it: Call, send: () => Promise<T>): Promise<T> => {
+    const done = await send();
+    if (!it.writes) return done;
+    count++;
+    if (--fuse === 0) throw new Killed();
+    return done;
   };
   const stage = await openStage(playbook, seed, { tap, clientsPerSecond: perSecond });
   await bringTarget(stage, way);
@@ -225,6 +234,7 @@ async function open(way: Way, perSecond = 200): Promise<Held> {
     route,
     way,
     context: contextOf(stage.world),
+    killAfter: (writes) => void (fuse = writes),
     writes() {
       const now = count;
       count = 0;
@@ -445,6 +455,46 @@ for (const way of WAYS) {
       const { source, failed } = held.stage.twin.clients.share({ since });
       assert.deepEqual([source, failed], [0, 0]);
       await router.restore(route, was, context);
+    });
+
+    test('killed after any of its writes, it comes to the same end, forth and back', async () => {
+      const { router, route, context, stage } = held;
+      const low = way.shares[0] ?? 1;
+      for (const [from, to] of [
+        [0, low],
+        [low, 100],
+        [100, low],
+        [low, 0],
+      ] as const) {
+        for (let fuse = 1; ; fuse++) {
+          await shift(held, from);
+          const was = (await router.read(route, stage.world)).setting;
+          const choice = await choose(held, to);
+          held.killAfter(fuse);
+          const whole = await router.write(route, choice, context).then(
+            () => true,
+            (error: unknown) => {
+              if (!(error instanceof Killed)) throw error;
+              return false;
+            },
+          );
+          held.killAfter(Infinity);
+          const share = await shareOf(held);
+          assert.ok(
+            share >= Math.min(from, to) - 0.5 && share <= Math.max(from, to) + 0.5,
+            `${share} of ${from} to ${to}`,
+          );
+          if (fuse % 2 === 0) {
+            await router.restore(route, was, context);
+            assert.ok(Math.abs((await shareOf(held)) - from) <= 0.5, `back to ${from}`);
+          } else {
+            await router.write(route, choice, context);
+            assert.ok(Math.abs((await shareOf(held)) - to) <= 0.5, `on to ${to}`);
+          }
+          if (whole) break;
+        }
+      }
+      assert.equal((await seen(held, 5_000)).failed, 0);
     });
 
     test('goes out again and leaves nothing behind', async () => {

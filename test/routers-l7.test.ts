@@ -215,7 +215,9 @@ async function open(way: Way, perSecond = 200): Promise<Held> {
   await way.prepare?.(stage);
   await stage.twin.settle();
   const router = routers.get(playbook.traffic!.services[0]!.router)!;
-  const [route] = router.routes(playbook.traffic!.services, playbook, {} as Inventory);
+  const [route] = router.routes(playbook.traffic!.services, playbook, {
+    source: { objects: {} },
+  } as unknown as Inventory);
   return {
     stage,
     router,
@@ -481,3 +483,15 @@ function disturb({ stage: { twin } }: Held, random: () => number): void {
       async () => void (await twin[side].api.mergePatch('apps/v1/deployments', 'shop', 'web', patch)),
     );
 }
+
+test('a playbook that names an object which is not there, or a Service twice, has no plan', () => {
+  const source = { objects: { [HTTP_ROUTE.kind]: [{ metadata: { namespace: 'shop', name: 'web' } }] } };
+  const plan = (...names: string[]): unknown => {
+    const entries = names.map((route) => ({ service: 'shop/web', router: 'gateway', route, through: 'address' }));
+    return routers.get('gateway')!.routes(entries as never, {} as never, { source } as never);
+  };
+  const unfit = (why: RegExp) => (error: MigrateError) => error.code === 'PLAN_SERVICE_UNFIT' && why.test(error.what);
+  assert.doesNotThrow(() => plan('web'));
+  assert.throws(() => plan('api'), unfit(/has no HTTPRoute shop\/api/));
+  assert.throws(() => plan('web', 'web'), unfit(/twice/));
+});

@@ -13,7 +13,7 @@ import {
 } from './bridge.js';
 import { byRefs, type Destination, type Rules } from './refs.js';
 import { SLICE_RIGHTS } from './services.js';
-import type { Weights } from './weighted.js';
+import { routesOnce, type Weights } from './weighted.js';
 
 /**
  * Splits requests by the weights of an HTTPRoute's backends in the source's cluster: its own Service, and one that leads to the target.
@@ -124,7 +124,11 @@ export const gateway: Router<GatewayRoute, Weights> = {
     proof: 'conditions',
     bitesMs: 30_000,
   }),
-  routes: (entries) => entries.filter((it) => it.router === 'gateway').map(routeOf),
+  routes: (entries, _playbook, inventory) =>
+    routesOnce(entries.filter((it) => it.router === 'gateway').map(routeOf), inventory, (route) => ({
+      kind: KIND,
+      name: route.route,
+    })),
   rights: () => ({ source: [...RIGHTS, ...BRIDGE_RIGHTS, ...SLICE_RIGHTS], target: SLICE_RIGHTS }),
   ...byRefs(rules),
 };

@@ -15,10 +15,10 @@ import {
 } from './bridge.js';
 import { canaryStyle } from './ingress-canary.js';
 import { edasStyle } from './ingress-edas.js';
-import { mainOf, pathsTo, refOf, type Style } from './ingress-paths.js';
+import { INGRESS, mainOf, pathsTo, refOf, type Style } from './ingress-paths.js';
 import { serviceWeightStyle } from './ingress-weights.js';
 import { SLICE_RIGHTS } from './services.js';
-import { unfit, weighted, type Pair, type Rule, type Weights } from './weighted.js';
+import { routesOnce, unfit, weighted, type Pair, type Rule, type Weights } from './weighted.js';
 
 /**
  * Splits requests in an ingress controller of the source's cluster, in one of three ways: a canary Ingress beside the one that is there
@@ -198,7 +198,11 @@ export const ingress: Router<IngressRoute, Weights> = {
     proof: 'none',
     bitesMs: 30_000,
   }),
-  routes: (entries) => entries.filter((it) => it.router === 'ingress').map(routeOf),
+  routes: (entries, _playbook, inventory) =>
+    routesOnce(entries.filter((it) => it.router === 'ingress').map(routeOf), inventory, (route) => ({
+      kind: INGRESS,
+      name: route.ingress,
+    })),
   rights: () => ({ source: [...RIGHTS, ...BRIDGE_RIGHTS, ...SLICE_RIGHTS], target: SLICE_RIGHTS }),
   joined: async (route, world) => {
     const main = await world.source.get(refOf(route));

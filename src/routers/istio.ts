@@ -7,7 +7,7 @@ import { createOnce, planBridge, uidOf, type Bridge, type BridgedRoute } from '.
 import { byRefs, type Destination, type Rules } from './refs.js';
 import { count } from '../words.js';
 import { readyPods, serviceOn, SLICE_RIGHTS } from './services.js';
-import { objectOf, unfit, type Weights } from './weighted.js';
+import { objectOf, routesOnce, unfit, type Weights } from './weighted.js';
 
 /**
  * Splits requests by the weights of a VirtualService's routes. In one mesh over both clusters the two Services of one name are one host,
@@ -221,7 +221,11 @@ export const istio: Router<IstioRoute, Weights> = {
     proof: 'none',
     bitesMs: 30_000,
   }),
-  routes: (entries) => entries.filter((it) => it.router === 'istio').map(routeOf),
+  routes: (entries, _playbook, inventory) =>
+    routesOnce(entries.filter((it) => it.router === 'istio').map(routeOf), inventory, (route) => ({
+      kind: rules.kind,
+      name: route.virtualService,
+    })),
   rights: () => ({ source: [...RIGHTS, ...SLICE_RIGHTS], target: SLICE_RIGHTS }),
   ...byRefs(rules),
 };

@@ -1,5 +1,7 @@
 import { MigrateError } from '../errors.js';
-import type { Cluster, KubeObject, ObjectRef, World } from '../ports.js';
+import type { Inventory } from '../inventory.js';
+import { splitKind, splitPath } from '../objects.js';
+import type { Cluster, Kind, KubeObject, ObjectRef, World } from '../ports.js';
 import type { Ask, Choice, Reading, Route, Router, Split, Unreachable } from '../router.js';
 import type { StepContext } from '../step.js';
 import { points, spell } from '../words.js';
@@ -219,3 +221,43 @@ export async function edit(
 }
 
 export const unfit = (what: string, why: string, fix: string) => new MigrateError('ROUTE_UNFIT', { what, why, fix });
+
+/**
+ * Routes of entries, each Service once, and each with an object that was seen. One of a kind that nobody looked at is asked for later.
+ *
+ * @throws MigrateError PLAN_SERVICE_UNFIT
+ */
+export function routesOnce<R extends Route>(
+  routes: readonly R[],
+  { source }: Pick<Inventory, 'source'>,
+  objectOfRoute: (route: R) => { kind: Kind; name: string },
+): R[] {
+  for (const [index, route] of routes.entries()) {
+    const { namespace } = splitPath(route.service);
+    const { kind, name } = objectOfRoute(route);
+    if (routes.findIndex((it) => it.service === route.service) !== index) {
+      throw unfitForPlan(
+        route,
+        'it stands in the playbook twice',
+        'Name one object whose rules send to it, and let the others be rules of that one.',
+      );
+    }
+    const seen = source.objects[kind];
+    if (seen && !seen.some((it) => it.metadata.name === name && it.metadata.namespace === namespace)) {
+      const others = seen.filter((it) => it.metadata.namespace === namespace).map((it) => it.metadata.name);
+      throw unfitForPlan(
+        route,
+        `the source has no ${splitKind(kind).kind} ${namespace}/${name}`,
+        `There are: ${others.join(', ') || 'none'}.`,
+      );
+    }
+  }
+  return [...routes];
+}
+
+const unfitForPlan = ({ service }: Route, why: string, fix: string) =>
+  new MigrateError('PLAN_SERVICE_UNFIT', {
+    what: `Service ${service} can't be shifted: ${why}.`,
+    why: 'Its share is moved by the rules that send requests to it.',
+    fix,
+  });

@@ -353,7 +353,7 @@ traffic: { services: [${JSON.stringify(entry)}] }
     kubeconfig,
     clock: { now: () => clock.now(), sleep: (ms) => clock.sleep(ms) },
   });
-  const [route] = router.routes(services, playbook, {} as Inventory);
+  const [route] = router.routes(services, playbook, { source: { objects: {} } } as unknown as Inventory);
   const context: StepContext = {
     world,
     step: { id: 'traffic/held', kind: 'shift', phase: 'traffic', args: {}, after: [] },

@@ -2,30 +2,11 @@ import type { GroupEntry } from './routes.js';
 import { MigrateError } from './errors.js';
 import { isMadeByController, LOAD_BALANCER_LABEL, obstacles, OTHER_WAYS, portsOf } from './hand-over.js';
 import type { CloudInventory, ClusterInventory, Inventory } from './inventory.js';
-import {
-  BACKEND_TYPE,
-  canonical,
-  instanceOf,
-  isReady,
-  lbAnnotation,
-  lbKey,
-  ownerOf,
-  pathOf,
-  splitPath,
-} from './objects.js';
+import { BACKEND_TYPE, instanceOf, lbAnnotation, ownerOf, pathOf, splitPath } from './objects.js';
 import type { Playbook } from './playbook.js';
-import { SIDES, type KubeObject, type ServerGroup, type Side } from './ports.js';
-import { isReachable, type Ask, type Choice, type Route, type Unreachable } from './router.js';
-import {
-  nearestShares,
-  solve,
-  sumOf,
-  weightsOf,
-  type Backends,
-  type Pair,
-  type SplitQuestion,
-  type Weight,
-} from './split.js';
+import { SIDES, type Backend, type KubeObject, type ServerGroup, type Side } from './ports.js';
+import type { Route } from './router.js';
+import type { Weight } from './split.js';
 
 /** What a playbook's entry for a CLB means, and what its steps will reach: the part of the router that needs no world. Pure. */
 
@@ -34,8 +15,15 @@ export interface ClbRoute extends Route {
   router: 'clb' | 'nlb';
   loadBalancer: string;
   ports: { group: string; port: number }[];
-  /** the cluster id by which the source's controller signs its members */
+  /** the cluster id by which the source's controller signs its members; empty where no cluster is there */
   sourceOwner: string;
+  /**
+   * servers of the source outside any cluster, weighed through the API: beside a cluster's members with `ratio` for each 1 of theirs, as it was
+   * when the plan was made
+   */
+  servers?: { ids: string[]; ratio: number };
+  /** listeners whose scheduler does not heed weights and may be changed */
+  reschedule?: number[];
   /** by which means weights may be written; see `WeighBy` */
   weighBy: WeighBy;
   /** why members can't be weighed one by one, where they can't */
@@ -68,8 +56,10 @@ export interface SideSetting {
   /** our annotation keys' values, exactly; absent stays absent */
   weight?: string;
   ignore?: string;
-  /** sum over the members, where they are weighed one by one */
+  /** sum over the cluster's members, where they are weighed one by one */
   sum?: number;
+  /** sum over the servers outside any cluster */
+  servers?: number;
 }
 
 /** Go's strings.EqualFold, as the controller compares it. */
@@ -101,17 +91,56 @@ export function clbRoutes(entries: readonly Entry[], playbook: Playbook, invento
       byName.set(it.service, handedOver(it, loadBalancer, playbook, inventory));
       continue;
     }
-    const sourceOwner = sourceOwnerOf(it, playbook, inventory);
-    byName.set(it.service, {
+    const alone = playbook.source.context === '';
+    const route: ClbRoute = {
       router: it.router,
       service: it.service,
       loadBalancer,
       ports: [{ group: it.group, port: it.port }],
-      sourceOwner,
+      sourceOwner: alone ? '' : sourceOwnerOf(it, playbook, inventory),
       ...weighed(it, playbook, inventory),
-    });
+    };
+    byName.set(it.service, { ...route, ...withServers(route, playbook, inventory) });
   }
-  return [...byName.values()];
+  const allowed = new Set(entries.filter((it) => it.scheduler === 'wrr').map((it) => `${it.service}:${it.port}`));
+  return [...byName.values()].map((route) => {
+    const ports = route.ports.map((it) => it.port).filter((port) => allowed.has(`${route.service}:${port}`));
+    const deaf = listenersOf(route, inventory).filter((it) => ports.includes(it.port) && it.scheduler === 'rr');
+    return deaf.length === 0 ? route : { ...route, reschedule: deaf.map((it) => it.port) };
+  });
+}
+
+const listenersOf = ({ loadBalancer }: ClbRoute, { cloud }: Inventory) =>
+  cloud?.loadBalancers.find((it) => it.id === loadBalancer)?.listeners ?? [];
+
+/** @throws MigrateError PLAN_SERVICE_UNFIT */
+function withServers(route: ClbRoute, playbook: Playbook, inventory: Inventory): Pick<ClbRoute, 'servers'> {
+  const ids = playbook.source.servers ?? [];
+  const [port] = route.ports;
+  if (ids.length === 0 || !port) return {};
+  const { backends } = groupOf({ ...route, group: port.group }, inventory);
+  const missing = ids.filter((id) => !backends.some((it) => it.server === id));
+  if (missing.length > 0)
+    throw unfit(
+      route.service,
+      `server ${missing.join(', ')} is not in group ${port.group}`,
+      'Add the servers to the group first, with the weights that they have now, and let the listener use that group.',
+    );
+  const sum = (side: 'source' | 'servers') =>
+    backends
+      .filter((it) => sideOf(it, { ...route, servers: { ids, ratio: 0 } }) === side)
+      .reduce((total, it) => total + it.weight, 0);
+  const cluster = sum('source');
+  return { servers: { ids, ratio: cluster === 0 ? 1 : sum('servers') / cluster } };
+}
+
+/** Whose a member of the group is; `servers` are those of the source outside any cluster. */
+export function sideOf(member: Backend, route: ClbRoute): Side | 'servers' | 'others' {
+  const owner = ownerOf(member.description);
+  if (!owner && route.servers?.ids.includes(member.server)) return 'servers';
+  const { namespace, name } = splitPath(route.service);
+  if (owner?.namespace !== namespace || owner.service !== name) return 'others';
+  return owner.clusterId === route.sourceOwner ? 'source' : 'target';
 }
 
 /** All ports of the Service at once: its annotation `weight` is one for all of them, and none may be left to the controller. */
@@ -183,7 +212,7 @@ const LEAST = { clb: [2, 11, 1], nlb: [2, 11, 2] };
 /** In words, or undefined where both controllers are known to leave weights alone when told so. */
 function whyNotEach(router: ClbRoute['router'], playbook: Playbook, inventory: Inventory): string | undefined {
   const least = `v${LEAST[router].join('.')}`;
-  for (const side of SIDES) {
+  for (const side of playbook.source.context === '' ? (['target'] as const) : SIDES) {
     const version = playbook[side].ccm ?? controllerVersion(inventory[side]);
     if (version === undefined)
       return `the version of the ${side}'s cloud controller manager is not known; say it in the playbook: \`${side}: { ccm: ${least} }\``;
@@ -221,7 +250,7 @@ export function loadBalancerOf(it: Entry, inventory: Inventory): string | undefi
   return (lbAnnotation(service, 'id') || noted) ?? undefined;
 }
 
-const find = (side: ClusterInventory, path: string): KubeObject | undefined =>
+export const find = (side: ClusterInventory, path: string): KubeObject | undefined =>
   (side.objects['Service'] ?? []).find((it) => pathOf(it.metadata) === path);
 
 /**
@@ -229,7 +258,7 @@ const find = (side: ClusterInventory, path: string): KubeObject | undefined =>
  * pods of the source.
  */
 function sourceOwnerOf(it: Entry, playbook: Playbook, inventory: Inventory): string {
-  const said = (playbook.source as { clusterId?: string }).clusterId;
+  const said = playbook.source.clusterId;
   if (said !== undefined) return said;
   const { namespace, name } = splitPath(it.service);
   const group = groupOf({ ...it, loadBalancer: loadBalancerOf(it, inventory) }, inventory);
@@ -251,7 +280,7 @@ function sourceOwnerOf(it: Entry, playbook: Playbook, inventory: Inventory): str
   );
 }
 
-function groupOf(
+export function groupOf(
   { service, loadBalancer, group }: { service: string; loadBalancer: string | undefined; group: string },
   inventory: Inventory,
 ): ServerGroup {
@@ -296,148 +325,6 @@ export function backendModeOf(side: ClusterInventory, service: KubeObject | unde
 }
 
 /**
- * What a share will be, with the members that both controllers will make of the nodes and pods that are there or that the restore brings.
- */
-export function foreseeClb(
-  route: ClbRoute,
-  ask: Ask,
-  from: ClbSetting | undefined,
-  inventory: Inventory,
-): Choice<ClbSetting> | Unreachable {
-  const { source, target } = inventory;
-  const [port] = route.ports;
-  const service = find(source, route.service);
-  if (!service || !port) throw unfit(route.service, 'the source has no such Service', 'Check namespace and name.');
-  const { backends } = groupOf({ ...route, group: port.group }, inventory);
-  const { namespace, name } = splitPath(route.service);
-  const own = backends.filter((member) => ownerOf(member.description)?.clusterId === route.sourceOwner);
-  const foreign = backends.filter((member) => {
-    const owner = ownerOf(member.description);
-    return owner?.service !== name || owner.namespace !== namespace;
-  });
-  const replicas = replicasBehind(service, source);
-  // What is not there yet will come with as many as the source has.
-  const there = find(target, route.service);
-  const coming = (there && replicasBehind(there, target)) || replicas || 1;
-  const sides = {
-    source: seen(backendModeOf(source, service), own.length, replicas, source),
-    target: seen(backendModeOf(target, there), 0, coming, target),
-  };
-  const before: ClbSetting = from ?? { source: foundOn(service, own), target: { weight: '0' } };
-  const now = (side: Side) => before[side].sum ?? sumOf(sides[side], readWeight(before[side].weight));
-  return answer(route, ask, before, {
-    ...sides,
-    now: { source: now('source'), target: now('target') },
-    others: foreign.reduce((sum, member) => sum + member.weight, 0),
-  });
-}
-
-/** What a Service says, and what its members weigh where they are weighed one by one. */
-export function foundOn(service: KubeObject, members: readonly { weight: number }[]): SideSetting {
-  const all = service.metadata.annotations ?? {};
-  const [weight, ignore] = [all[lbKey('weight')], all[lbKey(IGNORE)]];
-  const texts = { ...(weight !== undefined && { weight }), ...(ignore !== undefined && { ignore }) };
-  const ignoring = ignores({ ignore: lbAnnotation(service, IGNORE) ?? '' });
-  return ignoring ? { ...texts, sum: members.reduce((sum, it) => sum + it.weight, 0) } : texts;
-}
-
-interface Standing {
-  source: Backends;
-  target: Backends;
-  /** sums that are shown now */
-  now: Record<Side, number>;
-  others: number;
-}
-
-/** The solver's answer in the router's terms: by Services where they come near enough, else by members where that may be. */
-export function answer(
-  route: ClbRoute,
-  ask: Ask,
-  before: ClbSetting,
-  standing: Standing,
-): Choice<ClbSetting> | Unreachable {
-  const end = ask.asked === 0 || ask.asked === 100;
-  const byMembers = before.source.sum !== undefined || before.target.sum !== undefined;
-  const way = ways(route.weighBy, end, byMembers).map((it) => WAY[it](ask, before, standing));
-  return way.find((it) => isReachable(it)) ?? withHint(way.at(-1) as Unreachable, route);
-}
-
-/** Once weighed by members it stays so until an end: handing over and back on the way would be writes for nothing. */
-function ways(weighBy: WeighBy, end: boolean, byMembers: boolean): (keyof typeof WAY)[] {
-  if (weighBy !== 'either') return [weighBy];
-  return byMembers && !end ? ['member', 'service'] : ['service', 'member'];
-}
-
-type Way = (ask: Ask, before: ClbSetting, standing: Standing) => Choice<ClbSetting> | Unreachable;
-
-const WAY: Record<'service' | 'member', Way> = {
-  service({ asked, tolerance }, before, standing) {
-    const from = { source: readWeight(before.source.weight), target: readWeight(before.target.weight) };
-    const question = { asked, ...standing, from };
-    const found = solve(question);
-    if (!found || Math.abs(found.reachable - asked) > tolerance) return tooFar(question);
-    const { pair, reachable } = found;
-    const setting = { source: settingOf(pair.source), target: settingOf(pair.target) };
-    return { setting, reachable, order: inOrder(found.order, setting, before), how: how(pair, question) };
-  },
-
-  member({ asked, tolerance }, before, { source, target, now, others }) {
-    const each = (it: Backends): Backends => ({ mode: 'api', members: sizeOf(it) });
-    const question = { asked, source: each(source), target: each(target), from: now, others };
-    const found = solve(question);
-    if (!found || Math.abs(found.reachable - asked) > tolerance) return tooFar(question);
-    const { pair, reachable } = found;
-    const one = (side: Side): SideSetting => ({
-      ...(before[side].weight !== undefined && { weight: before[side].weight }),
-      ignore: ignores(before[side]) ? (before[side].ignore ?? 'on') : 'on',
-      sum: pair[side] ?? 0,
-    });
-    const setting = { source: one('source'), target: one('target') };
-    return {
-      setting,
-      reachable,
-      order: inOrder(found.order, setting, before),
-      how: `member by member: ${how(pair, question)}`,
-    };
-  },
-};
-
-/** A side whose sum stays and whose words change comes last. */
-const inOrder = (order: readonly Side[], setting: ClbSetting, before: ClbSetting): Side[] => [
-  ...order,
-  ...SIDES.filter((it) => !order.includes(it) && canonical(setting[it]) !== canonical(before[it])),
-];
-
-const sizeOf = (it: Backends) => (it.mode === 'local' ? it.podsPerNode.filter((pods) => pods > 0).length : it.members);
-
-const withHint = (answered: Unreachable, { weighBy, notEach }: ClbRoute): Unreachable =>
-  weighBy === 'service' && notEach !== undefined
-    ? { ...answered, fix: `${answered.fix} Weighing members one by one would come nearer, but ${notEach}.` }
-    : answered;
-
-function tooFar(question: SplitQuestion): Unreachable {
-  return {
-    ...nearestShares(question),
-    why: `Weights are whole numbers over ${sizeOf(question.source)} source and ${sizeOf(question.target)} target backends`,
-    fix: 'Ask for one of the nearest, raise `traffic.tolerance`, or have fewer backends on the side that shall have little.',
-  };
-}
-
-function seen(mode: 'cluster' | 'eni' | 'local', members: number, replicas: number, side: ClusterInventory): Backends {
-  const nodes = (side.objects['Node'] ?? []).filter(isReady).length;
-  if (mode === 'cluster') return { mode, members: members || nodes };
-  if (mode === 'eni') return { mode, members: members || replicas };
-  const spread = Math.max(1, Math.min(nodes, replicas));
-  return {
-    mode,
-    podsPerNode: Array.from(
-      { length: spread },
-      (_, index) => Math.floor(replicas / spread) + (index < replicas % spread ? 1 : 0),
-    ),
-  };
-}
-
-/**
  * What the annotation says now, read as Go's Atoi does: `+5` and `007` pass. An empty one counts as absent, as the controller takes it;
  * a bad one (`20%`) makes the controller drop its members or fail, which the check `service-annotations` refuses before we get here.
  */
@@ -465,17 +352,4 @@ function workloadsBehind(service: KubeObject, side: ClusterInventory, kinds: str
     .flatMap((kind) => side.objects[kind] ?? [])
     .filter((it) => it.metadata.namespace === service.metadata.namespace)
     .filter((it) => wanted.every(([key, value]) => it['spec']?.template?.metadata?.labels?.[key] === value));
-}
-
-const EACH: Record<Backends['mode'], string> = { cluster: 'node', eni: 'pod', local: 'node by pods', api: 'member' };
-
-function how(pair: Pair, { source, target }: SplitQuestion): string {
-  const side = (weight: Weight, backends: Backends) => {
-    if (weight === 0) return '0';
-    if (backends.mode === 'local') return `${weight ?? 'pods'} by pods`;
-    const all = weightsOf(backends, weight);
-    const [most, least] = [all[0] ?? 0, all.at(-1) ?? 0];
-    return `${most === least ? most : `${least} or ${most}`} a ${EACH[backends.mode]}`;
-  };
-  return `source ${side(pair.source, source)}, target ${side(pair.target, target)}`;
 }

@@ -22,7 +22,7 @@ export type EntryBody =
   | { type: 'undoing'; step: string }
   | { type: 'undone'; step: string; owed?: Debt[] }
   | { type: 'paid'; step: string }
-  | { type: 'completed' };
+  | { type: 'completed'; /** the source was not retired */ both?: true };
 
 /** Lines in, lines out; a file in real life, memory in tests. */
 export interface JournalStore {
@@ -49,6 +49,8 @@ export interface Journal {
   opened(): Extract<Entry, { type: 'opened' }> | undefined;
   entries(): readonly Entry[];
   completed(): boolean;
+  /** complete with both sides serving */
+  keepsBoth(): boolean;
   write(body: EntryBody): void;
 }
 
@@ -71,6 +73,10 @@ export function openJournal(store: JournalStore, now: () => number): Journal {
     entries: () => entries,
     // What was completed and then undone all the way is not complete any more.
     completed: () => state.records.size > 0 && entries.some((it) => it.type === 'completed'),
+    keepsBoth: () => {
+      const last = entries.findLast((it) => it.type === 'completed' || it.type === 'opened');
+      return state.records.size > 0 && last?.type === 'completed' && last.both === true;
+    },
     write(body) {
       const entry: Entry = { seq: (entries.at(-1)?.seq ?? 0) + 1, at: new Date(now()).toISOString(), ...body };
       store.append(JSON.stringify(entry));

@@ -115,6 +115,8 @@ function ask(check: Check, sight: Sight, waivers: readonly Waiver[], heard?: Sai
   const mine = waivers.filter((it) => it.check === id);
   const missing = check.when?.find((section) => !sight.playbook[section]);
   if (missing) return { ...head, outcome: 'skipped', findings: [], why: `the playbook has no \`${missing}\`` };
+  if (sight.playbook.source.context === '' && isAboutCluster(check.reads.source))
+    return { ...head, outcome: 'skipped', findings: [], why: 'the source is servers outside any cluster' };
   try {
     requireSeen(check, sight);
     if (heard?.failed !== undefined) throw heard.failed;
@@ -128,6 +130,9 @@ function ask(check: Check, sight: Sight, waivers: readonly Waiver[], heard?: Sai
     return { ...head, outcome: 'unknown', findings: [], why: `the check itself failed: ${String(error)}`, bug };
   }
 }
+
+/** A check that looks at no more than a Service there is about the load balancer, and does without one. */
+const isAboutCluster = (kinds: readonly Kind[] = []): boolean => kinds.some((it) => it !== 'Service');
 
 /** What could not be seen has no object to name, so its waiver says `about: unknown`. */
 function unknown(

@@ -48,10 +48,11 @@ export function toUndo(to: string | undefined, engine: Engine): Unit[] {
   }
   const units: Unit[] = [];
   const byKey = new Map<string, Unit>();
+  const below = foundations(engine.journal);
   for (const record of newestFirst.slice(0, end)) {
     const key = kindOf(record.step, engine.kinds).undoneWith?.(record.step.args);
     const open = key === undefined ? undefined : byKey.get(key);
-    if (open) {
+    if (open && !isBetween(record, open, units, below)) {
       open.records.push(record);
       continue;
     }
@@ -62,13 +63,21 @@ export function toUndo(to: string | undefined, engine: Engine): Unit[] {
   return units;
 }
 
+/** Whether something else was built on the record, and the unit on that: then one goes back after the other. */
+const isBetween = (record: StepRecord, unit: Unit, units: readonly Unit[], below: Below): boolean =>
+  units.some(
+    (other) =>
+      other !== unit &&
+      other.records.some(
+        (it) =>
+          below(it.step.id).has(record.step.id) && unit.records.some((newer) => below(newer.step.id).has(it.step.id)),
+      ),
+  );
+
+type Below = (step: string) => ReadonlySet<string>;
+
 /** What was built on a unit, near or far; where new connections go waits for nothing that does not serve them. */
-function waitedFor(
-  unit: Unit,
-  units: readonly Unit[],
-  below: (step: string) => ReadonlySet<string>,
-  kinds: StepKinds,
-): Unit[] {
+function waitedFor(unit: Unit, units: readonly Unit[], below: Below, kinds: StepKinds): Unit[] {
   const isShare = unit.records.every(({ step }) => kindOf(step, kinds).undoneWith !== undefined);
   return units.filter((other) => {
     if (other === unit || (isShare && other.records.every(({ step }) => kindOf(step, kinds).besideTraffic)))
@@ -78,7 +87,7 @@ function waitedFor(
 }
 
 /** All that a step was built on, also where what lay between is undone already. */
-function foundations(journal: Journal): (step: string) => ReadonlySet<string> {
+function foundations(journal: Journal): Below {
   const after = new Map(
     journal.entries().flatMap((it) => (it.type === 'begun' ? [[it.step.id, it.step.after] as const] : [])),
   );

@@ -61,6 +61,8 @@ export interface Route {
   wave?: number;
   /** shares of its own, in place of `traffic.steps` */
   steps?: number[];
+  /** API server or controller of the source are dead: nothing there is asked or told */
+  sourceDown?: true;
 }
 
 export type RouterName = TrafficService['router'];

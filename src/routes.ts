@@ -36,6 +36,8 @@ const byServerGroup = <Name extends 'clb' | 'nlb'>(router: Name, ids: { group: s
        * near enough, Services first
        */
       weights: z.enum(['service', 'member', 'either']).default('either'),
+      /** a listener that takes turns (`rr`) whatever the weights may be set to `wrr` first, and back in the end of a way back */
+      scheduler: z.literal('wrr').optional(),
       /**
        * the source's controller made the load balancer: it is taken over first, with all of the Service's ports, and keeps its address. Where
        * the controller is out of sight, e.g. in a managed cluster, say its version: `{ controller: 2.14.0 }`

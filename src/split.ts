@@ -15,7 +15,9 @@ export type Backends =
   /** externalTrafficPolicy Local: nodes that have pods, by the number of pods on each */
   | { mode: 'local'; podsPerNode: readonly number[] }
   /** members whose weights are set one by one through the cloud's API, as evenly as whole numbers allow */
-  | { mode: 'api'; members: number };
+  | { mode: 'api'; members: number }
+  /** a cluster's members by its annotation, and beside them servers that get `ratio` for each 1 of theirs, through the API */
+  | { mode: 'joint'; cluster: Exclude<Backends, { mode: 'api' | 'joint' }>; servers: number; ratio: number };
 
 /** What the annotation `weight` says: absent, or 0 to 100. Of `api` members it is their sum, 0 to 100 for each. */
 export type Weight = number | undefined;
@@ -50,6 +52,8 @@ export interface Solution {
 /** Weight of each member, in the order of the nodes for `local`. */
 export function weightsOf(backends: Backends, weight: Weight): number[] {
   if (backends.mode === 'api') return spread(weight ?? 0, backends.members);
+  if (backends.mode === 'joint')
+    return [...weightsOf(backends.cluster, weight), ...spread(serversOf(backends, weight), backends.servers)];
   if (backends.mode === 'local') {
     const pods = backends.podsPerNode.filter((it) => it > 0);
     const all = pods.reduce((sum, it) => sum + it, 0);
@@ -68,6 +72,12 @@ export function spread(sum: number, members: number): number[] {
   return Array.from({ length: members }, (_, index) => Math.min(MOST, least + (index < over ? 1 : 0)));
 }
 
+/** Sum of the servers beside a cluster when its annotation is `weight`: nothing with nothing, else in proportion and at least 1 in all. */
+export function serversOf({ cluster, servers, ratio }: Extract<Backends, { mode: 'joint' }>, weight: Weight): number {
+  const sum = sumOf(cluster, weight);
+  return sum === 0 ? 0 : Math.min(MOST * servers, Math.max(1, Math.round(sum * ratio)));
+}
+
 /** The largest weight of a member. */
 const MOST = 100;
 
@@ -80,6 +90,7 @@ function eachOf(members: number, defaultWeight: number, weight: Weight): number 
 /** Sum of a side's weights in the group. */
 export function sumOf(backends: Backends, weight: Weight): number {
   if (backends.mode === 'api') return Math.min(weight ?? 0, MOST * backends.members);
+  if (backends.mode === 'joint') return sumOf(backends.cluster, weight) + serversOf(backends, weight);
   if (backends.mode !== 'local')
     return backends.members * eachOf(backends.members, backends.defaultWeight ?? 100, weight);
   return weightsOf(backends, weight).reduce((sum, it) => sum + it, 0);

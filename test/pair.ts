@@ -11,7 +11,11 @@ export interface PairOptions {
   entry?: string;
   scheduler?: string;
   perSecond?: number;
-  /** members of the group beside those of the source */
+  /** ECS instances that are the source's beside its cluster */
+  servers?: string[];
+  /** the source has no cluster */
+  alone?: boolean;
+  /** members of the group beside those of the source's cluster */
   others?: Seed['cloud']['loadBalancers'][number]['groups'][number]['backends'];
 }
 
@@ -31,7 +35,7 @@ export function pairOf(options: PairOptions = {}): { playbook: Playbook; seed: S
   const text = `apiVersion: migrate/v1alpha1
 kind: Playbook
 name: pair
-source: { context: old, clusterId: c-old, ccm: '${options.source?.ccm ?? '2.14.0'}' }
+source: { ${originOf(options)} }
 target: { context: new, ccm: '${options.target?.ccm ?? '2.14.0'}' }
 cloud: { provider: alibaba, region: cn-hangzhou }
 traffic: { services: [{ service: shop/web, router: clb, group: ${GROUP}, port: 80${options.entry ? `, ${options.entry}` : ''} }], ${options.traffic ?? 'steps: [100], hold: 3s'} }
@@ -39,12 +43,27 @@ traffic: { services: [{ service: shop/web, router: clb, group: ${GROUP}, port: 8
   return { playbook: parsePlaybook(text, 'pair.yaml'), seed: seedOf(options), text };
 }
 
-function seedOf({ source = {}, target = {}, scheduler = 'wrr', perSecond = 20, others = [] }: PairOptions): Seed {
+const originOf = ({ servers, alone, source }: PairOptions) =>
+  [
+    ...(alone ? [] : ['context: old', 'clusterId: c-old', `ccm: '${source?.ccm ?? '2.14.0'}'`]),
+    ...(servers ? [`servers: [${servers.join(', ')}]`] : []),
+  ].join(', ');
+
+function seedOf({
+  source = {},
+  target = {},
+  scheduler = 'wrr',
+  perSecond = 20,
+  others = [],
+  alone,
+}: PairOptions): Seed {
   return {
     start: '2026-11-23T06:00:00Z',
-    source: half('old', 1, source, {
-      'service.beta.kubernetes.io/alibaba-cloud-loadbalancer-id': BALANCER,
-      'service.beta.kubernetes.io/alibaba-cloud-loadbalancer-vgroup-port': `${GROUP}:80`,
+    source: half('old', 1, alone ? { ...source, pods: 0 } : source, {
+      ...(!alone && {
+        'service.beta.kubernetes.io/alibaba-cloud-loadbalancer-id': BALANCER,
+        'service.beta.kubernetes.io/alibaba-cloud-loadbalancer-vgroup-port': `${GROUP}:80`,
+      }),
       ...source.annotations,
     }),
     target: half('new', 2, target, target.annotations ?? {}),
@@ -97,7 +116,7 @@ function half(name: string, net: number, options: Half, annotations: Record<stri
         },
       },
       spec: {
-        type: live ? 'LoadBalancer' : 'ClusterIP',
+        type: live && pods > 0 ? 'LoadBalancer' : 'ClusterIP',
         selector: labels,
         ports: [{ name: 'http', port: 80, targetPort: 8080, protocol: 'TCP' }],
         ...(mode === 'local' && { externalTrafficPolicy: 'Local' }),

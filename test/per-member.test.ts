@@ -109,7 +109,9 @@ test('members that a scale-out brings while a share is held are weighed like the
       }
     });
     mustBeDone(await run(await planned(), ['traffic'], engine));
-    const members = (twin.cloud.api.listenerBackends(BALANCER, 80) ?? []).filter((it) => it.description.endsWith('c-new'));
+    const members = (twin.cloud.api.listenerBackends(BALANCER, 80) ?? []).filter((it) =>
+      it.description.endsWith('c-new'),
+    );
     assert.equal(members.length, 90);
     const weights = members.map((it) => it.weight);
     assert.ok(Math.max(...weights) - Math.min(...weights) <= 1, weights.join());

@@ -37,7 +37,12 @@ const HOMES: Record<string, readonly RegExp[]> = {
     /^src\/cli\//,
     /^src\/twin\//,
   ],
-  zod: [/^src\/databases\.ts$/, /^src\/(playbook|formats|routes|gates)\.ts$/, /^src\/cli\//],
+  zod: [
+    /^src\/routers\/exec\.ts$/,
+    /^src\/databases\.ts$/,
+    /^src\/(playbook|formats|routes|gates)\.ts$/,
+    /^src\/cli\//,
+  ],
   '@kubernetes/client-node': [/^src\/kube\//, /^src\/cli\/init\.ts$/, /^src\/cli\/commands\/init\.ts$/],
   mysql2: [/^src\/db\//],
   pg: [/^src\/db\//],
@@ -45,6 +50,7 @@ const HOMES: Record<string, readonly RegExp[]> = {
   '@alicloud/openapi-core': [/^src\/alibaba\//],
   '@alicloud/credentials': [/^src\/alibaba\//],
   '@alicloud/ecs20140526': [/^src\/alibaba\//],
+  '@alicloud/alidns20150109': [/^src\/alibaba\//],
 };
 
 interface Source {

@@ -36,7 +36,9 @@ export const serviceAnnotations: Check = {
     'kubernetes/cloud-provider-alibaba-cloud:pkg/controller/service/nlbv2/server_groups.go',
   ],
 
-  look: (sight) => fronts(sight).flatMap((it) => [...ofSource(it), ...ofTarget(it)]),
+  // Servers outside any cluster have no Service.
+  look: (sight) =>
+    fronts(sight).flatMap((it) => [...(sight.playbook.source.context === '' ? [] : ofSource(it)), ...ofTarget(it)]),
 };
 
 function ofSource(front: Front): Finding[] {

@@ -1,19 +1,26 @@
+import type { ClbSetting } from '../clb.js';
 import type { Engine, RunOutcome } from '../engine.js';
 import { MigrateError } from '../errors.js';
 import type { Emit, EndedEvent } from '../events.js';
 import type { Journal } from '../journal.js';
 import type { Plan } from '../plan.js';
-import type { World } from '../ports.js';
+import { deadCluster } from '../kube/nobody.js';
+import { SIDES, type Cluster, type Side, type World } from '../ports.js';
 import { rollback, toUndo, undoRecord } from '../rollback.js';
+import { routers } from '../routers/index.js';
 import { run } from '../run.js';
 import type { Phase } from '../step.js';
 import { stepKinds } from '../steps/index.js';
-import { points } from '../words.js';
+import { routerOf, routesOf as routesOfPlaybook } from '../traffic.js';
+import { nearest, points } from '../words.js';
 import { counting, open, type Act, type CommonOptions, type Counter, type Io } from './act.js';
 import { endedBy, NOTHING, routesOf, shareNow, whatServes } from './ending.js';
 import { look, mustBeReady, preflightEvent } from './looking.js';
-import { openSession, type Session } from './session.js';
+import { openSession, whoRuns, type Session } from './session.js';
 import { asksFor, shiftPlan } from './shifting.js';
+import { usage } from './usage.js';
+import { watchingIn, type Watching } from './watching.js';
+import { BOTH_STAY, isPastSource, routesPastSource, SOURCE_OWES } from './source-down.js';
 
 /** The commands that write: run, shift, complete, rollback. */
 
@@ -31,6 +38,8 @@ export interface RunOptions extends CommonOptions {
   /** made by `plan -o` and reviewed; the world must not have moved since */
   plan?: Plan;
   phases?: Phase[];
+  /** ids of steps that may go on */
+  approve?: string[];
 }
 
 export const runAct: Act<RunOptions> = (options, io) =>
@@ -52,6 +61,7 @@ export const runAct: Act<RunOptions> = (options, io) =>
       return { plan, outcome: { outcome: 'interrupted' } };
     if (!resumed) session.savePlan(plan);
     openEntry(session.journal, 'run', plan, io.version);
+    approveSteps(options.approve, plan, session.journal);
     io.emit({
       type: 'started',
       command: 'run',
@@ -72,36 +82,82 @@ export interface ShiftOptions extends CommonOptions {
   service?: string;
   /** takes the playbook's steps on the way */
   stepwise?: boolean;
+  /** ids of steps that may go on */
+  approve?: string[];
+  /** API server or controller of the source are dead */
+  sourceDown?: boolean;
 }
 
 export const shiftAct: Act<ShiftOptions> = (options, io) =>
-  acting(options, io, async ({ world, session, engine, counter }) => {
-    const looked = await look({ ...options.playbook, data: undefined }, world);
-    io.emit(preflightEvent(looked, 0, counter.reads));
-    mustBeReady(looked.report);
-    await dropHalfShifts(options.to, engine);
-    const plan = await shiftPlan(options, looked.inventory, session.journal, world);
-    if (plan.steps.length === 0) return { plan, outcome: { outcome: 'done' } };
-    if (
-      !options.yes &&
-      !(await io.confirm(
-        `Move ${plan.steps.length === 1 ? 'one step' : `${plan.steps.length} steps`} to ${points(options.to)} %?`,
-      ))
-    )
-      return { plan, outcome: { outcome: 'interrupted' } };
-    openEntry(session.journal, 'shift', plan, io.version);
-    io.emit({
-      type: 'started',
-      command: 'shift',
-      name: plan.name,
-      digest: plan.digest,
-      steps: plan.steps.length,
-      source: plan.pins.source.context,
-      target: plan.pins.target.context,
-      resumed: false,
-    });
-    return { plan, outcome: await run(plan, ['traffic'], engine) };
+  acting(
+    options,
+    io,
+    async (acting) => {
+      const { world, session, engine } = acting;
+      const known = options.sourceDown
+        ? await knownPastSource(options, acting, io)
+        : await knownNow(options, acting, io);
+      const plan = await shiftPlan(options, known, session.journal, world);
+      if (plan.steps.length === 0) return { plan, outcome: { outcome: 'done' } };
+      if (
+        !options.yes &&
+        !(await io.confirm(
+          `Move ${plan.steps.length === 1 ? 'one step' : `${plan.steps.length} steps`} to ${points(options.to)} %?`,
+        ))
+      )
+        return { plan, outcome: { outcome: 'interrupted' } };
+      openEntry(session.journal, 'shift', plan, io.version);
+      approveSteps(options.approve, plan, session.journal);
+      io.emit({
+        type: 'started',
+        command: 'shift',
+        name: plan.name,
+        digest: plan.digest,
+        steps: plan.steps.length,
+        source: plan.pins.source.context,
+        target: plan.pins.target.context,
+        resumed: false,
+      });
+      return { plan, outcome: await run(plan, ['traffic'], engine) };
+    },
+    undefined,
+    options.sourceDown ? { source: deadCluster('source') } : {},
+  );
+
+type Known = Parameters<typeof shiftPlan>[1];
+
+/** All checks of the traffic first. */
+async function knownNow(options: ShiftOptions, { world, engine, counter }: Acting, io: Io): Promise<Known> {
+  const { inventory, report } = await look({ ...options.playbook, data: undefined }, world);
+  io.emit(preflightEvent({ inventory, report }, 0, counter.reads));
+  mustBeReady(report);
+  await dropHalfShifts(options.to, engine);
+  const pin = ({ context, uid, version }: typeof inventory.source) => ({ context, uid, version });
+  return {
+    all: routesOfPlaybook(options.playbook, inventory, routers),
+    pins: { source: pin(inventory.source), target: pin(inventory.target) },
+    takenAt: inventory.takenAt,
+  };
+}
+
+/** No check can be asked of a source that is dead; the target's capacity is, in the step itself. */
+async function knownPastSource({ playbook }: ShiftOptions, { world, session }: Acting, io: Io): Promise<Known> {
+  io.emit({
+    type: 'warning',
+    what: 'The source is taken for dead: no preflight, and its members are weighed at the load balancer, past its controller.',
+    fix: 'When it answers again, its controller would write the old weights: see the last lines.',
   });
+  const { uid, version } = await world.target.identify();
+  const plan = session.plan();
+  return {
+    all: await routesPastSource(playbook, { journal: session.journal, plan }, world),
+    pins: {
+      source: plan?.pins.source ?? { context: playbook.source.context, uid: '', version: '' },
+      target: { context: playbook.target.context, uid, version },
+    },
+    takenAt: new Date(world.clock.now()).toISOString(),
+  };
+}
 
 /** A shift to another share that stopped half way goes back to where it began, before a new one is worked out from there. */
 async function dropHalfShifts(to: number, engine: Engine): Promise<void> {
@@ -111,9 +167,15 @@ async function dropHalfShifts(to: number, engine: Engine): Promise<void> {
   }
 }
 
-export const completeAct: Act<CommonOptions> = (options, io) =>
+export interface CompleteOptions extends CommonOptions {
+  /** both sides stay, with the weights that they have */
+  keepBoth?: boolean;
+}
+
+export const completeAct: Act<CompleteOptions> = (options, io) =>
   acting(options, io, async ({ world, session, engine }) => {
     const plan = session.plan();
+    if (options.keepBoth) return await keepBoth(session, plan, world, io);
     const open =
       plan?.steps.filter((it) => it.phase !== 'complete' && session.journal.record(it.id)?.state !== 'done') ?? [];
     if (!plan || open.length > 0) {
@@ -151,6 +213,41 @@ export const completeAct: Act<CommonOptions> = (options, io) =>
     if (outcome.outcome === 'done') session.journal.write({ type: 'completed' });
     return { plan, outcome };
   });
+
+/**
+ * Two clusters for good, at whatever share they stand: nothing is written, and the run counts as complete.
+ *
+ * @throws MigrateError NOT_COMPLETE  no share was moved, or a step is half done
+ */
+async function keepBoth(
+  { journal }: Session,
+  plan: Plan | undefined,
+  world: World,
+  io: Io,
+): Promise<{ plan?: Plan; outcome: RunOutcome }> {
+  const records = journal.records();
+  const half = records.filter((it) => it.state !== 'done').map((it) => it.step.id);
+  if (half.length > 0 || !records.some((it) => it.step.kind === 'shift'))
+    throw new MigrateError('NOT_COMPLETE', {
+      what: half.length > 0 ? `Steps are half done: ${half.join(', ')}.` : 'No share was moved yet.',
+      why: 'Both sides can stay as they are once they are somewhere on purpose.',
+      fix:
+        half.length > 0
+          ? 'Finish them: `migrate run`, or go back: `migrate rollback`.'
+          : 'Move it first: `migrate shift --to N`.',
+    });
+  for (const route of routesOf(journal)) {
+    const { setting } = await routerOf(route, routers).read(route, world);
+    if (SIDES.some((it) => (setting as Partial<ClbSetting>)[it]?.sum !== undefined))
+      io.emit({
+        type: 'warning',
+        what: `Members of ${route.service} are weighed one by one: those that a scale-out brings later get what their controller works out.`,
+        fix: 'After a scale-out: `migrate shift --to` the same share once more; or take a share that the Services can give.',
+      });
+  }
+  journal.write({ type: 'completed', both: true });
+  return { ...(plan && { plan }), outcome: { outcome: 'done' } };
+}
 
 /** A dead target must not hold up the way back: it is asked briefly, and what it could not be told is owed. */
 const PATIENCE_BACK = { source: 60_000, target: 2000 };
@@ -206,22 +303,26 @@ async function acting(
   io: Io,
   act: (acting: Acting) => Promise<{ plan?: Plan; outcome: RunOutcome }>,
   patienceMs: number | Record<'source' | 'target', number> = 60_000,
+  clusters: Partial<Record<Side, Cluster>> = {},
 ): Promise<EndedEvent> {
   const began = performance.now();
   const { tap, counter } = counting(options.onCall);
   let session: Session | undefined;
+  let watching: Watching | undefined;
   let world: World | undefined;
   try {
     // A kubeconfig that can't be read leaves nothing behind, not even a lock.
-    world = await open(options, tap, patienceMs);
+    world = await open(options, tap, patienceMs, clusters);
     session = sessionOf(options);
+    watching = watchingIn(session.dir, io.emit);
     const engine: Engine = {
       world,
       journal: session.journal,
       kinds: stepKinds,
-      emit: io.emit,
+      emit: watching.emit,
       stopping: io.stopping,
       limit: SIDE_BY_SIDE,
+      approve: async (question) => ((await io.approve?.(question)) ? signature() : undefined),
     };
     const before = routesOf(session.journal);
     const { plan, outcome } = await act({ world, session, engine, counter });
@@ -231,7 +332,7 @@ async function acting(
       // A first step that refused before it began has left nothing in the journal, and nothing in the world.
       const touched = session.journal.records().length > 0;
       const where = touched
-        ? { now: serving || 'see migrate status', next: 'migrate run goes on from there', back: 'migrate rollback' }
+        ? { now: serving || 'see migrate status', next: nextAfterStop(outcome), back: 'migrate rollback' }
         : { now: serving || NOTHING };
       return {
         ...endedBy(outcome.error, io.emit, { touched, ...where }),
@@ -259,8 +360,38 @@ async function acting(
       ...(touched && { back: 'migrate rollback' }),
     });
   } finally {
+    watching?.close();
     session?.close();
   }
+}
+
+const signature = () => {
+  const { owner, host } = whoRuns();
+  return `${owner}@${host}`;
+};
+
+/** @throws MigrateError USAGE  no share of this plan has that id */
+function approveSteps(ids: readonly string[] | undefined, plan: Plan, journal: Journal): void {
+  const known = plan.steps.filter((it) => it.kind === 'shift').map((it) => it.id);
+  const wrong = ids?.find((it) => !known.includes(it));
+  if (wrong !== undefined) {
+    const meant = nearest(wrong, known);
+    throw usage(
+      `There is no step "${wrong}" to approve.`,
+      `Shares that can be approved: ${known.join(', ') || 'none'}.`,
+      meant === undefined ? 'Name one of them.' : `Did you mean --approve ${meant}?`,
+    );
+  }
+  for (const step of ids ?? []) journal.write({ type: 'approved', step, by: signature() });
+}
+
+/** What a person does next, by why it stopped. */
+function nextAfterStop({ error, step }: { error: unknown; step: string }): string {
+  if (!(error instanceof MigrateError)) return 'migrate run goes on from there';
+  if (error.stays) return `migrate run --approve ${step} goes on`;
+  return error.code.startsWith('GATE_')
+    ? 'find out which side fails; then migrate run tries this share again'
+    : 'migrate run goes on from there';
 }
 
 const openEntry = (journal: Journal, command: string, plan: Plan, version = '') =>
@@ -340,6 +471,8 @@ async function mustBePinned(plan: Plan, world: World): Promise<void> {
 }
 
 function nextAfter(journal: Journal, plan: Plan | undefined, interrupted: boolean): Pick<EndedEvent, 'next' | 'back'> {
+  if (isPastSource(journal)) return { next: SOURCE_OWES, back: 'migrate rollback, once the source answers' };
+  if (journal.keepsBoth()) return { next: BOTH_STAY, back: 'migrate rollback' };
   if (journal.completed()) return { next: 'nothing: the move is complete' };
   const back = journal.records().length > 0 ? { back: 'migrate rollback' } : {};
   if (interrupted) return { next: 'migrate run goes on', ...back };

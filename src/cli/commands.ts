@@ -159,6 +159,7 @@ export function commands(host: Host): Command {
   )
     .argument('[playbook]', 'file or name')
     .addOption(inventoryFlag())
+    .option('--preview', 'what each object will meet: created, changed and by which rule, skipped, refused and why')
     .action((typed, flags) =>
       perform({ command: 'plan' }, flags, async (io) => {
         const options = await load(typed, flags, io);
@@ -168,6 +169,7 @@ export function commands(host: Host): Command {
             ...options,
             ...(await captured(flags)),
             ...(flags.output.file !== undefined && { output: flags.output.file }),
+            ...(flags.preview && { preview: true }),
           },
           io,
         );
@@ -208,6 +210,8 @@ export function commands(host: Host): Command {
 
   add('run', MOVE, 'do the plan, or go on where it stopped', playbookFlag, worldFlags, writingFlags, screenFlags)
     .argument('[plan]', 'a plan that was reviewed; refused when the world has moved since')
+    .addOption(approveFlag())
+    .addOption(watchFlag())
     .addOption(
       new Option('--phase <phases>', 'only these: preflight, data, traffic').argParser((typed) =>
         typed.split(',').map((it) => oneOf('--phase', PHASES, it.trim())),
@@ -231,12 +235,22 @@ export function commands(host: Host): Command {
     )
     .addOption(new Option('--service <namespace/name>', 'one service (default: all of the playbook)'))
     .addOption(new Option('--stepwise', "take the playbook's steps on the way, with their holds"))
+    .addOption(approveFlag())
+    .addOption(watchFlag())
+    .addOption(new Option('--source-down', 'the source is dead: weigh its members past it, at the load balancer'))
     .action((flags) =>
       perform({ command: 'shift', writes: true }, flags, async (io) => {
         const options = await load(undefined, flags, io);
-        const { to, service, stepwise = false } = flags;
+        const { to, service, stepwise = false, sourceDown = false, approve } = flags;
         return (await import('./acts.js')).shiftAct(
-          { ...options, to, stepwise, ...(service !== undefined && { service }) },
+          {
+            ...options,
+            to,
+            stepwise,
+            ...(approve && { approve }),
+            sourceDown,
+            ...(service !== undefined && { service }),
+          },
           io,
         );
       }),
@@ -262,11 +276,16 @@ export function commands(host: Host): Command {
     worldFlags,
     writingFlags,
     screenFlags,
-  ).action((flags) =>
-    perform({ command: 'complete', writes: true }, flags, async (io) =>
-      (await import('./acts.js')).completeAct(await load(undefined, flags, io), io),
-    ),
-  );
+  )
+    .addOption(new Option('--keep-both', 'retire nothing: both sides stay, with the weights that they have'))
+    .action((flags) =>
+      perform({ command: 'complete', writes: true }, flags, async (io) =>
+        (await import('./acts.js')).completeAct(
+          { ...(await load(undefined, flags, io)), keepBoth: flags.keepBoth === true },
+          io,
+        ),
+      ),
+    );
 
   add(
     'status',
@@ -277,7 +296,7 @@ export function commands(host: Host): Command {
     stateFlag,
     screenFlags,
   )
-    .addOption(new Option('-w, --watch', 'again every two seconds, until the run ends'))
+    .addOption(new Option('-w, --watch', 'a live view, until the run ends'))
     .action((flags) =>
       perform({ command: 'status' }, flags, async (io) =>
         (await import('./status.js')).status(
@@ -345,6 +364,14 @@ const PHASES = ['preflight', 'data', 'traffic'] as const;
 const inventoryFlag = () =>
   new Option('--inventory <file>', 'offline, over a captured inventory').env('MIGRATE_INVENTORY');
 
+const approveFlag = () =>
+  new Option('--approve <steps>', 'let these steps go on: ids, with commas; who and when is journalled').argParser(
+    listOf,
+  );
+
+const watchFlag = () =>
+  new Option('-w, --watch', 'a live view of the shares, their gates and what comes next; plain lines off a terminal');
+
 async function captured({ inventory }: { inventory?: string }) {
   return inventory === undefined ? {} : { inventory: (await import('./worlds.js')).readInventory(inventory) };
 }
@@ -370,7 +397,11 @@ const common = (flags: Flags, io: Io): Omit<CommonOptions, 'playbook'> => ({
   ...(flags.verbose === true && { onCall: (call) => io.note(`${call.to} ${call.verb} ${call.what}`) }),
 });
 
-async function run(typed: string | undefined, flags: Flags & { phase?: (typeof PHASES)[number][] }, io: Io) {
+async function run(
+  typed: string | undefined,
+  flags: Flags & { phase?: (typeof PHASES)[number][]; approve?: string[] },
+  io: Io,
+) {
   const [{ runAct }, { preflightAct }] = await Promise.all([import('./acts.js'), import('./looking.js')]);
   const plan = typed === undefined ? undefined : await readPlan(typed);
   // A variable that is set for the other commands is no contradiction; a flag that was typed is.
@@ -382,10 +413,10 @@ async function run(typed: string | undefined, flags: Flags & { phase?: (typeof P
     );
   const options = plan ? { playbook: plan.playbook, plan, ...common(flags, io) } : await load(undefined, flags, io);
   if (plan) io.emit({ type: 'playbook', name: plan.name, file: typed ?? '' });
-  const { phase } = flags;
+  const { phase, approve } = flags;
   if (phase && phase.every((it) => it === 'preflight')) return preflightAct(options, io);
   const phases = phase?.filter((it) => it !== 'preflight') satisfies Phase[] | undefined;
-  return runAct({ ...options, ...(phases && { phases }) }, io);
+  return runAct({ ...options, ...(phases && { phases }), ...(approve && { approve }) }, io);
 }
 
 interface PreflightFlags extends Flags {
@@ -480,11 +511,14 @@ function help(program: Command): void {
     ['what was reviewed', 'migrate run plan.json'],
     ['only the data', 'migrate run --phase data'],
     ['from CI', 'migrate run plan.json --yes -o json'],
+    ['a step that waits for a yes', 'migrate run --approve traffic/20'],
+    ['and see how it goes', 'migrate run --watch'],
   );
   examples(
     of('shift'),
     ['a fifth of the new connections', 'migrate shift --to 20'],
     ['back to the source at once', 'migrate shift --to 0'],
+    ['the source died: all to the target', 'migrate shift --to 100 --source-down'],
     ['one service, by the steps of the playbook', 'migrate shift --to 50 --service shop/web --stepwise'],
   );
   examples(
@@ -492,7 +526,11 @@ function help(program: Command): void {
     ['everything', 'migrate rollback'],
     ['as far as a step, which stays', 'migrate rollback --to traffic/attach'],
   );
-  examples(of('complete'), ['after the soak', 'migrate complete']);
+  examples(
+    of('complete'),
+    ['after the soak', 'migrate complete'],
+    ['two clusters for good', 'migrate complete --keep-both'],
+  );
   examples(
     of('status'),
     ['once', 'migrate status'],

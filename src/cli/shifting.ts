@@ -1,6 +1,6 @@
 import type { AttachArgs, ShiftArgs } from '../args.js';
 import { MigrateError } from '../errors.js';
-import type { Inventory } from '../inventory.js';
+import { isApprove, isCapacity } from '../gates.js';
 import type { Journal } from '../journal.js';
 import { digestOf, type Plan } from '../plan.js';
 import type { Playbook } from '../playbook.js';
@@ -8,7 +8,7 @@ import type { World } from '../ports.js';
 import { measured, type OwnStep, type Route } from '../router.js';
 import { routers } from '../routers/index.js';
 import type { Step } from '../step.js';
-import { routerOf, routesOf } from '../traffic.js';
+import { routerOf } from '../traffic.js';
 
 /**
  * A plan of traffic steps alone, for `shift`: joins the group where the target is not in it yet, then goes to the share asked for.
@@ -16,7 +16,7 @@ import { routerOf, routesOf } from '../traffic.js';
  */
 export async function shiftPlan(
   { playbook, to, service, stepwise = false }: { playbook: Playbook; to: number; service?: string; stepwise?: boolean },
-  inventory: Inventory,
+  { all, pins, takenAt }: { all: readonly Route[]; pins: Plan['pins']; takenAt: string },
   journal: Journal,
   world: World,
 ): Promise<Plan> {
@@ -27,7 +27,6 @@ export async function shiftPlan(
       why: 'There is no share to move.',
       fix: 'Add the service, its group and its port.',
     });
-  const all = routesOf(playbook, inventory, routers);
   const chosen = service === undefined ? all : all.filter((it) => it.service === service);
   if (chosen.length === 0) {
     throw new MigrateError('USAGE', {
@@ -53,7 +52,7 @@ export async function shiftPlan(
       last = id;
     };
     const joined = await routerOf(it, routers).joined(it, world);
-    if (!joined && half.length === 0)
+    if (!joined && half.length === 0 && !it.sourceDown)
       for (const own of routerOf(it, routers).before?.(it) ?? [])
         add(`shift-${number}/${own.id}${suffix}`, own.kind, own.args);
     if (!joined && !half.some((step) => step.kind === 'attach'))
@@ -61,34 +60,36 @@ export async function shiftPlan(
     const now = joined ? await shareNow(it, world) : 0;
     const onTheWay = traffic.steps.filter((step) => step > Math.min(now, to) && step < Math.max(now, to));
     if (to < now) onTheWay.reverse();
-    for (const asked of stepwise ? [...onTheWay, to] : [to]) {
+    const watched = traffic.gates.some((gate) => !isApprove(gate));
+    const asks = stepwise ? [...onTheWay, to] : [to];
+    for (const [index, asked] of asks.entries()) {
       const rises = asked > now;
+      const alone = asked === to && !stepwise;
+      const next = asks[index + 1];
       add(`shift-${number}/${asked}${suffix}`, 'shift', {
         route: it,
         asked,
         tolerance: traffic.tolerance,
-        // On its own a shift is watched briefly; going down is the way out of trouble and waits for nothing.
-        holdMs: !rises
-          ? 0
-          : asked === to && !stepwise
-            ? Math.min(traffic.hold, traffic.gates.length > 0 ? BRIEF_MS : 0)
-            : traffic.hold,
-        gates: rises ? traffic.gates : [],
+        // On its own a shift is watched until its gates have decided; going down is the way out of trouble and waits for nothing.
+        holdMs: !rises || it.sourceDown || (alone && !watched) ? 0 : traffic.hold,
+        ...(alone && watched
+          ? { leastMs: Math.min(traffic.hold, BRIEF_MS) }
+          : traffic.holdLeast !== undefined && { leastMs: traffic.holdLeast }),
+        ...(next !== undefined && { next }),
+        gates: it.sourceDown ? [] : rises ? traffic.gates : traffic.gates.filter(isCapacity),
       });
     }
   }
-  const { source, target } = inventory;
-  const pin = ({ context, uid, version }: typeof source) => ({ context, uid, version });
   const plan = {
     schemaVersion: 1 as const,
     name: playbook.name,
     playbook,
-    pins: { source: pin(source), target: pin(target) },
+    pins,
     steps,
     shares: [],
     notes: [],
   };
-  return { ...plan, digest: digestOf(plan), takenAt: inventory.takenAt };
+  return { ...plan, digest: digestOf(plan), takenAt };
 }
 
 export const asksFor = (step: Step, share: number) => step.kind === 'shift' && (step.args as ShiftArgs).asked === share;

@@ -35,7 +35,8 @@ export async function openStage(
 ): Promise<Stage> {
   const named = {
     ...seed,
-    source: { ...seed.source, context: playbook.source.context },
+    // A source of servers alone has no context; its cluster on the twin is nobody's.
+    source: { ...seed.source, context: playbook.source.context || 'none' },
     target: { ...seed.target, context: playbook.target.context },
     ...(playbook.fleet && { fleet: fleetOf(playbook, seed) }),
   };

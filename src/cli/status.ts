@@ -17,6 +17,8 @@ import { routesOf } from './ending.js';
 import type { StatusEvent } from './events.js';
 import type { Io } from './program.js';
 import { openSession } from './session.js';
+import { BOTH_STAY, isPastSource, SOURCE_OWES } from './source-down.js';
+import { readWatching } from './watching.js';
 import { openWorld } from './world.js';
 
 const AGAIN_MS = 2000;
@@ -36,12 +38,13 @@ export async function status(options: CommonOptions & { watch: boolean }, io: Io
   let told = '';
   for (;;) {
     const event = await look(options);
-    const { lock: _beats, ...rest } = event;
+    const { lock: _beats, watching: _ticks, ...rest } = event;
     const now = JSON.stringify(rest);
-    if (now !== told) io.emit(event);
+    if (now !== told || io.live) io.emit(event);
     told = now;
     if (!options.watch || event.state !== 'running') {
-      const exit = EXIT[event.state];
+      // What waits for a person is no stop.
+      const exit = event.state === 'stopped' && event.waiting !== undefined ? 4 : EXIT[event.state];
       return {
         type: 'ended',
         outcome: exit === 0 ? 'done' : exit === 4 ? 'waiting' : 'stopped',
@@ -65,7 +68,12 @@ async function look(options: CommonOptions): Promise<StatusEvent> {
   const ageMs = held ? Date.now() - held.beat : 0;
   const records = journal.records();
   const state = stateOf(journal, plan, held !== undefined && ageMs <= STALE_MS);
-  const waiting = records.map((it) => waitOf(it, journal.entries())).find((it) => it !== undefined);
+  const watching = readWatching(session.dir);
+  const paused = state === 'stopped' ? pausedAt(journal) : undefined;
+  const waiting =
+    state === 'running'
+      ? records.map((it) => waitOf(it, journal.entries())).find((it) => it !== undefined)
+      : paused && `${paused.step}: ${paused.what}`;
   return {
     type: 'status',
     name: options.playbook.name,
@@ -74,10 +82,13 @@ async function look(options: CommonOptions): Promise<StatusEvent> {
     steps: plan ? plan.steps.filter((it) => it.phase !== 'complete' || state === 'completed').length : records.length,
     open: records.filter((it) => it.state !== 'done').map((it) => openStep(it, journal.entries())),
     debts: journal.debts().flatMap(({ owed }) => owed.map((it) => it.what)),
-    ...(state === 'running' && waiting !== undefined && { waiting }),
+    ...(waiting !== undefined && { waiting }),
+    ...(state === 'running' && watching.length > 0 && { watching }),
     ...(held && { lock: { owner: held.owner, host: held.host, pid: held.pid, ageMs } }),
     shares: await sharesNow(options, routesOf(journal)),
-    next: nextOf(state, journal, held?.owner, ageMs > STALE_MS),
+    next: paused
+      ? `migrate run --approve ${paused.step} goes on`
+      : nextOf(state, journal, held?.owner, ageMs > STALE_MS),
     ...(records.length > 0 && state !== 'completed' && { back: 'migrate rollback' }),
   };
 }
@@ -93,6 +104,12 @@ function stateOf(journal: Journal, plan: Plan | undefined, alive: boolean): Stat
   return left || records.some((it) => it.state !== 'done') ? 'stopped' : 'moved';
 }
 
+/** The step that waits for a person, if that is the last that was heard. */
+function pausedAt(journal: Journal): Extract<Entry, { type: 'paused' }> | undefined {
+  const last = journal.entries().findLast((it) => it.type !== 'opened' && it.type !== 'gate');
+  return last?.type === 'paused' ? last : undefined;
+}
+
 function nextOf(state: StatusEvent['state'], journal: Journal, owner: string | undefined, stale: boolean): string {
   const takeOver = owner !== undefined && stale ? ` --take-over ${owner}` : '';
   switch (state) {
@@ -105,10 +122,12 @@ function nextOf(state: StatusEvent['state'], journal: Journal, owner: string | u
     case 'undoing':
       return `migrate rollback${takeOver}${journal.records().length === 0 ? ' once more, for what is owed' : ' goes on'}`;
     case 'moved':
+      if (isPastSource(journal)) return SOURCE_OWES;
       return journal.opened()?.command === 'shift'
         ? 'migrate shift --to N'
         : 'hold as long as you like, then migrate complete';
     case 'completed':
+      if (journal.keepsBoth()) return BOTH_STAY;
       return 'nothing: the move is complete';
     default:
       return state satisfies never;

@@ -99,7 +99,9 @@ export async function openWorld(playbook: Playbook, options: WorldOptions = {}):
         cloudKeys ? { id: cloudKeys.accessKeyId, secret: cloudKeys.accessKeySecret } : storeKeys(provider, process.env),
       ...(storeEndpoint !== undefined && storeEndpoint !== '' && { endpoint: storeEndpoint }),
     });
-  const databases = options.databases ?? openDatabases({
+  const databases =
+    options.databases ??
+    openDatabases({
       clusters: { source, target },
       env: process.env,
       clock,

@@ -35,7 +35,14 @@ export async function askedBefore(
   if (to > from || gate) {
     const need = await needOf(router, route, { from, to, headroom: gate?.capacity ?? 0 }, world);
     if (gate?.prescale) scaled = await prescaleFor(route, need, context);
-    if (!scaled) await mustCarry(route, need, to, world);
+    // With the source dead some pods are better than none.
+    if (route.sourceDown && need.ready > 0 && need.ready < need.needed)
+      emit({
+        type: 'warning',
+        what: `${needText(need, to)}: it may be too much for them.`,
+        fix: "Scale the target's workload up now.",
+      });
+    else if (!scaled) await mustCarry(route, need, to, world);
     const why = `${needText(need, to)}${scaled ? `; its autoscaler's minimum goes from ${scaled.was ?? 'none'} to ${scaled.to}` : ''}`;
     const evidence = { asked: `ready pods of ${route.service} on the ${need.side}`, values: [need.ready] };
     emit({ type: 'gate', step: step.id, gate: 'capacity', state: scaled ? 'wait' : 'pass', why, evidence });

@@ -1,6 +1,7 @@
-import { foundOn, IGNORE, ignores, weightOf, type ClbRoute, type SideSetting } from '../clb.js';
+import { IGNORE, ignores, sideOf, weightOf, type ClbRoute, type SideSetting } from '../clb.js';
+import { foundOn, type SideStanding } from '../clb-shares.js';
 import { MigrateError } from '../errors.js';
-import { BACKEND_TYPE, lbAnnotation, lbKey, ownerOf, readyEndpoints, splitPath } from '../objects.js';
+import { BACKEND_TYPE, lbAnnotation, lbKey, readyEndpoints, splitPath } from '../objects.js';
 import type { Backend, Cluster, KubeObject, Side, World } from '../ports.js';
 import type { Split } from '../router.js';
 import { spread, sumOf, type Backends } from '../split.js';
@@ -9,13 +10,10 @@ import { serviceOn, slicesOf } from './services.js';
 
 /** The server group that both clusters' controllers fill, and what each side's Service says to its controller about weights. */
 
-/** A server group by whose its members are; `others` are those that neither cluster's controller signed. */
-export interface Group {
+/** A server group by whose its members are. */
+export interface Group extends Record<Side | 'servers' | 'others', Backend[]> {
   id: string;
   port: number;
-  source: Backend[];
-  target: Backend[];
-  others: Backend[];
 }
 
 /** The route with the groups that are there at this moment: of a load balancer that was taken over the listeners say which. */
@@ -30,25 +28,22 @@ export async function resolved(route: ClbRoute, world: World): Promise<ClbRoute>
 export const readGroups = async (route: ClbRoute, world: World): Promise<Group[]> =>
   Promise.all(
     (await resolved(route, world)).ports.map(async ({ group, port }) => {
-      const sides: Record<Side | 'others', Backend[]> = { source: [], target: [], others: [] };
+      const sides: Record<Side | 'servers' | 'others', Backend[]> = { source: [], target: [], servers: [], others: [] };
       for (const member of await world.cloud.backends(group)) sides[sideOf(member, route)].push(member);
       return { id: group, port, ...sides };
     }),
   );
 
-function sideOf(member: Backend, route: ClbRoute): Side | 'others' {
-  const owner = ownerOf(member.description);
-  const { namespace, name } = splitPath(route.service);
-  if (owner?.namespace !== namespace || owner.service !== name) return 'others';
-  return owner.clusterId === route.sourceOwner ? 'source' : 'target';
-}
-
 export const weightIn = (members: readonly Backend[]): number => members.reduce((sum, it) => sum + it.weight, 0);
 
+/** All that a side has in the group: servers outside any cluster are the source's. */
+export const allOf = (side: Side, group: Group): Backend[] =>
+  side === 'source' ? [...group.source, ...group.servers] : group.target;
+
 /** The group as the share is read from it. */
-export const splitOf = ({ id, source, target, others }: Group): Split => ({
+export const splitOf = ({ id, source, servers, target, others }: Group): Split => ({
   where: id,
-  source: { members: source.length, weight: weightIn(source) },
+  source: { members: source.length + servers.length, weight: weightIn(source) + weightIn(servers) },
   target: { members: target.length, weight: weightIn(target) },
   others: { members: others.length, weight: weightIn(others) },
 });
@@ -59,7 +54,7 @@ export async function backendsOn(
   object: KubeObject,
   members: Backend[],
   route: ClbRoute,
-): Promise<Backends> {
+): Promise<SideStanding['cluster']> {
   if (object['spec']?.externalTrafficPolicy === 'Local' && !isEni(object, members)) {
     const { byNode } = readyEndpoints(await slicesOf(cluster, route));
     return { mode: 'local', podsPerNode: [...byNode.values()] };
@@ -135,7 +130,7 @@ export function sharedOut(members: readonly Backend[], sum: number): Backend[] {
 const keyOf = ({ server, ip = '', port }: Backend) => `${server} ${ip} ${port}`;
 
 /** Sets the members of a side one by one, in every group, those alone that differ. */
-export async function weighMembers(side: Side, route: ClbRoute, sum: number, world: World): Promise<void> {
+export async function weighMembers(side: Side | 'servers', route: ClbRoute, sum: number, world: World): Promise<void> {
   for (const { id, [side]: members } of await readGroups(route, world)) await weighGroup(id, members, sum, world);
 }
 
@@ -153,39 +148,50 @@ export const areEven = (members: readonly Backend[]): boolean => {
 
 /**
  * Waits until every group shows the side as it was set: by its annotation, or member by member.
+ *
+ * @param setting  what is given as a sum is looked for as such; the rest is what the Service says
  * @throws MigrateError WEIGHT_NOT_TAKEN
  */
-export async function untilTaken(
-  sideName: Side,
-  cluster: Cluster,
-  route: ClbRoute,
-  world: World,
-  sum?: number,
-): Promise<void> {
+export async function untilTaken(side: Side, route: ClbRoute, setting: SideSetting, world: World): Promise<void> {
   const { clock } = world;
   const deadline = clock.now() + TAKES_EFFECT_MS;
   for (let pause = 250; ; pause = Math.min(pause * 2, 4000)) {
-    const object = await serviceOn(cluster, route);
-    const weight = sum ?? weightOf(object);
-    const late: string[] = [];
-    for (const { id, [sideName]: members } of await readGroups(route, world)) {
-      // A network load balancer takes a change first and carries it out later.
-      const pending = members.find((it) => it.pending !== undefined);
-      if (pending) late.push(`${id} has ${pending.server} still ${pending.pending}`);
-      const backends = sum === undefined ? await backendsOn(cluster, object, members, route) : byOne(members);
-      const [shown, wanted] = [weightIn(members), sumOf(backends, weight)];
-      if (shown !== wanted || (members.length === 0 && weight !== 0)) late.push(`${id} shows ${shown}, not ${wanted}`);
-    }
+    const late = await lateIn(side, route, setting, world);
     if (late.length === 0) return;
     if (clock.now() >= deadline) {
       throw new MigrateError('WEIGHT_NOT_TAKEN', {
-        what: `Weight ${weight ?? 'unset'} of ${route.service} on the ${sideName} did not reach the load balancer: ${late.join('; ')}.`,
+        what: `What was set for ${route.service} on the ${side} did not reach the load balancer: ${late.join('; ')}.`,
         why: 'The cloud controller manager has not acted (stopped, refused, a bad annotation), or something else writes these weights too.',
-        fix: `Look at the Service's events on the ${sideName}, then run again.`,
+        fix: `Look at the Service's events on the ${side}, then run again.`,
       });
     }
     await clock.sleep(pause);
   }
 }
+
+/** What the groups still show otherwise, in words. */
+async function lateIn(side: Side, route: ClbRoute, { sum, servers }: SideSetting, world: World): Promise<string[]> {
+  const service = sum === undefined && isHeard(side, route) ? await serviceOn(world[side], route) : undefined;
+  const late: string[] = [];
+  for (const group of await readGroups(route, world)) {
+    const { id, [side]: members } = group;
+    // A network load balancer takes a change first and carries it out later.
+    const pending = allOf(side, group).find((it) => it.pending !== undefined);
+    if (pending) late.push(`${id} has ${pending.server} still ${pending.pending}`);
+    const weight = service ? weightOf(service) : (sum ?? 0);
+    const backends = service ? await backendsOn(world[side], service, members, route) : byOne(members);
+    const [shown, wanted] = [weightIn(members), sumOf(backends, weight)];
+    if (shown !== wanted || (service && members.length === 0 && weight !== 0))
+      late.push(`${id} shows ${shown}, not ${wanted}`);
+    const beside = weightIn(group.servers);
+    if (side === 'source' && servers !== undefined && beside !== servers)
+      late.push(`${id} shows ${beside} for the servers, not ${servers}`);
+  }
+  return late;
+}
+
+/** Whether a side's Service is there to be told weights. */
+export const isHeard = (side: Side, route: ClbRoute): boolean =>
+  side === 'target' || (route.sourceOwner !== '' && route.sourceDown === undefined);
 
 const byOne = (members: readonly Backend[]): Backends => ({ mode: 'api', members: members.length });

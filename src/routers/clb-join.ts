@@ -4,7 +4,7 @@ import { lbAnnotation, lbKey, splitPath } from '../objects.js';
 import type { KubeObject, World } from '../ports.js';
 import { measured, type Part } from '../router.js';
 import { points, spell } from '../words.js';
-import { readGroups, resolved, splitOf, TAKES_EFFECT_MS, untilTaken } from './clb-group.js';
+import { isHeard, readGroups, resolved, splitOf, TAKES_EFFECT_MS, untilTaken } from './clb-group.js';
 import { serviceOn } from './services.js';
 import { until } from '../wait.js';
 
@@ -33,7 +33,7 @@ export const join: Part<ClbRoute, JoinBefore> = {
 
   async check(given, { world }) {
     const route = await resolved(given, world);
-    const [object, source] = await Promise.all([serviceOn(world.target, route), serviceOn(world.source, route)]);
+    const object = await serviceOn(world.target, route);
     const wanted = joinAnnotations(route);
     mustBeOfClass(object, route);
     const annotations = object.metadata.annotations ?? {};
@@ -58,9 +58,6 @@ export const join: Part<ClbRoute, JoinBefore> = {
         fix: 'Set its weight to "0" yourself first, or shift from where it is: `migrate shift`.',
       });
     }
-    const taken = splitPath(route.service);
-    if (source.metadata.namespace !== taken.namespace)
-      throw new Error('the source Service was read from another namespace');
     return {
       type,
       annotations: Object.fromEntries(
@@ -90,7 +87,7 @@ export const join: Part<ClbRoute, JoinBefore> = {
     for (let pause = 250; ; pause = Math.min(pause * 2, 4000)) {
       const groups = await readGroups(route, world);
       if (groups.every((it) => it.target.length > 0)) {
-        await untilTaken('target', world.target, route, world);
+        await untilTaken('target', route, {}, world);
         return;
       }
       if (world.clock.now() >= deadline) {
@@ -191,7 +188,10 @@ async function untilGone(route: ClbRoute, world: World): Promise<void> {
  * @source kubernetes/cloud-provider-alibaba-cloud:pkg/controller/service/clbv1/service_controller.go (cleanup on a change of type)
  */
 export const leave: Part<ClbRoute, { type: string }> = {
-  title: (route) => `${route.service} of the source leaves ${route.ports.map((it) => it.group).join(', ')}`,
+  title: (route) =>
+    isHeard('source', route)
+      ? `${route.service} of the source leaves ${route.ports.map((it) => it.group).join(', ')}`
+      : `the source's servers stay in ${route.ports.map((it) => it.group).join(', ')} at weight 0; their owner takes them out`,
   wayBack: () => 'none by itself: asks again, then joins at weight 0',
 
   async check(route, { world }) {
@@ -203,10 +203,13 @@ export const leave: Part<ClbRoute, { type: string }> = {
         fix: 'Move everything first: `migrate shift --to 100`.',
       });
     }
-    return { type: String((await serviceOn(world.source, route))['spec']?.type) };
+    return isHeard('source', route)
+      ? { type: String((await serviceOn(world.source, route))['spec']?.type) }
+      : { type: '' };
   },
 
   async apply(route, _before, { world }) {
+    if (!isHeard('source', route)) return;
     const object = await serviceOn(world.source, route);
     if (object['spec']?.type === 'LoadBalancer')
       await world.source.patch({ kind: 'Service', ...splitPath(route.service) }, { spec: typed(route, 'ClusterIP') });
@@ -232,6 +235,7 @@ export const leave: Part<ClbRoute, { type: string }> = {
 
   async undo(route, { type }, context) {
     const { world } = context;
+    if (!isHeard('source', route)) return [];
     const object = await serviceOn(world.source, route);
     if (object['spec']?.type !== type)
       await world.source.patch({ kind: 'Service', ...splitPath(route.service) }, { spec: typed(route, type) });

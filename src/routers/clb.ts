@@ -1,15 +1,6 @@
-import type { HandOverArgs, RolloutsArgs } from '../args.js';
-import {
-  answer,
-  clbRoutes,
-  foreseeClb,
-  foundOn,
-  readWeight,
-  weightOf,
-  type ClbRoute,
-  type ClbSetting,
-  type SideSetting,
-} from '../clb.js';
+import type { HandOverArgs, RolloutsArgs, SchedulerArgs } from '../args.js';
+import { clbRoutes, readWeight, weightOf, type ClbRoute, type ClbSetting, type SideSetting } from '../clb.js';
+import { answer, foreseeClb, foundOn, type SideStanding } from '../clb-shares.js';
 import { MigrateError } from '../errors.js';
 import { lbAnnotation, lbKey, splitPath } from '../objects.js';
 import { otherSide, SIDES, type KubeObject, type Side, type World } from '../ports.js';
@@ -17,8 +8,10 @@ import { isReachable, type Reading, type Router } from '../router.js';
 import { sumOf } from '../split.js';
 import type { Debt, StepContext } from '../step.js';
 import {
+  allOf,
   areEven,
   backendsOn,
+  isHeard,
   readGroups,
   splitOf,
   TAKES_EFFECT_MS,
@@ -58,10 +51,14 @@ export const clb: Router<ClbRoute, ClbSetting> = {
       inventory,
     ),
   foresee: (route, ask, from, _playbook, inventory) => foreseeClb(route, ask, from, inventory),
-  rights: () => ({ source: SERVICE_RIGHTS, target: SERVICE_RIGHTS }),
-  /** Only what its controller gave up can be shared; meanwhile nothing is rolled out behind it. */
+  rights: (route) => ({ ...(isHeard('source', route) && { source: SERVICE_RIGHTS }), target: SERVICE_RIGHTS }),
+  /** Only what its controller gave up can be shared; meanwhile nothing is rolled out behind it. And turns must heed weights. */
   before(route) {
-    if (!route.handOver?.due) return [];
+    const ports = route.reschedule;
+    const scheduler = ports
+      ? [{ id: 'scheduler', kind: 'scheduler', args: { route, ports } satisfies SchedulerArgs }]
+      : [];
+    if (!route.handOver?.due) return scheduler;
     const held = route.handOver.deployments.length > 0;
     const rollouts = (id: string, to: RolloutsArgs['to']) =>
       held ? [{ id, kind: 'rollouts', args: { route, to } satisfies RolloutsArgs }] : [];
@@ -79,15 +76,24 @@ export const clb: Router<ClbRoute, ClbSetting> = {
   },
   join,
   leave,
-  ready: readyPods,
+  async ready(route, side, world) {
+    const groups = side === 'source' ? await readGroups(route, world) : [];
+    const [first] = groups;
+    const beside = first?.servers.length ?? 0;
+    // Nobody can be asked how many of them are ready: as many as there are members.
+    if (!isHeard(side, route)) return beside + (first?.source.length ?? 0);
+    return beside + (await readyPods(route, side, world));
+  },
 
   async read(route, world) {
     const { services, groups } = await look(route, world);
     const [first] = groups;
-    const uneven = SIDES.filter((it) => ignoring(services[it]) && groups.some((one) => !areEven(one[it])));
+    const uneven = SIDES.filter(
+      (it) => isHeard(it, route) && ignoring(services[it]) && groups.some((one) => !areEven(one[it])),
+    );
     return {
       setting: {
-        source: foundOn(services.source, first?.source ?? []),
+        source: foundOn(services.source, first?.source ?? [], first?.servers),
         target: foundOn(services.target, first?.target ?? []),
       },
       splits: groups.map(splitOf),
@@ -99,10 +105,20 @@ export const clb: Router<ClbRoute, ClbSetting> = {
     const { services, groups } = await look(route, world);
     const [first] = groups;
     if (!first) throw new Error(`no port of ${route.service}`);
+    const standing = async (side: Side): Promise<SideStanding> => {
+      const service = services[side];
+      return {
+        cluster: service
+          ? await backendsOn(world[side], service, first[side], route)
+          : { mode: 'eni', members: first[side].length },
+        servers: side === 'source' ? first.servers.length : 0,
+        unheard: service === undefined,
+        now: weightIn(allOf(side, first)),
+      };
+    };
     const choice = answer(route, ask, setting, {
-      source: await backendsOn(world.source, services.source, first.source, route),
-      target: await backendsOn(world.target, services.target, first.target, route),
-      now: { source: weightIn(first.source), target: weightIn(first.target) },
+      source: await standing('source'),
+      target: await standing('target'),
       others: weightIn(first.others),
     });
     if (!isReachable(choice)) return choice;
@@ -115,38 +131,33 @@ export const clb: Router<ClbRoute, ClbSetting> = {
   },
 
   async write(route, { setting, order }, context) {
-    const { world, progress } = context;
     await takeOver(route, setting, context);
     for (const side of order) {
-      const { sum, ...texts } = setting[side];
-      await writeTexts(world[side], route, texts, progress);
-      if (sum !== undefined) {
-        progress(`${side} members to ${sum} together`);
-        await weighMembers(side, route, sum, world);
-      }
-      await untilTaken(side, world[side], route, world, sum);
+      if (isHeard(side, route)) await writeTexts(context.world[side], route, setting[side], context.progress);
+      await weigh(side, route, setting[side], context);
+      await untilTaken(side, route, setting[side], context.world);
     }
   },
 
   /** It looks before it moves: a target whose API server is dead is set at the load balancer, and what its Service must say is owed. */
   async restore(route, was, context: StepContext) {
     const { world, progress } = context;
-    const groups = await readGroups(route, world);
     const owed: Debt[] = [];
     // Asked of the source alone: the way back must not wait for a target that is dead.
-    const sourceGrows = await grows('source', route, was.source, groups, world);
-    for (const side of sourceGrows ? (['source', 'target'] as const) : (['target', 'source'] as const)) {
+    const order: Side[] = (await grows('source', route, was.source, world))
+      ? ['source', 'target']
+      : ['target', 'source'];
+    for (const side of order) {
       const cluster = world[side];
-      const { sum, ...texts } = was[side];
       try {
-        const object = await serviceOn(cluster, route);
-        if (!says(object, texts) || sum !== undefined) await mustServe(side, object, was[side], route, world);
-        if (!says(object, texts)) {
-          await writeTexts(cluster, route, texts, progress);
-          if (sum !== undefined && !ignoring(object)) await untilHeard(cluster, route, object, world);
+        const object = isHeard(side, route) ? await serviceOn(cluster, route) : undefined;
+        await mustServe(side, object, was[side], route, world);
+        if (object && !says(object, was[side])) {
+          await writeTexts(cluster, route, was[side], progress);
+          if (was[side].sum !== undefined && !ignoring(object)) await untilHeard(cluster, route, object, world);
         }
-        if (sum !== undefined) await weighMembers(side, route, sum, world);
-        await untilTaken(side, cluster, route, world, sum);
+        await weigh(side, route, was[side], context);
+        await untilTaken(side, route, was[side], world);
       } catch (error) {
         if (!(error instanceof MigrateError) || error.code !== 'KUBE_UNREACHABLE' || side === 'source') throw error;
         owed.push(await setAtLoadBalancer(route, was[side], world));
@@ -156,20 +167,36 @@ export const clb: Router<ClbRoute, ClbSetting> = {
   },
 };
 
-const ignoring = (service: KubeObject) => foundOn(service, []).sum !== undefined;
+const ignoring = (service: KubeObject | undefined) => foundOn(service, []).sum !== undefined;
 
 const says = (service: KubeObject, texts: SideSetting) => {
   const now = textsOf(service);
   return now.weight === texts.weight && now.ignore === texts.ignore;
 };
 
-async function look(route: ClbRoute, world: World): Promise<{ services: Record<Side, KubeObject>; groups: Group[] }> {
-  const [source, target, groups] = await Promise.all([
-    serviceOn(world.source, route),
-    serviceOn(world.target, route),
-    readGroups(route, world),
-  ]);
+async function look(
+  route: ClbRoute,
+  world: World,
+): Promise<{ services: Record<Side, KubeObject | undefined>; groups: Group[] }> {
+  const on = (side: Side) => (isHeard(side, route) ? serviceOn(world[side], route) : undefined);
+  const [source, target, groups] = await Promise.all([on('source'), on('target'), readGroups(route, world)]);
   return { services: { source, target }, groups };
+}
+
+/** What of a side is set through the API. */
+async function weigh(
+  side: Side,
+  route: ClbRoute,
+  { sum, servers }: SideSetting,
+  { world, progress }: StepContext,
+): Promise<void> {
+  if (sum !== undefined) {
+    progress(`${side} members to ${sum} together`);
+    await weighMembers(side, route, sum, world);
+  }
+  if (servers === undefined) return;
+  progress(`servers to ${servers} together`);
+  await weighMembers('servers', route, servers, world);
 }
 
 /**
@@ -178,7 +205,7 @@ async function look(route: ClbRoute, world: World): Promise<{ services: Record<S
  */
 async function takeOver(route: ClbRoute, setting: ClbSetting, { world, progress }: StepContext): Promise<void> {
   await Promise.all(
-    SIDES.filter((it) => setting[it].sum !== undefined).map(async (side) => {
+    SIDES.filter((it) => setting[it].sum !== undefined && isHeard(it, route)).map(async (side) => {
       const before = await serviceOn(world[side], route);
       if (ignoring(before)) return;
       const { ignore } = setting[side];
@@ -188,13 +215,14 @@ async function takeOver(route: ClbRoute, setting: ClbSetting, { world, progress 
   );
 }
 
-async function grows(side: Side, route: ClbRoute, was: SideSetting, groups: Group[], world: World): Promise<boolean> {
-  const object = await serviceOn(world[side], route);
-  const [first] = groups;
+async function grows(side: Side, route: ClbRoute, was: SideSetting, world: World): Promise<boolean> {
+  const [first] = await readGroups(route, world);
   if (!first) return true;
-  const then =
-    was.sum ?? sumOf(await backendsOn(world[side], object, first[side], route), weightThen(object, was.weight));
-  return then >= weightIn(first[side]);
+  const { sum, servers = 0 } = was;
+  if (sum !== undefined) return sum + servers >= weightIn(allOf(side, first));
+  const object = await serviceOn(world[side], route);
+  const then = sumOf(await backendsOn(world[side], object, first[side], route), weightThen(object, was.weight));
+  return then + servers >= weightIn(allOf(side, first));
 }
 
 /** The weight that the controller will see once our key says `was`. */
@@ -204,15 +232,22 @@ function weightThen(object: KubeObject, was: string | undefined) {
   return weightOf({ ...object, metadata: { ...object.metadata, annotations } });
 }
 
-/** @throws MigrateError SIDE_CANNOT_SERVE */
+/**
+ * A side that gets traffic again must have somebody ready; of servers outside any cluster nobody can be asked.
+ *
+ * @throws MigrateError SIDE_CANNOT_SERVE
+ */
 async function mustServe(
   side: Side,
-  object: KubeObject,
+  object: KubeObject | undefined,
   was: SideSetting,
   route: ClbRoute,
   world: World,
 ): Promise<void> {
-  if ((was.sum ?? weightThen(object, was.weight)) === 0 || (await readyPods(route, side, world)) > 0) return;
+  if (object && was.sum === undefined && says(object, was)) return;
+  if ((was.sum ?? (object ? weightThen(object, was.weight) : 0)) === 0) return;
+  if (side === 'source' && route.sourceOwner === '') return;
+  if ((await readyPods(route, side, world)) > 0) return;
   throw new MigrateError('SIDE_CANNOT_SERVE', {
     what: `The ${side} has no ready pod behind ${route.service}; it gets no traffic.`,
     why: `Going back would send new connections to a side that can't serve; the ${otherSide(side)} serves now.`,

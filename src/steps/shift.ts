@@ -16,6 +16,8 @@ export interface ShiftBefore {
   /** what was written before this step, exact enough to be put back */
   was: unknown;
   choice: Choice<unknown>;
+  /** percent that the target had before */
+  from: number;
   /** the minimum of an autoscaler that this step raises first and puts back at its end */
   scaled?: Prescaled;
 }
@@ -31,8 +33,9 @@ export const shift: StepKind<ShiftArgs, ShiftBefore> = {
     const router = routerOf(route, routers);
     const reading = await router.read(route, context.world);
     const choice = await chosen(args, reading, context.world);
-    const scaled = await askedBefore(gates, { router, route, from: shareOf(reading), to: asked }, context);
-    return { was: reading.setting, choice, ...(scaled && { scaled }) };
+    const from = shareOf(reading);
+    const scaled = await askedBefore(gates, { router, route, from, to: asked }, context);
+    return { was: reading.setting, choice, from, ...(scaled && { scaled }) };
   },
 
   async apply({ route }, { choice, scaled }, context) {
@@ -60,9 +63,16 @@ export const shift: StepKind<ShiftArgs, ShiftBefore> = {
     const { route, asked, tolerance, holdMs } = args;
     const router = routerOf(route, routers);
     const poll = Math.min(15_000, Math.max(1000, holdMs / 40));
+    const { leastMs, next } = args;
+    const told = {
+      holdMs,
+      back: before.from,
+      ...(leastMs !== undefined && { leastMs }),
+      ...(next !== undefined && { next }),
+    };
     const look = async (elapsedMs: number) => {
       const reading = await router.read(route, world);
-      emit({ type: 'hold', step: step.id, elapsedMs, holdMs });
+      emit({ type: 'hold', step: step.id, elapsedMs, ...told });
       const far = furthest(reading.splits, asked);
       if (reading.news !== undefined || (far && off(far, asked) > tolerance)) await follow(args, reading, context);
     };
@@ -79,7 +89,8 @@ export const shift: StepKind<ShiftArgs, ShiftBefore> = {
     return scaled ? [...owed, ...(await putBack(scaled, context))] : owed;
   },
 
-  undoneWith: ({ route }) => `share of ${route.service}`,
+  // What was done past the source is undone by itself: its before knows nothing of what the source's Service said.
+  undoneWith: ({ route }) => `share of ${route.service}${route.sourceDown ? ' past the source' : ''}`,
 };
 
 /** @throws MigrateError SHARE_UNREACHABLE */
@@ -119,8 +130,8 @@ function shareOf({ splits }: Reading<unknown>): number {
 function heldBy({ route, asked, holdMs, leastMs = holdMs, next }: ShiftArgs, world: World): Held {
   const held = { service: route.service, asked, holdMs, leastMs };
   if (next === undefined) return held;
-  const capacity = (headroom: number) =>
-    capacitySeen(routerOf(route, routers), route, { from: asked, to: next, headroom }, world);
+  const capacity: Held['capacity'] = (gate) =>
+    capacitySeen(gate, routerOf(route, routers), route, { from: asked, to: next }, world);
   return { ...held, capacity };
 }
 

@@ -47,6 +47,13 @@ for (const name of ['gateway', 'ingress', 'istio'] as const) {
     const inventory = await takeInventory(playbook, stage.world, checks);
     await stage.close();
     const seed = seedOf(playbook, inventory);
+    // The address that the captured Service shows is the one that answers.
+    const address = inventory.target.objects['Service']?.find((it) => it.metadata.name === 'web')?.['status']
+      ?.loadBalancer?.ingress?.[0]?.ip;
+    assert.deepEqual(
+      seed.cloud.loadBalancers.map((it) => it.address),
+      address === undefined ? [] : [address],
+    );
     assert.equal(seed.clients?.length, 1);
     const { ended, told } = await rehearsed(playbook, seed, false);
     const errors = told.filter((it) => it.type === 'error');

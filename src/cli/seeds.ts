@@ -1,6 +1,6 @@
 import type { ClusterInventory, Inventory } from '../inventory.js';
 import { HASH_LABEL, LOAD_BALANCER_LABEL } from '../hand-over.js';
-import { instanceOf, ownerOf } from '../objects.js';
+import { instanceOf, lbAnnotation, ownerOf } from '../objects.js';
 import type { Playbook } from '../playbook.js';
 import type { Backend, KubeObject, LoadBalancer, Side, DnsRecords } from '../ports.js';
 import { groupEntries } from '../routes.js';
@@ -14,15 +14,12 @@ const CLIENTS_PER_SECOND = 20;
 
 /** A captured inventory as the world that a twin starts from: which controllers run there is read from their traces. */
 export function seedOf(playbook: Playbook, { source, target, cloud, takenAt }: Inventory): Seed {
-  const loadBalancers = cloud?.loadBalancers ?? [];
+  const seen = cloud?.loadBalancers ?? [];
+  const loadBalancers = [...seen, ...balancersBeside([source, target], seen)];
   return {
     start: takenAt,
-    source: withBeside(
-      clusterSeed('source', source, playbook, loadBalancers),
-      playbook,
-      gatewaysBeside(playbook, source),
-    ),
-    target: withBeside(clusterSeed('target', target, playbook, loadBalancers), playbook, []),
+    source: withBeside(clusterSeed('source', source, playbook, seen), playbook, gatewaysBeside(playbook, source)),
+    target: withBeside(clusterSeed('target', target, playbook, seen), playbook, []),
     cloud: {
       region: cloud?.region ?? playbook.cloud?.region ?? 'cn-hangzhou',
       loadBalancers,
@@ -93,6 +90,25 @@ function clusterSeed(
 
 const backendsOf = (loadBalancers: readonly LoadBalancer[]): Backend[] =>
   loadBalancers.flatMap((it) => it.groups).flatMap((it) => it.backends);
+
+type Balancers = Seed['cloud']['loadBalancers'];
+
+/** Load balancers that controllers have made and nobody looked at: their Services tell the address, and whoever is asked there must answer. */
+function balancersBeside(sides: readonly ClusterInventory[], seen: readonly LoadBalancer[]): Balancers {
+  return sides
+    .flatMap((it) => it.objects['Service'] ?? [])
+    .flatMap((it) => {
+      const id = it.metadata.labels?.[LOAD_BALANCER_LABEL];
+      const [{ ip = '' } = {}] = (it['status']?.loadBalancer?.ingress ?? []) as { ip?: string }[];
+      const isMade = id?.startsWith('lb-') === true && lbAnnotation(it, 'id') === undefined;
+      if (!isMade || ip === '' || seen.some((one) => one.id === id)) return [];
+      const name = `a${it.metadata.uid?.replaceAll('-', '') ?? ''}`.slice(0, 32);
+      const addressType = lbAnnotation(it, 'address-type') ?? 'internet';
+      return [
+        { id, name, address: ip, addressType, tags: { 'kubernetes.do.not.delete': name }, listeners: [], groups: [] },
+      ];
+    });
+}
 
 /** One whose load balancer nobody looked at gets another: without the hash of what it was made from its controller begins anew. */
 function remade(service: KubeObject, seen: ReadonlySet<string>): KubeObject {

@@ -23,7 +23,9 @@ export interface Travelling {
 }
 
 /** All objects of the moved namespaces that travel, each kind in the version in which it arrives. */
-export function travelling(data: PlaybookData, { source, target }: Inventory): Travelling {
+export function travelling(data: PlaybookData, inventory: Inventory): Travelling {
+  const { source, target } = inventory;
+  const brought = new Set(data.cluster === 'none' ? [] : definitionsOf(data, inventory).map((it) => it.kind));
   const left = new Set(data.leaveOut.map((it) => it.toLowerCase()));
   const passing: Passing[] = [];
   const lost: Travelling['lost'] = [];
@@ -35,7 +37,7 @@ export function travelling(data: PlaybookData, { source, target }: Inventory): T
       .filter((it) => !left.has(nameOf(kind, it)))
       .sort();
     if (objects.length === 0) continue;
-    const route = routeOf(kind, source, target);
+    const route = routeOf(kind, source, target) ?? (brought.has(kind) ? routeWith(kind, source) : undefined);
     if (!route) lost.push({ kind, objects });
     else passing.push(passingBy(kind, route, objects));
   }
@@ -50,6 +52,14 @@ const passingBy = (kind: Kind, route: Route, objects: string[]): Passing => ({
   resource: route.resource,
   objects,
 });
+
+/** The definition that comes with the move serves what it served on the source. */
+function routeWith(kind: Kind, { served }: ClusterInventory): Route | undefined {
+  const { kind: word, group } = splitKind(kind);
+  const own = served.filter((it) => it.kind === word && it.group === group);
+  const found = own.find((it) => it.preferred) ?? own[0];
+  return found && { to: `${group}/${found.version}`, resource: `${found.resource}.${group}` };
+}
 
 /** Whether a backup of Velero's, which holds only the version that the source prefers, brings the kind. */
 export const comesAsStored = ({ from, converted }: Passing): boolean => from === undefined && !converted;
@@ -85,7 +95,14 @@ const WEBHOOKS: readonly Kind[] = [
 ];
 
 /** Read on both sides for a move of data: what namespaces need beside themselves. */
-export const CLUSTER_KINDS: readonly Kind[] = [DEFINITION, CLUSTER_ROLE, BINDING, PRIORITY, ...WEBHOOKS];
+export const CLUSTER_KINDS: readonly Kind[] = [
+  DEFINITION,
+  CLUSTER_ROLE,
+  BINDING,
+  PRIORITY,
+  ...WEBHOOKS,
+  'PodSecurityPolicy.policy',
+];
 
 /**
  * What the moved namespaces need of the cluster and the target lacks: definitions of their custom resources, priority classes that their
@@ -120,7 +137,10 @@ export function neededOfCluster(
     it['roleRef']?.kind === 'ClusterRole' ? [String(it['roleRef'].name)] : [],
   );
   const there = new Set((source.objects[CLUSTER_ROLE] ?? []).map((it) => it.metadata.name));
-  const definitions = lacking(DEFINITION, definitionsOf(data, inventory));
+  const definitions = lacking(
+    DEFINITION,
+    definitionsOf(data, inventory).map((it) => it.name),
+  );
   const rest = [
     ...lacking(PRIORITY, prioritiesOf(data, source)),
     ...lacking(
@@ -158,7 +178,7 @@ const isOurs = (binding: KubeObject, namespaces: readonly string[]) =>
   );
 
 /** Of custom resources that travel, and whose kind the target does not serve yet. */
-function definitionsOf(data: PlaybookData, { source, target }: Inventory): string[] {
+function definitionsOf(data: PlaybookData, { source, target }: Inventory): { name: string; kind: Kind }[] {
   const known = new Set((source.objects[DEFINITION] ?? []).map((it) => it.metadata.name));
   return Object.keys(source.objects).flatMap((kind) => {
     const { kind: word, group } = splitKind(kind);
@@ -166,7 +186,7 @@ function definitionsOf(data: PlaybookData, { source, target }: Inventory): strin
     const name = `${served?.resource}.${group}`;
     const isUsed = list(source, kind, data.namespaces).some((it) => travels(kind, it));
     return isUsed && known.has(name) && !target.served.some((it) => it.kind === word && it.group === group)
-      ? [name]
+      ? [{ name, kind }]
       : [];
   });
 }

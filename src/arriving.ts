@@ -1,7 +1,9 @@
-import { conversionFor, type Route } from './convert.js';
+import { structural } from './conversions.js';
+import { conversionFor, conversionTo, type Route } from './convert.js';
 import type { Inventory } from './inventory.js';
 import { changesOf, type FieldChange, modify, type Modified, type NamedRule } from './modifiers.js';
 import { groupOf, kindOf } from './objects.js';
+import type { One } from './passing.js';
 import type { Kind, KubeObject } from './ports.js';
 import { hasTwin, NEVER_TRAVELS, travels } from './travel.js';
 
@@ -37,6 +39,16 @@ export function arrival(object: KubeObject, passage: Passage): Modified | undefi
   const resource = resourceOf({ apiVersion: to, kind: object.kind }, passage.inventory);
   return passed(object, { to, resource, ...(conversion && { conversion }) }, passage);
 }
+
+/** Of an object that no namespace holds, by the route that the plan gives it. */
+export const passageIn = (
+  object: KubeObject,
+  { kind, to, resource }: Pick<One, 'kind' | 'to' | 'resource'>,
+  passage: Passage,
+): Modified => {
+  const conversion = object.apiVersion === to ? undefined : conversionTo(kind, to);
+  return passed(object, { to, resource, ...(conversion && { conversion }) }, passage);
+};
 
 /** What becomes of an object by a known route: without traces, converted, then changed by the rules. */
 export function passed(
@@ -89,6 +101,7 @@ function withoutTraces(
   if (kind === 'Service' && apiVersion === 'v1') return withoutAddresses(object, keepNodePorts === true);
   if (kind === 'ServiceAccount' && apiVersion === 'v1') return withoutTokens(object);
   if (kind === 'PersistentVolumeClaim') return withoutBinding(object);
+  if (apiVersion === 'apiextensions.k8s.io/v1' && kind === 'CustomResourceDefinition') return structural(object);
   return object;
 }
 

@@ -50,7 +50,7 @@ export const CONVERSIONS: readonly Conversion[] = [
     kind: 'CustomResourceDefinition.apiextensions.k8s.io',
     from: ['apiextensions.k8s.io/v1beta1'],
     to: 'apiextensions.k8s.io/v1',
-    convert: definition,
+    convert: structural,
   },
   {
     kind: 'MutatingWebhookConfiguration.admissionregistration.k8s.io',
@@ -203,11 +203,12 @@ function targetOf({ targetAverageUtilization, targetAverageValue, targetValue }:
 
 /**
  * One schema, one set of columns and subresources for all versions becomes one for each. v1 wants a structural schema; where there is none,
- * one that keeps everything stands in its place, as the server did with such objects until then.
+ * one that keeps everything stands in its place, as the server did with such objects until then. A server that serves both versions gives
+ * out as v1 what v1 would refuse, so it holds for objects of either.
  *
  * @source kubernetes/kubernetes:staging/src/k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1beta1/conversion.go
  */
-function definition(object: KubeObject): KubeObject {
+export function structural(object: KubeObject): KubeObject {
   const {
     version,
     versions,
@@ -218,6 +219,8 @@ function definition(object: KubeObject): KubeObject {
     conversion,
     ...spec
   }: Fields = object['spec'] ?? {};
+  const isOld = object.apiVersion === 'apiextensions.k8s.io/v1beta1';
+  const keepsUnknown = isOld ? preserveUnknownFields !== false : preserveUnknownFields === true;
   const listed: Fields[] = versions?.length ? versions : [{ name: version, served: true, storage: true }];
   const conversionOf = ({ webhookClientConfig, conversionReviewVersions, ...rest }: Fields) => ({
     ...rest,
@@ -236,7 +239,7 @@ function definition(object: KubeObject): KubeObject {
         const shown: Fields[] = columns ?? additionalPrinterColumns ?? [];
         return {
           ...it,
-          schema: { openAPIV3Schema: schemaOf(described, preserveUnknownFields !== false) },
+          schema: { openAPIV3Schema: schemaOf(described, keepsUnknown) },
           ...((own ?? subresources) && { subresources: own ?? subresources }),
           ...(shown.length > 0 && {
             additionalPrinterColumns: shown.map(({ JSONPath, jsonPath, ...column }: Fields) => ({

@@ -1,4 +1,5 @@
 import type { Plan } from './plan.js';
+import type { Preview } from './preview.js';
 import type { Side } from './ports.js';
 import type { Report } from './preflight.js';
 import type { Phase } from './step.js';
@@ -29,10 +30,20 @@ export type EventBody =
       /** requests that wrote: those of the probe */ wrote?: number;
     }
   | { type: 'plan'; plan: Plan; rows: PlanRow[] }
+  /** what each object will meet on the way to the target */
+  | { type: 'preview'; preview: Preview }
   | { type: 'step'; step: string; state: StepState; title: string; note?: string }
   | ShareEvent
   | { type: 'gate'; step: string; gate: string; state: 'pass' | 'fail' | 'wait'; why: string; evidence?: GateEvidence }
-  | { type: 'hold'; step: string; elapsedMs: number; holdMs: number }
+  | {
+      type: 'hold';
+      step: string;
+      elapsedMs: number;
+      holdMs: number;
+      /** when it may end, once every gate has passed */ leastMs?: number;
+      /** percent: the share after this one, and the one before */ next?: number;
+      back?: number;
+    }
   | { type: 'warning'; what: string; fix?: string }
   | { type: 'error'; code: string; what: string; why: string; do: string; now: string; stack?: string }
   | EndedEvent;

@@ -11,6 +11,7 @@ import { askRights, takeInventory } from '../look.js';
 import { makePlan, needsTake, planTakes, rightsNeeded, type Plan } from '../plan.js';
 import type { Playbook } from '../playbook.js';
 import type { Tap, World } from '../ports.js';
+import { previewOf, reasonsIn, type Preview } from '../preview.js';
 import { askAll, type Heard, type Report } from '../preflight.js';
 import { probeSides, ProbeStopped, type ProbeOptions } from '../probe.js';
 import type { StepKinds } from '../step.js';
@@ -255,14 +256,22 @@ export const inventoryAct: Act<CommonOptions & { output: string }> = async (opti
   }
 };
 
-export const planAct: Act<CommonOptions & { output?: string; inventory?: Inventory }> = async (options, io) => {
+export const planAct: Act<CommonOptions & { output?: string; inventory?: Inventory; preview?: boolean }> = async (
+  options,
+  io,
+) => {
   const { tap, counter } = counting(options.onCall);
   try {
-    const inventory =
-      options.inventory ?? (await takeInventory(options.playbook, await open(options, tap, PATIENCE_LOOKING), checks));
+    const world = options.inventory && !options.preview ? undefined : await open(options, tap, PATIENCE_LOOKING);
+    const inventory = options.inventory ?? (await takeInventory(options.playbook, world as World, checks));
     const plan = makePlan(options.playbook, inventory, routers);
     io.emit({ type: 'plan', plan, rows: planRows(plan, stepKinds) });
     if (options.output !== undefined) writeWhole(options.output, `${JSON.stringify(plan, undefined, 2)}\n`);
+    if (options.preview && world) {
+      const preview = await previewOf(world, options.playbook, inventory);
+      io.emit({ type: 'preview', preview });
+      mustBeTakenAll(preview);
+    }
     return {
       type: 'ended',
       outcome: 'done',
@@ -276,6 +285,17 @@ export const planAct: Act<CommonOptions & { output?: string; inventory?: Invento
     return endedBy(error, io.emit, { touched: false, now: NOTHING });
   }
 };
+
+/** @throws MigrateError PREVIEW_REFUSES */
+function mustBeTakenAll(preview: Preview): void {
+  const bad = preview.counts.refuse + preview.counts.unknown;
+  if (bad === 0) return;
+  throw new MigrateError('PREVIEW_REFUSES', {
+    what: `${preview.counts.refuse} of ${preview.rows.length} objects would be refused${reasonsIn(preview) ? ` (${reasonsIn(preview)})` : ''}, ${preview.counts.unknown} could not be asked about.`,
+    why: 'Each was put to the target as it would arrive, by a create that keeps nothing.',
+    fix: 'Mend the reasons above, or name objects that may stay behind under `data.leaveOut` (with `apps: converted`).',
+  });
+}
 
 /** All checks before the first write. @throws MigrateError NOT_READY */
 export function mustBeReady(report: Report): void {

@@ -61,6 +61,13 @@ const row = z.looseObject({
   how: z.string().optional(),
 });
 
+const holding = {
+  elapsedMs: z.number(),
+  holdMs: z.number(),
+  leastMs: z.number().optional(),
+  next: percent.optional(),
+  back: percent.optional(),
+};
 const bySide = z.strictObject({ requests: count, errors: count });
 const evidence = z.strictObject({
   asked: z.string(),
@@ -73,6 +80,8 @@ const evidence = z.strictObject({
   values: z.array(z.number().nullable()).optional(),
   last: z.string().optional(),
 });
+
+const previewAction = z.enum(['create', 'change', 'skip', 'refuse', 'unknown']);
 
 const reportLine = z.strictObject({ check: z.string(), severity: z.string(), about: z.string() });
 
@@ -101,6 +110,31 @@ const bodies = {
     plan: z.looseObject({ schemaVersion: z.literal(1), name: z.string(), digest: z.string(), steps: z.array(step) }),
     rows: z.array(row),
   },
+  preview: {
+    preview: z.looseObject({
+      rows: z.array(
+        z.looseObject({
+          about: z.string(),
+          kind: z.string(),
+          to: z.string().optional(),
+          action: previewAction,
+          changes: z
+            .array(
+              z.looseObject({
+                path: z.string(),
+                from: z.unknown().optional(),
+                to: z.unknown().optional(),
+                by: z.string(),
+              }),
+            )
+            .optional(),
+          reason: z.string().optional(),
+          why: z.string().optional(),
+        }),
+      ),
+      counts: z.record(previewAction, count),
+    }),
+  },
   step: {
     step: z.string(),
     state: z.enum(['begun', 'progress', 'done', 'failed', 'waiting', 'undoing', 'undone', 'skipped']),
@@ -122,7 +156,7 @@ const bodies = {
     why: z.string(),
     evidence: evidence.optional(),
   },
-  hold: { step: z.string(), elapsedMs: z.number(), holdMs: z.number() },
+  hold: { step: z.string(), ...holding },
   warning: { what: z.string(), fix: z.string().optional() },
   error: {
     code: z.string(),
@@ -164,6 +198,17 @@ const bodies = {
     open: z.array(z.looseObject({ step: z.string(), state: z.string(), since: z.string() })),
     debts: z.array(z.string()),
     waiting: z.string().optional(),
+    watching: z
+      .array(
+        z.looseObject({
+          step: z.string(),
+          title: z.string(),
+          share: z.looseObject({ service: z.string(), ...figures, source: members, target: members }).optional(),
+          hold: z.looseObject(holding).optional(),
+          gates: z.array(z.looseObject({ gate: z.string(), state: z.enum(['pass', 'fail', 'wait']), why: z.string() })),
+        }),
+      )
+      .optional(),
     lock: z.object({ owner: z.string(), host: z.string(), pid: z.int(), ageMs: z.number() }).optional(),
     shares: z.array(
       z.object({ service: z.string(), where: z.string(), target: percent.nullable(), why: z.string().optional() }),

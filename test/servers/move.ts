@@ -28,7 +28,7 @@ const VERSIONS = { source: '1.20.15', target: '1.36.3' } as const;
 /** The S3 server of the tests takes any. */
 const KEYS = { AWS_ACCESS_KEY_ID: 'velero', AWS_SECRET_ACCESS_KEY: 'of-a-test' };
 
-export async function startMove(options: Partial<ControlPlaneOptions> = {}): Promise<Move> {
+export async function startMove(options: Partial<Record<Side, Partial<ControlPlaneOptions>>> = {}): Promise<Move> {
   const dir = mkdtempSync(join(tmpdir(), 'migrate-move-'));
   const stops: (() => unknown)[] = [() => rmSync(dir, { recursive: true, force: true })];
   const stop = async (): Promise<void> => {
@@ -36,7 +36,7 @@ export async function startMove(options: Partial<ControlPlaneOptions> = {}): Pro
   };
   try {
     const open = async (side: Side): Promise<ControlPlane> => {
-      const plane = await startControlPlane({ version: VERSIONS[side], ...options });
+      const plane = await startControlPlane({ version: VERSIONS[side], ...options[side] });
       stops.push(() => plane.stop());
       return plane;
     };

@@ -10,11 +10,14 @@ import type {
   ValidEvent,
 } from '../events.js';
 import type { Screen } from '../screen.js';
-import { padEnd } from '../width.js';
+import { padEnd, widthOf } from '../width.js';
 import { planLines } from './plan.js';
+import { previewLines } from './preview.js';
 import { countsText, preflightLines } from './preflight.js';
+import { shareLines } from './shares.js';
 import { bar } from './tasks.js';
 import { endedLines, errorLines, join, labelled } from './text.js';
+import { tongues, type Lang, type Tongue } from './tongue.js';
 
 /** What a command came to, for people: stdout but for errors. `undefined` for events that are progress. */
 export interface Told {
@@ -32,9 +35,13 @@ export interface Telling {
   hints: ReadonlyMap<string, CheckText>;
   /** the playbook's name, once it is known */
   name: string;
+  lang: Lang;
 }
 
-export function tell(event: Shown, { command, out, err, verbose, quiet, hints, name }: Telling): Told | undefined {
+export function tell(
+  event: Shown,
+  { command, out, err, verbose, quiet, hints, name, lang }: Telling,
+): Told | undefined {
   const result = (lines: string[]): Told => ({ on: 'out', text: join(lines) });
   switch (event.type) {
     case 'preflight':
@@ -43,6 +50,8 @@ export function tell(event: Shown, { command, out, err, verbose, quiet, hints, n
       return quiet ? undefined : { on: 'err', text: `preflight: ${countsText(event.report)}\n` };
     case 'plan':
       return result(planLines(event, out));
+    case 'preview':
+      return result(previewLines(event, out));
     case 'valid':
       return result(validLines(event, out));
     case 'explained':
@@ -50,7 +59,7 @@ export function tell(event: Shown, { command, out, err, verbose, quiet, hints, n
     case 'explainable':
       return result(explainableLines(event, out));
     case 'status':
-      return result(statusLines(event, out));
+      return result(statusLines(event, out, tongues[lang]));
     case 'doctor':
       return result(doctorLines(event, out));
     case 'twin':
@@ -58,9 +67,9 @@ export function tell(event: Shown, { command, out, err, verbose, quiet, hints, n
     case 'written':
       return result([`${out.paint('green', '✔')} ${event.what}: ${event.file}`]);
     case 'error':
-      return { on: 'err', text: join(errorLines(event, err, verbose)) };
+      return { on: 'err', text: join(errorLines(event, err, verbose, tongues[lang])) };
     case 'ended':
-      return ended(event, command, name, out);
+      return ended(event, command, name, out, tongues[lang]);
     default:
       return undefined;
   }
@@ -69,12 +78,23 @@ export function tell(event: Shown, { command, out, err, verbose, quiet, hints, n
 /** Commands whose result says all there is to say: only what comes next is left. */
 const TELLING = new Set(['explain', 'completion', 'validate', 'preflight', 'status', 'doctor', 'twin', 'init']);
 
-function ended(event: Extract<Shown, { type: 'ended' }>, command: string, name: string, out: Screen): Told | undefined {
+function ended(
+  event: Extract<Shown, { type: 'ended' }>,
+  command: string,
+  name: string,
+  out: Screen,
+  tongue: Tongue,
+): Told | undefined {
   const { next, back, outcome } = event;
-  const ways = [...(next ? labelled('next', next, out, 0, 4) : []), ...(back ? labelled('back', back, out, 0, 4) : [])];
+  const { labels } = tongue;
+  const room = Math.max(widthOf(labels.next), widthOf(labels.back));
+  const ways = [
+    ...(next ? labelled(labels.next, next, out, 0, room) : []),
+    ...(back ? labelled(labels.back, back, out, 0, room) : []),
+  ];
   // An error has said what happened and what to do.
   const short = TELLING.has(command) || outcome === 'refused' || outcome === 'waiting';
-  if (!short) return { on: 'out', text: join(endedLines(name, command, event, out)) };
+  if (!short) return { on: 'out', text: join(endedLines(name, command, event, out, tongue)) };
   return ways.length === 0 ? undefined : { on: 'out', text: join(ways) };
 }
 
@@ -137,7 +157,7 @@ const STATE: Record<StatusEvent['state'], string> = {
   completed: 'complete',
 };
 
-function statusLines(event: StatusEvent, screen: Screen): string[] {
+function statusLines(event: StatusEvent, screen: Screen, tongue: Tongue): string[] {
   const { paint } = screen;
   const lines = [
     `${paint('bold', event.name)}   ${STATE[event.state]}   ${paint('dim', `${event.done} of ${count(event.steps, 'step')} done`)}`,
@@ -156,6 +176,7 @@ function statusLines(event: StatusEvent, screen: Screen): string[] {
     );
   }
   for (const debt of event.debts) lines.push(...labelled('owed', debt, screen, 0));
+  for (const it of event.watching ?? []) lines.push('', ...shareLines(it, tongue, screen));
   if (event.waiting !== undefined) lines.push(...labelled('waits', event.waiting, screen, 0));
   if (event.lock)
     lines.push(

@@ -10,6 +10,7 @@ import { memoryStore, openJournal } from '../src/journal.js';
 import { parsePlaybook } from '../src/playbook.js';
 import { run } from '../src/run.js';
 import type { Twin } from '../src/twin/twin.js';
+import type { Seed } from '../src/twin/types.js';
 import { quickShopText, shipped, stageFor, type Rehearsal } from './shop.js';
 
 /**
@@ -29,24 +30,38 @@ interface Scene extends Rehearsal {
   gates: (name: string) => GateEvent[];
 }
 
+/** The twin serves no metrics; minimum and maximum are all that its autoscalers know. */
+const UNSCALED =
+  '    - { check: autoscaling, about: horizontalpodautoscaler shop/web, because: no metrics here, owner: web, until: 2027-03-31 }\n';
+
 /** The quick shop with gates, and what is done to it at the first look of a hold at that share. */
 async function scene(
   gates: string,
   {
     hold = '1m',
     at,
-    then,
+    strike,
     web,
-  }: { hold?: string; at?: number; strike?: (twin: Twin) => Promise<void>; web?: boolean } = {},
+    steps = '[5, 20]',
+    seed = shipped('shop').seed,
+  }: {
+    hold?: string;
+    at?: number;
+    strike?: (twin: Twin) => Promise<void>;
+    web?: boolean;
+    steps?: string;
+    seed?: Seed;
+  } = {},
 ): Promise<Scene> {
   const text = quickShopText()
     .replace('hold: 3s', `hold: ${hold}`)
-    .replace(/^ {2}steps: .*$/m, '  steps: [5, 20]');
+    .replace('  waive:\n', `  waive:\n${UNSCALED}`)
+    .replace(/^ {2}steps: .*$/m, `  steps: ${steps}`);
   const playbook = parsePlaybook(`${text.trimEnd()}\n  gates:\n${gates}`, 'shop.yaml');
   const events: EventBody[] = [];
   let struck = false;
   const rehearsal: Rehearsal = await stageFor(
-    { playbook, seed: shipped('shop').seed },
+    { playbook, seed },
     {
       emit(event) {
         events.push(event);
@@ -235,6 +250,75 @@ test('a share that needs an approval is not begun before, and the journal says w
   const [approval] = it.engine.journal.entries().filter((one) => one.type === 'approved');
   assert.equal(approval?.type === 'approved' && approval.by, 'jane@ops');
   assert.ok(!Number.isNaN(Date.parse(approval?.at ?? '')));
+});
+
+/** The shop with an autoscaler of 2 to `max` on its front, which arrives with the rest. */
+async function scaledShop(max: number, strike?: (twin: Twin) => Promise<void>): Promise<Scene> {
+  const { seed } = shipped('shop');
+  const objects = seed.source.objects as Record<string, unknown>[];
+  const scaler = {
+    apiVersion: 'autoscaling/v1',
+    kind: 'HorizontalPodAutoscaler',
+    metadata: { name: 'web', namespace: 'shop' },
+    spec: {
+      scaleTargetRef: { apiVersion: 'apps/v1', kind: 'Deployment', name: 'web' },
+      minReplicas: 2,
+      maxReplicas: max,
+    },
+  };
+  return scene('    - { capacity: 50%, prescale: true, every: 1s }\n', {
+    hold: '5s',
+    steps: '[50, 100]',
+    seed: { ...seed, source: { ...seed.source, objects: [...objects, scaler] as typeof seed.source.objects } },
+    ...(strike && { at: 100, strike }),
+  });
+}
+
+const minimum = async ({ stage }: Scene) =>
+  (await stage.twin.target.api.get('autoscaling/v1/horizontalpodautoscalers', 'shop', 'web'))?.['spec']
+    .minReplicas as number;
+const replicas = async ({ stage }: Scene) =>
+  (await stage.twin.target.api.get('apps/v1/deployments', 'shop', 'web'))?.['spec'].replicas as number;
+
+test('an autoscaler’s minimum is raised before a share that needs more, and put back when the hold is over', async () => {
+  const it = await scaledShop(10);
+  const outcome = await run(it.plan, ['data', 'traffic'], it.engine);
+  if (outcome.outcome === 'stopped') throw outcome.error;
+  const before = it.engine.journal.record('traffic/100')?.before as { scaled?: unknown };
+  assert.deepEqual(before.scaled, {
+    side: 'target',
+    scaler: { kind: 'HorizontalPodAutoscaler.autoscaling', name: 'web', namespace: 'shop' },
+    was: 2,
+    to: 6,
+  });
+  const earlier = it.engine.journal.record('traffic/50')?.before as { scaled?: unknown } | undefined;
+  assert.equal(earlier?.scaled, undefined);
+  assert.equal(await minimum(it), 2);
+  assert.equal(await replicas(it), 6, 'the pods stay until their load goes');
+  assert.match(it.gates('capacity').find((one) => one.step === 'traffic/100')?.why ?? '', /minimum goes from 2 to 6/);
+  assert.equal(it.stage.twin.clients.counts().failed, 0);
+});
+
+test('a minimum that somebody else changed meanwhile is theirs', async () => {
+  const it = await scaledShop(10, async (twin) => {
+    await twin.target.api.mergePatch('autoscaling/v1/horizontalpodautoscalers', 'shop', 'web', {
+      spec: { minReplicas: 7 },
+    });
+  });
+  assert.equal((await run(it.plan, ['data', 'traffic'], it.engine)).outcome, 'done');
+  assert.equal(await minimum(it), 7);
+  assert.ok(
+    it.events.some((one) => one.type === 'warning' && /neither ours \(6\) nor the one before \(2\)/.test(one.what)),
+  );
+});
+
+test('a share that the autoscaler may not grow to waits at the one before, and says why', async () => {
+  const it = await scaledShop(5);
+  const error = await stopped(it);
+  assert.equal(error.code, 'GATE_WAITS');
+  assert.match(error.what, /4 ready on the target, 100 % there needs 6; its autoscaler stops at 5/);
+  assert.equal(await minimum(it), 2);
+  assert.ok(Math.abs((await shares(it)) - 50) <= 1);
 });
 
 test('an approval that was given before the step was undone counts no more', async () => {

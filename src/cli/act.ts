@@ -13,6 +13,8 @@ export interface Io {
   stopping(): boolean;
   /** Asks on a terminal. @throws MigrateError NEEDS_YES off one */
   confirm(question: string): Promise<boolean>;
+  /** Asks somebody at a terminal whether a step may go on; undefined where nobody is there. `--yes` is no answer to that. */
+  approve?(question: string): Promise<boolean | undefined>;
   /** of this program, for the journal */
   version?: string;
 }

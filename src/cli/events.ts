@@ -1,4 +1,5 @@
 import type { EventBody } from '../events.js';
+import type { ShareNow } from './views/shares.js';
 
 /** What the commands that do not run steps have to say, beside the events of the engine. */
 export type CliEvent =
@@ -67,6 +68,8 @@ export interface StatusEvent {
   debts: string[];
   /** what is being waited for, and why */
   waiting?: string;
+  /** shares under way, as the process that moves them last said */
+  watching?: ShareNow[];
   lock?: { owner: string; host: string; pid: number; ageMs: number };
   /** read at the load balancer; null when it could not be read, with why */
   shares: {

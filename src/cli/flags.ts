@@ -23,6 +23,7 @@ export interface Flags {
   state?: string;
   takeOver?: string;
   yes?: boolean;
+  watch?: boolean;
 }
 
 /** Variables of flags that are either there or not: `MIGRATE_YES=0` must not mean yes. */

@@ -19,9 +19,13 @@ export interface Io {
   /** of this program, for the journal */
   version?: string;
   confirm(question: string): Promise<boolean>;
+  /** Whether a step may go on; undefined where nobody is there to say. */
+  approve?(question: string): Promise<boolean | undefined>;
   ask(question: string): Promise<string>;
   /** whether there is somebody to ask */
   interactive: boolean;
+  /** a view that is drawn again: it wants to hear of every tick */
+  live?: boolean;
   /** for -v, and for what a person should see at once */
   note(text: string): void;
 }
@@ -90,6 +94,8 @@ async function perform(
     err,
     quiet: flags.quiet === true,
     verbose: flags.verbose === true,
+    lang: flags.lang,
+    watch: flags.watch === true,
   });
   const interrupts = onInterrupt(
     writes || serves,
@@ -100,6 +106,11 @@ async function perform(
     if (event.type === 'error' && !flags.verbose) delete event.stack;
     view.show({ ...event, at: at ?? new Date().toISOString() });
   };
+  let asked: Promise<boolean> = Promise.resolve(true);
+  const confirmOnce = (question: string) => {
+    view.pause();
+    return confirmOn(stdin, stderr, question);
+  };
   const io: Io = {
     emit,
     version,
@@ -109,7 +120,14 @@ async function perform(
       return ask(stdin, stderr, question);
     },
     interactive: stdin.isTTY && stderr.isTTY,
+    live: out.live && flags.watch === true && flags.output.format === 'text',
     note: (text) => view.note(text),
+    approve(question) {
+      if (!stdin.isTTY || !stderr.isTTY) return Promise.resolve(undefined);
+      // Steps run side by side; a person is asked one thing at a time.
+      asked = asked.then(() => confirmOnce(question));
+      return asked;
+    },
     async confirm(question) {
       if (flags.yes) return true;
       view.pause();

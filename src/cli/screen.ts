@@ -4,6 +4,8 @@ import type { Writable } from 'node:stream';
 export interface Screen {
   write(text: string): void;
   columns(): number;
+  /** of the terminal's window, where it says so */
+  rows?(): number;
   paint: Paint;
   /** a terminal on which lines may be drawn again */
   live: boolean;
@@ -33,6 +35,7 @@ const PIPE_COLUMNS = 100;
 export interface Terminal extends Writable {
   isTTY?: boolean;
   columns?: number;
+  rows?: number;
 }
 
 /**
@@ -52,6 +55,7 @@ export function screenOn(stream: Terminal, env: Record<string, string | undefine
   return {
     write: (text) => void stream.write(text),
     columns: () => (terminal && stream.columns) || (given >= 40 ? given : terminal ? LEAST_COLUMNS : PIPE_COLUMNS),
+    rows: () => stream.rows ?? 24,
     paint: coloured ? painted : plain,
     live: terminal && Boolean(stream.columns) && !env['CI'],
   };

@@ -64,8 +64,14 @@ export function openSession(
   };
 }
 
+/** Who gives the command, for the lock and for approvals. */
+export const whoRuns = (): { owner: string; host: string } => ({
+  owner: process.env['MIGRATE_OWNER'] ?? os.userInfo().username,
+  host: os.hostname(),
+});
+
 function lockIn(dir: string, now: () => number, takeOver: string | undefined): Lock {
-  const me = { owner: process.env['MIGRATE_OWNER'] ?? os.userInfo().username, host: os.hostname(), pid: process.pid };
+  const me = { ...whoRuns(), pid: process.pid };
   return takeLock(path.join(dir, 'lock.json'), me, { now, alive, ...(takeOver !== undefined && { takeOver }) });
 }
 

@@ -74,7 +74,7 @@ export function watchCapacity(gate: CapacityGate, { capacity }: Pick<Held, 'capa
   return {
     everyMs: gate.every,
     async look() {
-      last = (await capacity?.(gate.capacity)) ?? { ...last, state: 'pass', why: 'nothing more is to come' };
+      last = (await capacity?.(gate)) ?? { ...last, state: 'pass', why: 'nothing more is to come' };
     },
     seen: () => last,
   };
@@ -82,17 +82,21 @@ export function watchCapacity(gate: CapacityGate, { capacity }: Pick<Held, 'capa
 
 /** What `watchCapacity` asks: the share after this one, on the side that grows by it. */
 export async function capacitySeen(
+  { capacity: headroom, prescale }: CapacityGate,
   router: AnyRouter,
   route: Route,
-  shares: { from: number; to: number; headroom: number },
+  shares: { from: number; to: number },
   world: World,
 ): Promise<Seen> {
-  const need = await needOf(router, route, shares, world);
+  const need = await needOf(router, route, { ...shares, headroom }, world);
   const enough = need.ready >= need.needed;
   const because = enough ? [] : await hindrances(route, need, world);
+  // What the next step will raise by itself is not missing now, unless something stands in its way.
+  const raised =
+    !enough && prescale && because.length === 0 && (await behind(world[need.side], route.service)).scaler !== undefined;
   return {
-    state: enough ? 'pass' : 'wait',
-    why: [needText(need, shares.to), ...because].join('; '),
+    state: enough || raised ? 'pass' : 'wait',
+    why: [needText(need, shares.to), ...because, ...(raised ? ['its autoscaler will be raised first'] : [])].join('; '),
     evidence: {
       asked: `ready pods of ${route.service} on the ${need.side}`,
       values: [need.ready],

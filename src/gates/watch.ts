@@ -1,7 +1,16 @@
 import { Interrupted } from '../engine.js';
 import { MigrateError } from '../errors.js';
 import type { GateEvidence } from '../events.js';
-import { gateKind, isCapacity, isProbe, isPrometheus, isWebhook, type Gate, type WatchedGate } from '../gates.js';
+import {
+  gateKind,
+  isCapacity,
+  isProbe,
+  isPrometheus,
+  isWebhook,
+  type CapacityGate,
+  type Gate,
+  type WatchedGate,
+} from '../gates.js';
 import type { StepContext } from '../step.js';
 import { points, spell } from '../words.js';
 import { watchCapacity } from './capacity.js';
@@ -34,7 +43,7 @@ export interface Held {
   holdMs: number;
   leastMs: number;
   /** pods that stand ready behind the service on a side, and that the next share needs there */
-  capacity?(headroom: number): Promise<Seen>;
+  capacity?(gate: CapacityGate): Promise<Seen>;
 }
 
 /**

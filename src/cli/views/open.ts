@@ -1,4 +1,5 @@
 import type { Screen } from '../screen.js';
+import type { Lang } from './tongue.js';
 import type { View } from './view.js';
 
 /** A view that can make room for a question. */
@@ -14,6 +15,9 @@ export interface Opening {
   err: Screen;
   quiet: boolean;
   verbose: boolean;
+  lang: Lang;
+  /** a live view of the shares */
+  watch: boolean;
 }
 
 /** The view for a format; only that one is loaded. */

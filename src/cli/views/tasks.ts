@@ -105,6 +105,7 @@ export function tasksView(screen: Screen, now: () => number): View {
       ),
     close() {
       clearInterval(timer);
+      timer = undefined;
       clearTimeout(due);
       due = undefined;
       if (open.size > 0) draw();

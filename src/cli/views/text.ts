@@ -2,6 +2,7 @@ import type { EndedEvent, EventBody, ShareEvent } from '../../events.js';
 import { count, points, spell } from '../../words.js';
 import type { Screen } from '../screen.js';
 import { padEnd, widthOf, wrap } from '../width.js';
+import { tongues, type Tongue } from './tongue.js';
 
 /** Texts that several views say in the same words. */
 
@@ -24,7 +25,7 @@ export const shareText = ({
 /** `12 members 240` */
 export const sideText = ({ members, weight }: ShareEvent['source']) => `${count(members, 'member')}, weight ${weight}`;
 
-const thousands = (n: number) => String(n).replace(/\B(?=(\d{3})+$)/g, ',');
+export const thousands = (n: number) => String(n).replace(/\B(?=(\d{3})+$)/g, ',');
 
 const LABEL_ROOM = 8;
 
@@ -62,6 +63,7 @@ export function errorLines(
   { code, what, why, do: fix, now, stack }: ErrorEvent,
   screen: Screen,
   verbose = false,
+  tongue = tongues.en,
 ): string[] {
   const { paint } = screen;
   const [first = '', ...more] = what.split('\n');
@@ -71,7 +73,8 @@ export function errorLines(
     ['do', fix],
     ['now', now],
   ] as const) {
-    if (text !== '') lines.push(...labelled(label, text, screen).map((line) => dimHead(line, label, screen)));
+    const word = tongue.labels[label];
+    if (text !== '') lines.push(...labelled(word, text, screen).map((line) => dimHead(line, word, screen)));
   }
   if (verbose && stack !== undefined) lines.push(...stack.split('\n').map((it) => paint('dim', `  ${it}`)));
   return lines;
@@ -79,19 +82,26 @@ export function errorLines(
 
 const dimHead = (line: string, label: string, { paint }: Screen) => line.replace(label, paint('dim', label));
 
-const ENDED: Record<EndedEvent['outcome'], [mark: string, colour: 'green' | 'yellow' | 'red', word: string]> = {
-  done: ['✔', 'green', 'done'],
-  refused: ['✖', 'red', 'refused'],
-  stopped: ['✖', 'red', 'stopped midway'],
-  waiting: ['…', 'yellow', 'waiting'],
-  interrupted: ['◼', 'yellow', 'interrupted at a safe point'],
-  failed: ['✖', 'red', 'failed'],
+const ENDED: Record<EndedEvent['outcome'], [mark: string, colour: 'green' | 'yellow' | 'red']> = {
+  done: ['✔', 'green'],
+  refused: ['✖', 'red'],
+  stopped: ['✖', 'red'],
+  waiting: ['…', 'yellow'],
+  interrupted: ['◼', 'yellow'],
+  failed: ['✖', 'red'],
 };
 
 /** The last lines: what came of it in figures, the share, who serves, what comes next, and how to go back. */
-export function endedLines(name: string, command: string, event: EndedEvent, screen: Screen): string[] {
+export function endedLines(
+  name: string,
+  command: string,
+  event: EndedEvent,
+  screen: Screen,
+  tongue = tongues.en,
+): string[] {
   const { paint } = screen;
-  const [mark, colour, word] = ENDED[event.outcome];
+  const [mark, colour] = ENDED[event.outcome];
+  const word = tongue.outcome[event.outcome];
   const { requests, share, tookMs, virtualMs, calls, same, seed } = event;
   const took = [
     tookMs !== undefined &&
@@ -102,8 +112,9 @@ export function endedLines(name: string, command: string, event: EndedEvent, scr
   const lines = [
     `${paint(colour, mark)} ${paint('bold', `${command}${name === '' ? '' : ` ${name}`}: ${word}`)}${took.length > 0 ? `   ${paint('dim', took.join(' · '))}` : ''}`,
   ];
-  const say = (label: string, text: string | undefined) => {
-    if (text) lines.push(...labelled(label, text, screen).map((line) => dimHead(line, label, screen)));
+  const say = (label: keyof Tongue['labels'], text: string | undefined) => {
+    const shown = tongue.labels[label];
+    if (text) lines.push(...labelled(shown, text, screen).map((line) => dimHead(line, shown, screen)));
   };
   if (requests && requests.sent > 0) say('requests', requestsText(requests));
   if (share) say('share', shareText(share));

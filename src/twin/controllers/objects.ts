@@ -35,6 +35,7 @@ const KINDS = {
   statefulsets: 'apps/v1/statefulsets',
   daemonsets: 'apps/v1/daemonsets',
   jobs: 'batch/v1/jobs',
+  horizontalpodautoscalers: 'autoscaling/v1/horizontalpodautoscalers',
 } as const;
 
 export type ViewKind = keyof typeof KINDS | 'cronjobs' | 'endpointslices' | 'endpoints';

@@ -1,4 +1,5 @@
 import type { ClusterApi, TwinCloud, TwinObject, WatchEvent } from '../types.js';
+import { runAutoscalers } from './autoscalers.js';
 import { runDeployments, runReplicaSets } from './deployments.js';
 import { runEndpoints } from './endpoints.js';
 import { follow, type Followed } from './follow.js';
@@ -58,6 +59,7 @@ export async function startWorkloads(
     runJobs(view),
     runCronJobs(view),
     runEndpoints(view),
+    runAutoscalers(view),
   ];
   // Every kind is known before the first object is acted on.
   const held: (() => void)[] = [];

@@ -1,4 +1,4 @@
-import { isMigrateError } from '../errors.js';
+import { isMigrateError, type MigrateError } from '../errors.js';
 import type { Backend, Clb, Listener } from '../ports.js';
 import type { SetListener, SlbClient } from './slb.js';
 
@@ -95,8 +95,7 @@ export function alibabaClb(
           it.deleteVServerGroup({ regionId: region, VServerGroupId: group }),
         );
       } catch (error) {
-        // The code that the API has for a missing group.
-        if (!isMigrateError(error, 'CLOUD_REFUSED') || !/\(InvalidParameter\)/.test(error.what)) throw error;
+        if (!isMigrateError(error, 'CLOUD_REFUSED') || !isMissingGroup(error)) throw error;
       }
     },
 
@@ -119,5 +118,8 @@ export function alibabaClb(
     },
   };
 }
+
+/** The code that the API has for a group that is not there. */
+export const isMissingGroup = ({ what }: MigrateError): boolean => /\(InvalidParameter\)/.test(what);
 
 const isSame = (a: Backend, b: Backend): boolean => a.server === b.server && a.port === b.port && a.ip === b.ip;

@@ -15,7 +15,7 @@ import type {
 } from '../ports.js';
 import { callCloud } from './errors.js';
 import { alibabaDns, type AlidnsClient, type CallAlidns } from './alidns.js';
-import { alibabaClb } from './clb.js';
+import { alibabaClb, isMissingGroup } from './clb.js';
 import { loadAlidns, loadEcs, loadSlb, type EcsClient } from './sdk.js';
 import { withNetworkLoadBalancers } from './network.js';
 import type { ListenersBody, SlbClient } from './slb.js';
@@ -173,11 +173,15 @@ function classicCloud(options: CloudOptions): Cloud {
         ]);
         const named = groups?.VServerGroups?.VServerGroup ?? [];
         const filled = await Promise.all(
-          named.map(async ({ VServerGroupId = '', VServerGroupName = '' }): Promise<ServerGroup> => ({
-            id: VServerGroupId,
-            name: VServerGroupName,
-            backends: await backends(VServerGroupId),
-          })),
+          named.map(async ({ VServerGroupId = '', VServerGroupName = '' }): Promise<ServerGroup[]> => {
+            try {
+              return [{ id: VServerGroupId, name: VServerGroupName, backends: await backends(VServerGroupId) }];
+            } catch (error) {
+              // Deleted since the list was read.
+              if (isMigrateError(error, 'CLOUD_REFUSED') && isMissingGroup(error)) return [];
+              throw error;
+            }
+          }),
         );
         return {
           id,
@@ -189,7 +193,7 @@ function classicCloud(options: CloudOptions): Cloud {
           status: body?.loadBalancerStatus ?? '',
           tags: Object.fromEntries((body?.tags?.tag ?? []).map((it) => [it.tagKey ?? '', it.tagValue ?? ''])),
           listeners: found,
-          groups: filled,
+          groups: filled.flat(),
         } satisfies LoadBalancer;
       } catch (error) {
         if (isMigrateError(error, 'CLOUD_REFUSED') && /\(InvalidLoadBalancerId\.NotFound\)/.test(error.what))

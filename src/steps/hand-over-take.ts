@@ -108,6 +108,7 @@ async function burst(route: ClbRoute, standing: Standing, going: Going, context:
   let moved = false;
   for (const { port } of route.ports) {
     const group = ourGroup(route, port, standing) ?? (await makeOurs(route, port, standing, going, context));
+    if (!group) return;
     groups.push(group);
     if (listenerOn(port, standing)?.group !== group.id) moved = true;
   }
@@ -117,14 +118,17 @@ async function burst(route: ClbRoute, standing: Standing, going: Going, context:
   if (moved) going.staleSince ??= world.clock.now();
 }
 
-/** The listener's group under a name of ours, or where the load balancer does not let one in use be renamed, a copy of it. */
+/**
+ * The listener's group under a name of ours, or where the load balancer does not let one in use be renamed, a copy of it.
+ * @returns undefined when a member that was copied has gone meanwhile: the next turn finds the group, and the controller fills it
+ */
 async function makeOurs(
   route: ClbRoute,
   port: number,
   standing: Standing,
   going: Going,
   { world, progress }: StepContext,
-): Promise<ServerGroup> {
+): Promise<ServerGroup | undefined> {
   const name = nameOfGroup(route.service, port);
   const { clb } = world.cloud;
   const own =
@@ -141,8 +145,15 @@ async function makeOurs(
       progress(`${own.id} can't be renamed while it is in use: a copy takes its place`);
     }
   }
-  const id = await clb.createGroup(route.loadBalancer, name, own.backends);
-  return { id, name, backends: own.backends };
+  try {
+    const left = gone(own.backends, route, standing);
+    const backends = own.backends.filter((it) => !left.includes(it));
+    return { id: await clb.createGroup(route.loadBalancer, name, backends), name, backends };
+  } catch (error) {
+    if (!isMigrateError(error, 'CLOUD_REFUSED')) throw error;
+    progress(`${own.id} changes while it is copied`);
+    return undefined;
+  }
 }
 
 const isSaid = (route: ClbRoute, standing: Standing, groups: readonly ServerGroup[]): boolean =>

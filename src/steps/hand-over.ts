@@ -12,6 +12,7 @@ import { lbAnnotation } from '../objects.js';
 import type { KubeObject, LoadBalancer, Right } from '../ports.js';
 import { SERVICE_RIGHTS } from '../routers/services.js';
 import type { StepKind } from '../step.js';
+import { until } from '../wait.js';
 import { giveBack } from './hand-over-back.js';
 import { hashOf, KEYS, look, missing, type HandOverBefore } from './hand-over-look.js';
 import { takeOver } from './hand-over-take.js';
@@ -56,15 +57,19 @@ export const handOver: StepKind<HandOverArgs, HandOverBefore> = {
 
   apply: ({ route }, before, context) => takeOver(route, before, context),
 
-  async verify({ route }, before, { world }) {
-    const [open] = missing(route, before, await look(route, world));
-    if (open !== undefined)
-      throw new MigrateError('HANDOVER_NOT_TAKEN', {
-        what: `Load balancer ${route.loadBalancer} of ${route.service}: ${open}.`,
+  /** Pods come and go meanwhile, and the controller follows them a moment late. */
+  verify: ({ route }, before, context) =>
+    until(
+      context,
+      {
+        code: 'HANDOVER_NOT_TAKEN',
+        deadlineMs: 60_000,
+        subject: `Load balancer ${route.loadBalancer} of ${route.service}`,
         why: 'Something else writes the Service, the tags or the listener too.',
         fix: 'Find it (GitOps, console, a second controller), stop it, then run again.',
-      });
-  },
+      },
+      async () => missing(route, before, await look(route, context.world))[0],
+    ),
 
   undo: ({ route }, before, context) => giveBack(route, before, context),
 };

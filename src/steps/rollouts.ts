@@ -1,7 +1,7 @@
 import type { RolloutsArgs } from '../args.js';
 import { MigrateError } from '../errors.js';
-import { pathOf, rightOn, splitPath } from '../objects.js';
-import type { KubeObject, ObjectRef } from '../ports.js';
+import { rightOn, splitPath } from '../objects.js';
+import type { KubeObject, ObjectRef, World } from '../ports.js';
 import type { StepContext, StepKind } from '../step.js';
 import { until } from '../wait.js';
 import { count } from '../words.js';
@@ -41,7 +41,7 @@ export const rollouts: StepKind<RolloutsArgs, RolloutsBefore> = {
         continue;
       }
       if (object['spec']?.paused === true) continue;
-      mustBeQuiet(object);
+      await mustBeQuiet(path, world);
       ours.push(path);
     }
     return { ours };
@@ -90,21 +90,25 @@ const ref = (path: string): ObjectRef => ({ kind: 'Deployment.apps', ...splitPat
 
 const heldBy = (object: KubeObject): string | undefined => object.metadata.annotations?.[HELD];
 
+/** A change that its controller has not seen yet is given a moment; pods that are scaled or replaced are no rollout. */
+const MOMENT_MS = 10_000;
+
 /** @throws MigrateError ROLLOUT_UNDER_WAY */
-function mustBeQuiet(object: KubeObject): void {
-  const wanted = Number(object['spec']?.replicas ?? 1);
-  const { observedGeneration = 0, updatedReplicas = 0, readyReplicas = 0, replicas = 0 } = object['status'] ?? {};
-  const quiet =
-    observedGeneration >= (object.metadata.generation ?? 0) &&
-    updatedReplicas === wanted &&
-    readyReplicas === wanted &&
-    replicas === wanted;
-  if (quiet) return;
-  throw new MigrateError('ROLLOUT_UNDER_WAY', {
-    what: `${pathOf(object.metadata)} on the source has ${updatedReplicas} new and ${readyReplicas} ready of ${wanted} pods.`,
-    why: 'Pods that come and go while the load balancer changes hands are followed a moment late.',
-    fix: 'Wait until its rollout is through (kubectl rollout status), or stop it, then run again.',
-  });
+async function mustBeQuiet(path: string, { source, clock }: World): Promise<void> {
+  const deadline = clock.now() + MOMENT_MS;
+  for (;;) {
+    const object = await source.get(ref(path));
+    const { observedGeneration = 0, updatedReplicas = 0, replicas = 0 } = object?.['status'] ?? {};
+    const seen = observedGeneration >= (object?.metadata.generation ?? 0);
+    if (!object || (seen && updatedReplicas === replicas)) return;
+    if (seen || clock.now() >= deadline)
+      throw new MigrateError('ROLLOUT_UNDER_WAY', {
+        what: `${path} on the source has ${updatedReplicas} pods of its newest template among ${replicas}.`,
+        why: 'Pods that come and go while the load balancer changes hands are followed a moment late.',
+        fix: 'Wait until its rollout is through (kubectl rollout status), or stop it, then run again.',
+      });
+    await clock.sleep(500);
+  }
 }
 
 async function hold(paths: readonly string[], { world, step }: StepContext): Promise<void> {

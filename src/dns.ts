@@ -226,7 +226,8 @@ const equal = (a: Weights, b: Weights) => a.source === b.source && a.target === 
 const wordsOf = ({ source, target }: Weights) =>
   `source ${source === 0 ? 'paused' : source}, target ${target === 0 ? 'paused' : target}`;
 
-function bestFor(asked: number, { from, others }: Standing): Weights {
+function bestFor(asked: number, standing: Standing): Weights {
+  const { from, others } = standing;
   let best: { it: Weights; rank: number[] } | undefined;
   for (let source = 0; source <= 100; source++) {
     for (let target = 0; target <= 100; target++) {
@@ -237,7 +238,7 @@ function bestFor(asked: number, { from, others }: Standing): Weights {
       const idle = (source === 0 || target === 0) && others === 0 ? changes : 0;
       const off = Math.abs(shareOf(it, others) - asked);
       const rank = [Math.round(off * 1e6), idle, Math.abs(100 - source - target), changes];
-      if (!best || less(rank, best.rank)) best = { it, rank };
+      if ((!best || less(rank, best.rank)) && astray(standing, it, orderOf(standing, it)) === 0) best = { it, rank };
     }
   }
   return (best as { it: Weights }).it;
@@ -248,11 +249,43 @@ const less = (a: readonly number[], b: readonly number[]): boolean => {
   return at >= 0 && (a[at] as number) < (b[at] as number);
 };
 
-/** The side that grows first; one that comes from nothing waits until the other has the weight that it will be weighed against. */
-export function orderOf({ from, others }: Standing, to: Weights): Side[] {
-  const grows: Side = shareOf(to, others) >= shareOf(from, others) ? 'target' : 'source';
-  const shrinks: Side = grows === 'target' ? 'source' : 'target';
-  return from[grows] === 0 && to[shrinks] > 0 ? [shrinks, grows] : [grows, shrinks];
+/** The order of writes in which the share strays least from the way between now and then. */
+export function orderOf(standing: Standing, to: Weights): Side[] {
+  const orders: Side[][] = [
+    ['source', 'target'],
+    ['target', 'source'],
+  ];
+  const [first, second] = orders.map((order) => ({ order, astray: astray(standing, to, order) }));
+  return (first && second && second.astray < first.astray ? second : first)?.order ?? [];
+}
+
+/** Points by which a state on the way lies outside of what was and what will be; Infinity where nobody would be answered. */
+function astray({ from, others }: Standing, to: Weights, order: readonly Side[]): number {
+  const [low, high] = [shareOf(from, others), shareOf(to, others)].toSorted((a, b) => a - b) as [number, number];
+  const farthest = Math.max(
+    0,
+    ...statesTo(from, to, order).map((it) => {
+      if (it.source + it.target + others === 0) return Infinity;
+      return Math.max(low - shareOf(it, others), shareOf(it, others) - high);
+    }),
+  );
+  return farthest < 1e-9 ? 0 : farthest;
+}
+
+/** Every state on the way: a paused record comes in, and goes out, at weight 1. */
+export function statesTo(from: Weights, to: Weights, order: readonly Side[]): Weights[] {
+  const states: Weights[] = [];
+  let now = from;
+  const put = (side: Side, weight: number) => {
+    if (now[side] === weight) return;
+    now = { ...now, [side]: weight };
+    states.push(now);
+  };
+  for (const side of order) {
+    if (to[side] === 0 ? now[side] > 0 : now[side] === 0) put(side, 1);
+    put(side, to[side]);
+  }
+  return states;
 }
 
 function tooFar(asked: number, names: readonly Standing[]): Unreachable {
@@ -261,8 +294,9 @@ function tooFar(asked: number, names: readonly Standing[]): Unreachable {
   let above = Infinity;
   for (let source = 0; source <= 100; source++) {
     for (let target = 0; target <= 100; target++) {
-      if (source + target === 0) continue;
-      const share = shareOf({ source, target }, others);
+      const it = { source, target };
+      if (source + target === 0 || names.some((one) => astray(one, it, orderOf(one, it)) > 0)) continue;
+      const share = shareOf(it, others);
       if (share <= asked) below = Math.max(below, share);
       else above = Math.min(above, share);
     }
@@ -270,7 +304,7 @@ function tooFar(asked: number, names: readonly Standing[]): Unreachable {
   return {
     ...(below > -Infinity && { below }),
     ...(above < Infinity && { above }),
-    why: `Weights of records are whole numbers from 1 to 100${others > 0 ? `, and records of neither side weigh ${others}` : ''}`,
+    why: `Weights of records are whole numbers from 1 to 100, written one by one without leaving the way${others > 0 ? `, and records of neither side weigh ${others}` : ''}`,
     fix: 'Ask for one of the nearest, or raise `traffic.tolerance`.',
   };
 }

@@ -3,7 +3,7 @@ import { MigrateError } from './errors.js';
 import type { ClusterInventory, Inventory } from './inventory.js';
 import { pathOf, splitPath } from './objects.js';
 import type { Playbook } from './playbook.js';
-import type { Kind, KubeObject, Side } from './ports.js';
+import { SIDES, type Kind, type KubeObject, type Side } from './ports.js';
 import type { Ask, Choice, Route, Unreachable } from './router.js';
 import { entriesOf, type EntryOf } from './routes.js';
 import { count } from './words.js';
@@ -27,6 +27,14 @@ export type McsSetting = Record<Side, number[]>;
 export function mcsRoutes(entries: readonly EntryOf<'mcs'>[], playbook: Playbook, inventory: Inventory): McsRoute[] {
   return entries.map((it) => {
     const workloads = workloadsBehind(it.service, inventory.source);
+    for (const side of SIDES) {
+      if (serviceIn(it.service, inventory[side])?.['spec']?.type !== 'LoadBalancer') continue;
+      throw unfit(
+        it.service,
+        `on the ${side} it is of type LoadBalancer, and its cloud controller manager takes every endpoint of it for one of its own cluster`,
+        'Shift it by its load balancer (clb, nlb), or put a ClusterIP Service of another name beside it for callers inside.',
+      );
+    }
     if (totalOf(workloads.map((one) => one.replicas)) === 0) {
       throw unfit(
         it.service,
@@ -70,9 +78,12 @@ function idOf(side: Side, playbook: Playbook, inventory: Inventory): string {
 
 const KINDS: readonly Kind[] = ['Deployment.apps', 'StatefulSet.apps'];
 
+const serviceIn = (service: string, side: ClusterInventory) =>
+  (side.objects['Service'] ?? []).find((it) => pathOf(it.metadata) === service);
+
 /** Whose pods a Service selects. */
 export function workloadsBehind(service: string, side: ClusterInventory): Workload[] {
-  const found = (side.objects['Service'] ?? []).find((it) => pathOf(it.metadata) === service);
+  const found = serviceIn(service, side);
   const wanted = Object.entries((found?.['spec']?.selector ?? {}) as Record<string, string>);
   if (!found || wanted.length === 0) return [];
   const { namespace } = splitPath(service);

@@ -1,4 +1,5 @@
 import { addressOf, hostOf, sidesOf, type DnsName, type DnsRoute } from '../dns.js';
+import { Interrupted } from '../engine.js';
 import { isMigrateError, MigrateError } from '../errors.js';
 import { lbKey, splitPath } from '../objects.js';
 import type { DnsRecord, DnsRecords, DnsSet, KubeObject, World } from '../ports.js';
@@ -250,7 +251,7 @@ async function close(
 /** A shorter TTL is of use once the answers with the longer one have run out. */
 async function lowerTtl({ names, lowerTtlS }: DnsRoute, before: JoinBefore, context: StepContext): Promise<void> {
   if (lowerTtlS === undefined) return;
-  const { world, progress } = context;
+  const { world, progress, stopping } = context;
   let longest = 0;
   for (const [index, name] of names.entries()) {
     for (const it of before.names[index]?.ttls ?? []) {
@@ -261,7 +262,8 @@ async function lowerTtl({ names, lowerTtlS }: DnsRoute, before: JoinBefore, cont
   }
   if (longest === 0) return;
   progress(`TTL ${lowerTtlS} s; ${spell(longest * 1000)} until answers with the old one have run out`);
-  await world.clock.sleep(longest * 1000);
+  await waitUnless(stopping, longest * 1000, world);
+  if (stopping()) throw new Interrupted();
 }
 
 /** Nothing is written: the source's record stays, paused. What is waited for is those who keep its address. */
@@ -277,6 +279,8 @@ export const leave: Part<DnsRoute, null> = {
 
   async apply({ drainMs, ttlS }, _before, { world, stopping }) {
     await waitUnless(stopping, Math.max(drainMs, ttlS * 1000), world);
+    // What comes next stops the source: a wait that was broken off has not been waited.
+    if (stopping()) throw new Interrupted();
   },
 
   async verify(route, _before, { world }) {

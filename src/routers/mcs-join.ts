@@ -52,7 +52,7 @@ export const join: Part<McsRoute, JoinBefore> = {
         { spec: { replicas: 0 } },
       );
     }
-    await untilEmpty('target', route, context);
+    await untilEmpty(route, context);
     if (!before.service && !(await world.target.get({ kind: 'Service', ...splitPath(route.service) })))
       await world.target.create(copyOf(await serviceOn(world.source, route)));
     await createMultiClusterService(route, world);
@@ -151,14 +151,22 @@ function copyOf({ metadata, spec }: KubeObject): KubeObject {
   };
 }
 
-async function untilEmpty(side: Side, route: McsRoute, { world, progress }: StepContext): Promise<void> {
-  for (let left = 120; left > 0; left--) {
-    const { own } = await endpointsIn(world[side], route);
-    if (own.length === 0) return;
-    progress(`${count(own.length, 'pod')} of ${route.service} still serve on the ${side}`);
-    await world.clock.sleep(2000);
-  }
-}
+/** What runs on the target must not serve when its endpoints become known: it would have a share at once. */
+const untilEmpty = (route: McsRoute, context: StepContext) =>
+  until(
+    context,
+    {
+      code: 'SERVICE_LIVE_ALREADY',
+      deadlineMs: 5 * 60_000,
+      subject: `${route.service} on the target`,
+      why: 'Its replicas were set to 0, and pods of it still serve: somebody else starts them, or they belong to another workload.',
+      fix: 'Stop what starts them (an autoscaler, a GitOps tool), then run again.',
+    },
+    async () => {
+      const { own } = await endpointsIn(context.world.target, route);
+      return own.length === 0 ? undefined : `${count(own.length, 'pod')} of it serve`;
+    },
+  );
 
 /** Until neither cluster knows of the other's pods. */
 const untilAlone = (route: McsRoute, context: StepContext) =>

@@ -1,5 +1,8 @@
 import assert from 'node:assert/strict';
-import { test } from 'node:test';
+import { execFileSync } from 'node:child_process';
+import { existsSync, readFileSync } from 'node:fs';
+import path from 'node:path';
+import { after, describe, test } from 'node:test';
 import type { Shown } from '../src/cli/events.js';
 import type { Screen } from '../src/cli/screen.js';
 import { clip, regionOn } from '../src/cli/views/region.js';
@@ -8,6 +11,8 @@ import { spelled, tongues } from '../src/cli/views/tongue.js';
 import { endedLines } from '../src/cli/views/text.js';
 import { watchView } from '../src/cli/views/watch.js';
 import { widthOf } from '../src/cli/width.js';
+import { BIN, Place, ROOT } from './cli.js';
+import { quickShopText } from './shop.js';
 import { screenAfter } from './terminal.js';
 
 const screen = (columns: number, write: (text: string) => void = () => undefined, rows = 40): Screen => ({
@@ -72,7 +77,7 @@ test('in Chinese it stands in the same columns, and nothing is wider than the te
   const lines = shareLines(share, tongues.zh, screen(100));
   assert.match(lines[1] ?? '', /要求 20 % {2}可达 20\.4 % {2}实测 20\.4 %/);
   assert.ok(
-    lines.includes('  观察    已 6 分 12 秒，共 10 分，剩余 3 分 48 秒; 全部门禁通过后立即继续'),
+    lines.includes('  观察    已 6 分 12 秒，共 10 分，剩余 3 分 48 秒；全部门禁通过后立即继续'),
     lines.join('\n'),
   );
   const column = (line: string, text: string) => widthOf(line.slice(0, line.indexOf(text)));
@@ -146,4 +151,57 @@ test('the view of a run keeps what has ended, and draws the shares under way bel
   assert.match(text, /… probe +0 of 12 probes failed/);
   assert.match(text, /^… data\/backup {2}backup of shop {2}12 of 40$/m);
   assert.ok(output.endsWith('\u001b[?25h'), 'the cursor is back');
+});
+
+describe('on a pseudo-terminal', { skip: existsSync('/usr/bin/script') ? false : 'no script(1) here' }, () => {
+  const place = new Place({
+    'shop.yaml': `${quickShopText()
+      .replace(/^ {2}steps: .*$/m, '  steps: [20, 100]')
+      .trimEnd()}\n  gates:\n    - { probe: 'http://shop.example.com/', every: 100ms, failures: 20%, bad: 60% }\n`,
+    'shop.world.yaml': readFileSync(path.join(ROOT, 'playbooks/shop.world.yaml'), 'utf8'),
+  });
+  after(() => place.remove());
+
+  const rehearse = (args: string, env: Record<string, string> = {}) => {
+    const command = `stty cols 100 rows 40; exec ${process.execPath} ${BIN} rehearse shop.yaml --watch ${args}`;
+    const clean = Object.entries(process.env).filter(
+      ([name]) => !/^(CI|NO_COLOR|FORCE_COLOR|MIGRATE_.*|COLUMNS)$/.test(name),
+    );
+    return execFileSync('/usr/bin/script', ['-qefc', command, '/dev/null'], {
+      cwd: place.dir,
+      env: { ...Object.fromEntries(clean), TERM: 'xterm-256color', ...env },
+      encoding: 'utf8',
+      timeout: 60_000,
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
+  };
+
+  test('a rehearsal is drawn as it goes and leaves every step and the end', () => {
+    const output = rehearse('');
+    assert.ok(output.includes('\u001b[?25l') && output.includes('\u001b[?25h'), 'hides the cursor and gives it back');
+    assert.ok(output.includes('reachable ') && output.includes('\u001b[32m'), 'shares are drawn, in colour');
+    const lines = screenAfter(output);
+    const text = lines.join('\n');
+    for (const step of ['traffic/attach', 'traffic/20', 'traffic/100'])
+      assert.ok(
+        lines.some((it) => it.includes('✔') && it.includes(` ${step} `)),
+        step,
+      );
+    const end = text.indexOf('rehearse shop: done');
+    assert.ok(end > 0, text.slice(-2000));
+    assert.ok(!text.slice(end).includes('shop/web  traffic'), 'nothing is drawn after the end');
+    for (const line of lines) assert.ok(widthOf(line) <= 100, line);
+  });
+
+  test('in Chinese, and without colour where NO_COLOR says so', () => {
+    const output = rehearse('--lang zh', { NO_COLOR: '1' });
+    assert.ok(output.includes('可达 ') && output.includes('rehearse shop: 完成'));
+    assert.ok(!output.includes('\u001b[2m') && !output.includes('\u001b[32m') && output.includes('\u001b[?25l'));
+  });
+
+  test('in CI each line stands by itself', () => {
+    const output = rehearse('', { CI: 'true' });
+    assert.ok(!output.includes('\u001b[?25l'));
+    assert.match(output, /^\d{4}-\S+Z traffic\/20 gate probe: pass, 0 of \d+ probes failed\r?$/m);
+  });
 });

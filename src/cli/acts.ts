@@ -373,7 +373,10 @@ const signature = () => {
 /** @throws MigrateError USAGE  no share of this plan has that id */
 function approveSteps(ids: readonly string[] | undefined, plan: Plan, journal: Journal): void {
   const known = plan.steps.filter((it) => it.kind === 'shift').map((it) => it.id);
-  const wrong = ids?.find((it) => !known.includes(it));
+  // Every `migrate shift` has a number of its own; the share is what was approved.
+  const share = (id: string) => id.replace(/^shift-\d+\//, '');
+  const meaning = (id: string) => known.find((it) => it === id) ?? known.find((it) => share(it) === share(id));
+  const wrong = ids?.find((it) => meaning(it) === undefined);
   if (wrong !== undefined) {
     const meant = nearest(wrong, known);
     throw usage(
@@ -382,15 +385,16 @@ function approveSteps(ids: readonly string[] | undefined, plan: Plan, journal: J
       meant === undefined ? 'Name one of them.' : `Did you mean --approve ${meant}?`,
     );
   }
-  for (const step of ids ?? []) journal.write({ type: 'approved', step, by: signature() });
+  for (const id of ids ?? []) journal.write({ type: 'approved', step: meaning(id) ?? id, by: signature() });
 }
 
 /** What a person does next, by why it stopped. */
 function nextAfterStop({ error, step }: { error: unknown; step: string }): string {
   if (!(error instanceof MigrateError)) return 'migrate run goes on from there';
-  if (error.stays) return `migrate run --approve ${step} goes on`;
+  const again = step.startsWith('shift-') ? 'the same migrate shift' : 'migrate run';
+  if (error.stays) return `${again} with --approve ${step} goes on`;
   return error.code.startsWith('GATE_')
-    ? 'find out which side fails; then migrate run tries this share again'
+    ? `find out which side fails; then ${again} tries this share again`
     : 'migrate run goes on from there';
 }
 

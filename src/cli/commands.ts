@@ -188,6 +188,7 @@ export function commands(host: Host): Command {
       new Option('--inventory <file>', 'a captured inventory instead of PLAYBOOK.world.yaml').env('MIGRATE_INVENTORY'),
     )
     .addOption(new Option('--back', 'and all the way back; the worlds before and after are compared'))
+    .addOption(watchFlag())
     .addOption(
       new Option('--fault <kinds>', 'let requests meet faults: refuse, cut, lose, slow, all').argParser((typed) =>
         typed.split(',').map((it) => oneOf('--fault', ['refuse', 'cut', 'lose', 'slow', 'all'], it)),

@@ -87,7 +87,7 @@ async function look(options: CommonOptions): Promise<StatusEvent> {
     ...(held && { lock: { owner: held.owner, host: held.host, pid: held.pid, ageMs } }),
     shares: await sharesNow(options, routesOf(journal)),
     next: paused
-      ? `migrate run --approve ${paused.step} goes on`
+      ? `${paused.step.startsWith('shift-') ? 'the same migrate shift' : 'migrate run'} with --approve ${paused.step} goes on`
       : nextOf(state, journal, held?.owner, ageMs > STALE_MS),
     ...(records.length > 0 && state !== 'completed' && { back: 'migrate rollback' }),
   };

@@ -2,6 +2,7 @@ import { MigrateError } from '../errors.js';
 import { isApprove, type Gate } from '../gates.js';
 import type { StepContext } from '../step.js';
 import { points } from '../words.js';
+import { goingOn } from './evidence.js';
 
 /**
  * Some shares are given only after somebody said yes: at a terminal now, or by `migrate run --approve STEP` before. Asked before anything
@@ -30,7 +31,7 @@ export async function mustBeApproved(
   throw new MigrateError('APPROVAL_NEEDED', {
     what: `${points(asked)} % of ${service} waits for an approval.`,
     why: `The playbook asks for one before step ${step.id}; nothing of it was begun.`,
-    fix: `When it may go on: \`migrate run --approve ${step.id}\`.`,
+    fix: `When it may go on: \`${goingOn(step.id, asked)} --approve ${step.id}\`.`,
     stays: true,
   });
 }

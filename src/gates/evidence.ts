@@ -1,5 +1,5 @@
 import { hideIn } from '../redact.js';
-import { count } from '../words.js';
+import { count, points } from '../words.js';
 
 /** How gates word what they saw, and how much of it is kept. */
 
@@ -12,6 +12,10 @@ export function clipped(text: string): string {
   const line = hideIn(text.slice(0, LOOKED_AT)).replace(/\s+/g, ' ').trim();
   return line.length <= LONGEST ? line : `${line.slice(0, LONGEST - 1)}…`;
 }
+
+/** The command that goes on with a step; `migrate shift` has steps of its own. */
+export const goingOn = (step: string, asked: number): string =>
+  step.startsWith('shift-') ? `migrate shift --to ${points(asked)}` : 'migrate run';
 
 /** `0 of 312 probes failed, 14 more without a failure decide it` */
 export function countText(

@@ -14,6 +14,7 @@ import {
 import type { StepContext } from '../step.js';
 import { points, spell } from '../words.js';
 import { watchCapacity } from './capacity.js';
+import { goingOn } from './evidence.js';
 import { watchProbe } from './probe.js';
 import { watchPrometheus } from './prometheus.js';
 import { watchWebhook } from './webhook.js';
@@ -158,7 +159,7 @@ function broken(it: Open, held: Held, context: StepContext): MigrateError {
     what: `Gate ${it.name} broke at ${points(held.asked)} % of ${held.service}: ${why}.`,
     why: `It asked ${evidence.asked}${evidence.last === undefined ? '' : `; last answer: ${evidence.last}`}.`,
     fix: stays
-      ? `The share stays, as the playbook says. Judge, then \`migrate run --approve ${context.step.id}\` or \`migrate rollback\`.`
+      ? `The share stays, as the playbook says. Judge, then \`${goingOn(context.step.id, held.asked)} --approve ${context.step.id}\` or \`migrate rollback\`.`
       : 'The share goes back to the one before. Find out which side fails, then run again.',
     stays,
   });
@@ -173,11 +174,12 @@ function conclude(it: Open, held: Held, context: StepContext): void {
   const { emit, step } = context;
   emit({ type: 'gate', step: step.id, gate: it.name, state: 'fail', why: `undecided: ${why}`, evidence });
   const stays = it.gate.onFail === 'pause';
+  const again = goingOn(step.id, held.asked);
   throw new MigrateError(stays ? 'GATE_WAITS' : 'GATE_INCONCLUSIVE', {
     what: `Gate ${it.name} could not decide about ${points(held.asked)} % of ${held.service} in ${spell(held.holdMs)}: ${why}.`,
     why: `It asked ${evidence.asked}. Too few answers are no evidence, and silence is never success.`,
     fix: stays
-      ? `The share stays. Judge yourself, then \`migrate run --approve ${step.id}\`, \`migrate run\` to watch once more, or \`migrate rollback\`.`
+      ? `The share stays. Judge yourself, then \`${again} --approve ${step.id}\`, \`${again}\` to watch once more, or \`migrate rollback\`.`
       : 'The share goes back to the one before. Hold longer, ask more often, or allow more (`bad`), then run again.',
     stays,
   });

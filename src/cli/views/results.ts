@@ -176,7 +176,7 @@ function statusLines(event: StatusEvent, screen: Screen, tongue: Tongue): string
     );
   }
   for (const debt of event.debts) lines.push(...labelled('owed', debt, screen, 0));
-  for (const it of event.watching ?? []) lines.push('', ...shareLines(it, tongue, screen));
+  for (const it of event.watching ?? []) lines.push('', ...shareLines(it, tongue, screen, false));
   if (event.waiting !== undefined) lines.push(...labelled('waits', event.waiting, screen, 0));
   if (event.lock)
     lines.push(

@@ -24,8 +24,11 @@ export interface ShareNow {
 
 const GATE = { pass: ['✔', 'green'], fail: ['✖', 'red'], wait: ['…', 'yellow'] } as const;
 
-/** @param screen  as wide as it is, down to 80 columns; nothing here is wider */
-export function shareLines(it: ShareNow, tongue: Tongue, screen: Screen): string[] {
+/**
+ * @param screen  as wide as it is, down to 80 columns; nothing here is wider
+ * @param ours    this process moves it: Ctrl-C stops that
+ */
+export function shareLines(it: ShareNow, tongue: Tongue, screen: Screen, ours = true): string[] {
   const { paint } = screen;
   const { share, hold } = it;
   const head = `${paint('bold', share?.service ?? it.title)}${it.undoing ? paint('yellow', `  ${tongue.undoing}`) : ''}  ${paint('dim', it.step)}`;
@@ -67,7 +70,7 @@ export function shareLines(it: ShareNow, tongue: Tongue, screen: Screen): string
   });
   if (hold && hold.holdMs > 0) {
     const left = Math.max(0, hold.holdMs - hold.elapsedMs);
-    const early = hold.leastMs !== undefined && hold.leastMs < hold.holdMs ? `; ${tongue.untilGates}` : '';
+    const early = hold.leastMs !== undefined && hold.leastMs < hold.holdMs ? tongue.untilGates : '';
     say(
       tongue.holding,
       `${tongue.held(spelled(hold.elapsedMs, tongue), spelled(hold.holdMs, tongue), spelled(left, tongue))}${early}`,
@@ -78,7 +81,7 @@ export function shareLines(it: ShareNow, tongue: Tongue, screen: Screen): string
       [
         hold.back !== undefined && it.gates.length > 0 && tongue.backTo(points(hold.back)),
         tongue.allTheWay,
-        tongue.ctrlC,
+        ours && tongue.ctrlC,
       ]
         .filter(Boolean)
         .join(' · '),

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Installs the database servers that `npm run test:real` runs, from the distribution: MariaDB, PostgreSQL, Redis. Nothing when they are there.
+# Installs the servers that `npm run test:real` runs from the distribution: MariaDB, PostgreSQL, Redis, HAProxy. Nothing when they are there.
 # They are started by the tests themselves, from folders of their own; a service that the packages start is of no use to them.
 set -uo pipefail
 
@@ -10,6 +10,7 @@ packages=()
 has /usr/sbin/mariadbd /usr/sbin/mysqld || packages+=(mariadb-server)
 has '/usr/lib/postgresql/*/bin/postgres' || packages+=(postgresql)
 has /usr/bin/redis-server /usr/local/bin/redis-server || packages+=(redis-server)
+has /usr/sbin/haproxy /usr/local/sbin/haproxy || packages+=(haproxy)
 [ ${#packages[@]} -eq 0 ] && exit 0
 
 if ! command -v apt-get >/dev/null; then

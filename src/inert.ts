@@ -92,11 +92,14 @@ function services(playbook: Playbook, data: PlaybookData, inventory: Inventory):
       return isGroupEntry(it) && service.metadata.namespace === namespace && service.metadata.name === name;
     });
     const loadBalancer = shared[0] && loadBalancerOf(shared[0], inventory);
-    if (!loadBalancer) {
-      // Not moved by this playbook: it must not take an address, nor join anything, by arriving.
+    // Said outright, so that the shares we compute rest on no default of a controller's configuration.
+    const backends = { [BACKEND_TYPE]: backendModeOf(inventory.target, undefined) === 'eni' ? 'eni' : 'ecs' };
+    const isHandedOver = shared.some((it) => it.handOver !== undefined);
+    if (!loadBalancer || isHandedOver) {
+      // Not moved by this playbook, or not before its load balancer was taken over: it must not take an address, nor join anything, by arriving.
       return [
         forOne(SERVICE, 'services', service, {
-          metadata: BOOKKEEPING,
+          metadata: isHandedOver ? { ...BOOKKEEPING, annotations: backends } : BOOKKEEPING,
           spec: {
             ports: withoutNodePorts,
             healthCheckNodePort: null,
@@ -115,8 +118,7 @@ function services(playbook: Playbook, data: PlaybookData, inventory: Inventory):
       [lbKey('weight')]: '0',
       [lbKey('force-override-listeners')]: null,
       [lbKey('ignore-weight-update')]: null,
-      // Said outright, so that the shares we compute rest on no default of a controller's configuration.
-      [BACKEND_TYPE]: backendModeOf(inventory.target, undefined) === 'eni' ? 'eni' : 'ecs',
+      ...backends,
     };
     return [forOne(SERVICE, 'services', service, { metadata: { ...BOOKKEEPING, annotations }, spec })];
   });

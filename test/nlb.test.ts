@@ -257,6 +257,31 @@ test('a network load balancer of the controller’s making is handed over by ren
   assert.deepEqual(differences(start, world), []);
 });
 
+test('with its data on the way too, the Service arrives without an address and joins once the load balancer was handed over', async () => {
+  const { seed } = shipped('nlb');
+  const service = (seed.source.objects as Json[]).find((it) => it.kind === 'Service' && it.metadata.name === 'web');
+  service.metadata.uid = UID;
+  service.metadata.annotations = {
+    'service.beta.kubernetes.io/alibaba-cloud-loadbalancer-zone-maps':
+      'cn-hangzhou-h:vsw-shop-h,cn-hangzhou-j:vsw-shop-j',
+  };
+  const [balancer] = seed.cloud.loadBalancers;
+  assert.ok(balancer?.groups[0]);
+  const tags = { ...OWN_TAGS, 'ack.aliyun.com': 'c-shop-a' };
+  Object.assign(balancer, { name: MARK, tags });
+  Object.assign(balancer.groups[0], { name: 'k8s.31080.TCP.web.shop.c-shop-a', tags });
+  const playbook = quick('nlb', (text) =>
+    text
+      .replace('group: sgp-shop, port: 80', 'handOver: { controller: 2.14.0 }, port: 80')
+      .replace(/^ {2}steps: .*$/m, '  steps: [100]'),
+  );
+  const { start, world, there, back } = await thereAndBack({ playbook, seed });
+  assert.equal(there.failed, 0);
+  assert.ok(there.target > 0);
+  assert.equal(back.failed, 0);
+  assert.deepEqual(differences(start, world), []);
+});
+
 test('an edit of the Service and a pod that goes after any write of the hand-over cost no request', async () => {
   const move = handOver();
   const wrong: string[] = [];

@@ -14,7 +14,7 @@ import {
   type Weights,
 } from '../dns.js';
 import { MigrateError } from '../errors.js';
-import { otherSide, type DnsRecord, type DnsRecords, type Side, type World } from '../ports.js';
+import { otherSide, SIDES, type DnsRecord, type DnsRecords, type Side, type World } from '../ports.js';
 import { measured, type Reading, type Router } from '../router.js';
 import type { StepContext } from '../step.js';
 import { spell } from '../words.js';
@@ -128,6 +128,8 @@ async function setWeights(name: DnsName, wanted: Weights, { world, progress }: S
   const split = splitOf(name, records);
   const from = { source: split.source.weight, target: split.target.weight };
   if (from.source === wanted.source && from.target === wanted.target && records.weighted) return;
+  const sides = sidesOf(name, records);
+  for (const side of SIDES) if (wanted[side] > 0) needed(side, name, sides[side]);
   // Somebody turned weighting off: both records are given at once until it is on again.
   if (!records.weighted) await authority.weigh(name, true);
   for (const side of orderOf({ from, others: split.others.weight }, wanted)) {

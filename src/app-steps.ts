@@ -62,13 +62,18 @@ export function appSteps(making: Making): AppSteps {
       first: undefined,
       bring(volumes) {
         const { manifests = '' } = data;
-        const args: ManifestArgs = {
+        const args = {
           name: playbook.name,
           from: manifests,
           namespaces: data.namespaces,
           deadlineMs: data.velero.deadline,
+          rules,
         };
-        const applied = add<ManifestArgs>('manifests', 'manifests', args, [...before, ...volumes]);
+        const applied = add<ManifestArgs>('manifests', 'manifests', { what: 'apply', ...args }, [
+          ...before,
+          ...volumes,
+        ]);
+        if (data.arrive === 'stopped') add<ManifestArgs>('start', 'manifests', { what: 'start', ...args }, [applied]);
         addNeeded('webhooks', [applied]);
       },
     };

@@ -77,12 +77,14 @@ export interface ConvertArgs {
 }
 
 export interface ManifestArgs {
+  what: 'apply' | 'start';
   /** of the plan */
   name: string;
   /** the folder or file, for the words only */
   from: string;
   namespaces: string[];
   deadlineMs: number;
+  rules: NamedRule[];
 }
 
 export interface Workload {

@@ -465,6 +465,12 @@ export interface Programs {
   run(command: readonly string[], question: unknown, deadlineMs: number): Promise<string>;
 }
 
+/** One file of rendered manifests. */
+export interface ManifestFile {
+  file: string;
+  text: string;
+}
+
 /** All that a step may touch. */
 export interface World {
   source: Cluster;
@@ -475,6 +481,8 @@ export interface World {
   databases: Databases;
   /** opens nothing yet: keys and address are looked at with the first request */
   bucket(at: BucketAt): Bucket;
+  /** the files of a folder, or the one; sorted by name. @throws MigrateError MANIFESTS_UNREADABLE */
+  manifests(from: string): ManifestFile[];
   clock: Clock;
   prober: Prober;
   web: Web;

@@ -12,6 +12,7 @@ import { allObjects, type One } from './passing.js';
 import type { Playbook, PlaybookData } from './playbook.js';
 import type { Cluster, DryRunReply, Kind, KubeObject, World } from './ports.js';
 import { hideIn, kept } from './redact.js';
+import { parsedManifests, renderedFor } from './rendered.js';
 import { inTurns } from './turns.js';
 
 /**
@@ -49,13 +50,14 @@ const AT_A_TIME = 16;
 
 /** @throws MigrateError KUBE_UNREACHABLE, KUBE_UNAUTHORIZED */
 export async function previewOf(
-  world: Pick<World, 'source' | 'target'>,
+  world: Pick<World, 'source' | 'target' | 'manifests'>,
   playbook: Playbook,
   inventory: Inventory,
 ): Promise<Preview> {
   const { data } = playbook;
   if (!data) return { rows: [], counts: countsOf([]) };
   const passage = passageFor(playbook, inventory);
+  if (data.manifests !== undefined) return previewOfManifests(world, data, { passage, inventory });
   const { passing, lost } = travelling(data, inventory);
   const needed = neededOfCluster(playbook, inventory).steps.flatMap((it) => it.passing);
   const desk = await deskFor(world.target, data, inventory);
@@ -83,6 +85,25 @@ export async function previewOf(
       ...(await inTurns(AT_A_TIME, allObjects([one]), async (it) => desk(it, objects.get(pathOf(it.ref)), passage))),
     );
   }
+  rows.sort((a, b) => (a.about < b.about ? -1 : 1));
+  return { rows, counts: countsOf(rows) };
+}
+
+/** The same for files in the place of the source's objects. @throws MigrateError MANIFESTS_INVALID */
+async function previewOfManifests(
+  { target, manifests }: Pick<World, 'target' | 'manifests'>,
+  data: PlaybookData,
+  { passage, inventory }: { passage: Passage; inventory: Inventory },
+): Promise<Preview> {
+  const from = data.manifests ?? '';
+  const desk = await deskFor(target, data, inventory);
+  const all = renderedFor(
+    parsedManifests(manifests(from), from),
+    data.namespaces,
+    passage.rules,
+    inventory.target.served,
+  );
+  const rows = await inTurns(AT_A_TIME, all, ({ it, original }) => desk(it, original, { ...passage, values: 'whole' }));
   rows.sort((a, b) => (a.about < b.about ? -1 : 1));
   return { rows, counts: countsOf(rows) };
 }

@@ -33,6 +33,7 @@ const HOMES: Record<string, readonly RegExp[]> = {
     /^src\/playbook\.ts$/,
     /^src\/app-steps\.ts$/,
     /^src\/manifests\.ts$/,
+    /^src\/rendered\.ts$/,
     /^src\/terway\.ts$/,
     /^src\/cli\//,
     /^src\/twin\//,

@@ -2,6 +2,7 @@ import { readdirSync, readFileSync, statSync } from 'node:fs';
 import path from 'node:path';
 import { MigrateError } from '../errors.js';
 import type { Manifests } from '../inventory.js';
+import type { ManifestFile } from '../ports.js';
 import { isTemplate, namedIn } from '../manifests.js';
 import { hideIn } from '../redact.js';
 
@@ -18,6 +19,10 @@ export function readManifests(from: string): Manifests {
   for (const file of filesIn(from)) readFile(file, found);
   return found;
 }
+
+/** The same files with all that they say. @throws MigrateError MANIFESTS_UNREADABLE */
+export const manifestTexts = (from: string): ManifestFile[] =>
+  filesIn(from).map((file) => ({ file, text: readFileSync(file, 'utf8') }));
 
 function filesIn(from: string): string[] {
   try {

@@ -7,6 +7,7 @@ import { MigrateError } from '../errors.js';
 import { clusterOver } from '../kube/cluster.js';
 import { noCluster } from '../kube/nobody.js';
 import { connect } from '../kube/connection.js';
+import { manifestTexts } from './manifests.js';
 import type { Playbook } from '../playbook.js';
 import type { Databases } from '../standing.js';
 import type {
@@ -115,6 +116,7 @@ export async function openWorld(playbook: Playbook, options: WorldOptions = {}):
     cloud,
     databases,
     bucket,
+    manifests: manifestTexts,
     clock,
     prober: options.prober ?? httpProber(timeoutMs),
     web: options.web ?? httpWeb(process.env),

@@ -12,12 +12,14 @@ import { rollouts } from './rollouts.js';
 import { scale } from './scale.js';
 import { scheduler } from './scheduler.js';
 import { shift } from './shift.js';
+import { manifests } from './manifests.js';
 import { backup, restore, rules } from './velero.js';
 import { written } from './written.js';
 
 const ALL: readonly AnyStepKind[] = [
   backup,
   written,
+  manifests,
   rules,
   restore,
   convert,

@@ -62,7 +62,7 @@ export function startChecker({ connect, width = 4 }: WriterOptions): Checker {
       } catch (error) {
         pauseMs = 12;
         if (isFatal(error)) {
-          pauseMs = 30;
+          pauseMs = 60;
           session?.close();
           session = undefined;
         }

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import type { TestContext } from 'node:test';
 import type { Database } from '../src/databases.js';
+import type { EventBody } from '../src/events.js';
 import { memoryStore } from '../src/journal.js';
 import type { Side } from '../src/ports.js';
 import { rollback } from '../src/rollback.js';
@@ -35,7 +36,8 @@ export async function thereAndBack(t: TestContext, it: Exercise, killedAt?: numb
     await first.dropConnections();
     assert.ok(crash.crashed());
   }
-  const stage = stageOn(store, { env });
+  const events: EventBody[] = [];
+  const stage = stageOn(store, { env, emit: (event) => void events.push(event) });
   const go = async (side: Side, act: () => Promise<void>) => {
     checker.mark();
     await act();
@@ -50,6 +52,16 @@ export async function thereAndBack(t: TestContext, it: Exercise, killedAt?: numb
   };
   await go('target', async () => mustBeDone(await run(plan, ['data'], stage.engine)));
   await go('source', async () => mustBeDone(await rollback(`data/database/${database.name}/replica`, stage.engine)));
+  tellsNoSecret(env, { plan, journal: store.lines, events });
+}
+
+/** None of the passwords that the steps were given is in what they leave behind. */
+export function tellsNoSecret(env: NodeJS.ProcessEnv, told: Record<string, unknown>): void {
+  for (const [where, it] of Object.entries(told)) {
+    const text = typeof it === 'string' ? it : JSON.stringify(it);
+    assert.ok(text.length > 20, `${where} is empty`);
+    for (const value of Object.values(env)) assert.ok(!value || !text.includes(value), `${where} holds a password`);
+  }
 }
 
 /**

@@ -1,11 +1,17 @@
 import assert from 'node:assert/strict';
+import { createServer, type AddressInfo } from 'node:net';
 import { test } from 'node:test';
 import { gzipSync } from 'node:zlib';
+import { databaseEntry, type PairedDatabase } from '../src/databases.js';
+import { openDatabases } from '../src/db/index.js';
+import { passwordOf } from '../src/db/wire.js';
+import { MigrateError } from '../src/errors.js';
 import type { EventBody } from '../src/events.js';
 import { memoryStore } from '../src/journal.js';
 import { rollback } from '../src/rollback.js';
 import { run } from '../src/run.js';
 import { look } from '../src/cli/looking.js';
+import { plainTap } from '../src/cli/world.js';
 import { hideIn, kept } from '../src/redact.js';
 import { mustBeDone, quickShop, stageFor } from './shop.js';
 
@@ -145,6 +151,58 @@ test('no credential reaches inventory, plan, journal, event or error', async () 
         );
     }
   } finally {
+    await stage.close();
+  }
+});
+
+test('a database is opened with the password of a Secret or of the environment, and no error repeats it', async () => {
+  const { playbook, seed, values } = plantedShop();
+  const { stage } = await stageFor({ playbook, seed }, { clientsPerSecond: 1 });
+  const fromEnv = canary();
+  // Somebody is there who speaks nothing that these clients understand.
+  const stranger = createServer((socket) => socket.on('error', () => undefined).end('-ERR who are you\r\n'));
+  try {
+    await new Promise<void>((resolve) => stranger.listen(0, '127.0.0.1', resolve));
+    const { port } = stranger.address() as AddressInfo;
+    const options = {
+      clusters: { source: stage.world.source, target: stage.world.target },
+      env: { SHOP_DB: fromEnv },
+      clock: stage.world.clock,
+      tap: plainTap,
+    };
+    const secret = { cluster: 'source', namespace: 'shop', name: 'db', key: 'password' };
+    const fromSecret = await passwordOf({ secret: { ...secret, cluster: 'source' } }, options);
+    assert.ok(fromSecret && values.includes(fromSecret), 'the Secret was not read');
+    for (const kind of ['mysql', 'postgres', 'redis']) {
+      for (const where of [port, 1]) {
+        const database = databaseEntry.parse({
+          kind,
+          name: 'shop/db',
+          ...(kind === 'postgres' && { database: fromEnv.slice(0, 3) }),
+          source: { host: '127.0.0.1', port: where, password: { secret } },
+          target: { host: '127.0.0.1', port: where, password: { env: 'SHOP_DB' } },
+          replication: { user: 'copier', password: { secret } },
+        }) as PairedDatabase;
+        assert.ok(!JSON.stringify(database).includes(fromEnv));
+        const pair = await openDatabases(options).pair(database);
+        for (const side of ['source', 'target'] as const) {
+          const error = await pair.look(side).then(
+            () => assert.fail(`${kind} answered`),
+            (it: unknown) => it,
+          );
+          assert.ok(error instanceof MigrateError, `${kind}: ${String(error)}`);
+          const told = `${String(error)} ${JSON.stringify(error)} ${error.stack ?? ''} ${String(error.cause ?? '')}`;
+          for (const value of [fromSecret, fromEnv]) assert.ok(!told.includes(value), told);
+        }
+        await pair.close();
+      }
+    }
+    await assert.rejects(passwordOf({ env: 'NOT_SET' }, options), { code: 'DB_PASSWORD_MISSING' });
+    await assert.rejects(passwordOf({ secret: { ...secret, cluster: 'target' } }, options), {
+      code: 'DB_PASSWORD_MISSING',
+    });
+  } finally {
+    stranger.close();
     await stage.close();
   }
 });

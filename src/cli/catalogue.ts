@@ -1116,6 +1116,204 @@ export const catalogue: Readonly<Record<string, Entry>> = {
     ],
   ),
 
+  // ---- databases
+
+  DB_PASSWORD_MISSING: entry(
+    1,
+    [
+      'The password of a database is not where the playbook says.',
+      'Playbooks name an environment variable or a key of a Secret, never the password. That place is empty.',
+      'Set the variable in the shell or job that runs migrate, or make the Secret; then run again.',
+    ],
+    [
+      '数据库密码不在 playbook 指定的位置。',
+      'playbook 只写环境变量名或 Secret 的键，从不写密码本身；而该位置为空。',
+      '在运行 migrate 的环境中设置变量，或创建 Secret，然后再执行。',
+    ],
+  ),
+  DB_UNREACHABLE: entry(
+    1,
+    [
+      'A database server does not answer.',
+      'It is down, or the address, a firewall or TLS is in the way. Where a switch-over stands is asked of both servers, so without one of them nothing is done.',
+      'Reach it from this machine by hand, then run again, or roll back: the state is read from the servers and goes on from there. What to do when one is lost for good: docs/databases.md.',
+    ],
+    [
+      '数据库服务器没有应答。',
+      '服务器已停止，或地址、防火墙、TLS 有问题。切换进行到哪一步要向两侧服务器询问，缺少任何一侧都不会继续。',
+      '先在本机手工确认可达，再执行 run 或 rollback：状态从服务器读取并从那里继续。若一侧永久丢失，见 docs/databases.md。',
+    ],
+  ),
+  DB_REFUSED: entry(
+    1,
+    [
+      'A database server refuses what it is asked.',
+      "The account lacks a right, or the server is not set up for it. The message is the server's own, without passwords.",
+      'Give the account what docs/databases.md lists for its kind, then run again.',
+    ],
+    [
+      '数据库服务器拒绝了请求。',
+      '账号权限不足，或服务器未作相应配置。消息来自服务器本身，已去除密码。',
+      '按 docs/databases.md 中该类数据库的要求授权，然后再执行。',
+    ],
+  ),
+  DB_UNFIT: entry(
+    1,
+    [
+      'The servers are not fit for a switch-over that loses nothing.',
+      'Each point named could lose a write or let two servers take them: no binary log, an older version, accounts that write in spite of the fence, transactions on the replica that its source lacks.',
+      'Mend each point on the servers, then run again. Nothing was changed.',
+    ],
+    [
+      '这两台服务器还不具备无丢失切换的条件。',
+      '所列每一项都可能丢失写入或造成双写：没有二进制日志、版本更旧、有账号能绕过只读、副本上有源端没有的事务等。',
+      '逐项在服务器上修正后再执行；目前没有任何改动。',
+    ],
+  ),
+  DB_CANNOT_BUILD: entry(
+    1,
+    [
+      'The replica can not be copied by migrate.',
+      'Its server has data already, has tables that can not be read as of one moment, or is of a kind that other tools copy better.',
+      "Make the replica by the server's own means, write `replica: present`, then run again.",
+    ],
+    [
+      '无法由 migrate 复制出副本。',
+      '目标服务器已有数据、存在无法按同一时刻读取的表，或该类数据库更适合用其他工具复制。',
+      '用数据库自带的方式建好副本，写上 replica: present，然后再执行。',
+    ],
+  ),
+  DB_NOT_REPLICATING: entry(
+    1,
+    [
+      'The replica does not copy from the side that serves.',
+      'Replication is not set up, was stopped, or ended with an error. Writes go where they went before.',
+      'Mend it on the replica (its own status names the error), then run again.',
+    ],
+    [
+      '副本没有从提供服务的一侧复制。',
+      '复制未配置、被停止，或因错误中断。写入仍去往原来的一侧。',
+      '在副本上修复（其状态会给出错误原因），然后再执行。',
+    ],
+  ),
+  DB_NOT_CAUGHT_UP: entry(
+    1,
+    [
+      'The replica did not catch up in the time given.',
+      'It is waited for while the old side serves, for a pause in writes must be short. It copies more slowly than writes come in, or not at all.',
+      'Choose a quieter hour, a larger replica or a longer `catchUp:`; then run again. Nobody was kept from writing.',
+    ],
+    [
+      '副本没有在规定时间内追上。',
+      '等待期间旧的一侧照常服务，因为暂停写入必须很短。副本复制得比写入慢，或者没有在复制。',
+      '选择业务低谷、加大副本规格或延长 catchUp，然后再执行；期间没有阻止任何写入。',
+    ],
+  ),
+  DB_FENCE_BLOCKED: entry(
+    1,
+    [
+      'The old side could not be made read-only in time.',
+      'A running statement, a lock or a session that can not be ended stands in the way. It takes writes as before.',
+      'See what runs there, wait for it or end it, then run again.',
+    ],
+    [
+      '未能及时将旧的一侧设为只读。',
+      '有正在执行的语句、锁或无法结束的会话。旧的一侧继续接受写入。',
+      '查看并等待或结束它，然后再执行。',
+    ],
+  ),
+  DB_SWITCH_TIMEOUT: entry(
+    1,
+    [
+      'The replica did not hold the last write in the time that writes may pause.',
+      'So the old side was opened again, and serves. Nothing is lost; clients saw refused writes for as long as `within:` says.',
+      'See why copying stopped just then, then run again; or allow a longer pause by `within:`.',
+    ],
+    [
+      '在允许的暂停时间内，副本没有得到最后一次写入。',
+      '因此旧的一侧已重新开放并继续服务。没有丢失数据；客户端在 within 规定的时间内写入被拒绝。',
+      '查明当时复制为何停顿后再执行，或用 within 允许更长的暂停。',
+    ],
+  ),
+  DB_NO_WAY_BACK: entry(
+    1,
+    [
+      'The old side can not copy from the new one, so the writes stay with the old side.',
+      'The way back must run before the first new write. Most often the old server does not reach the new one, or may not log in there.',
+      'Open the network from the old server to the new one and give the replication account its rights on both, then run again.',
+    ],
+    [
+      '旧的一侧无法从新的一侧复制，因此写入仍留在旧的一侧。',
+      '在第一条新写入之前，回退用的反向复制必须已经运行。最常见的原因是旧服务器无法访问新服务器或无法登录。',
+      '打通旧服务器到新服务器的网络，并在两侧授予复制账号权限，然后再执行。',
+    ],
+  ),
+  DB_NOT_SWITCHED: entry(
+    1,
+    [
+      'Right after the switch-over the servers are not as it left them.',
+      'Something else changes them: an operator of the cluster, another tool, a person.',
+      'Find it and pause it for the time of the move, then run again.',
+    ],
+    [
+      '切换刚结束，服务器的状态就与切换结果不符。',
+      '有其他程序在修改它们：集群中的 Operator、其他工具或人工操作。',
+      '找到并在迁移期间暂停它，然后再执行。',
+    ],
+  ),
+  DB_TWO_WRITERS: entry(
+    1,
+    [
+      'Both servers take writes. Act now.',
+      'Somebody opened one, or it was restarted and came up without its fence. Which of the two is right can not be told from the servers, so neither is touched.',
+      'Find out which one the clients use, make the other read-only by hand, and compare what each took meanwhile: docs/databases.md, "At 3 a.m.". Then run or roll back.',
+    ],
+    [
+      '两台服务器都在接受写入，请立即处理。',
+      '有人开放了其中一台，或它重启后没有恢复只读。仅凭服务器无法判断哪一台正确，因此都不会去动。',
+      '确认客户端在用哪一台，手工将另一台设为只读，并比较期间各自的写入：见 docs/databases.md 的 “At 3 a.m.”。之后再 run 或 rollback。',
+    ],
+  ),
+  DB_STATE_UNKNOWN: entry(
+    1,
+    [
+      'The two servers are in no state that a switch-over has.',
+      'What is done next is decided by what both say. This combination says that something else changed one of them.',
+      'See who does, bring the servers to one of the states in docs/databases.md, then run again.',
+    ],
+    [
+      '两台服务器的组合状态不属于切换过程中的任何一种。',
+      '下一步由两侧的回答决定；这种组合说明有其他人或程序改动了其中一台。',
+      '查明原因，将服务器恢复到 docs/databases.md 所列的某个状态，然后再执行。',
+    ],
+  ),
+  DB_NOT_REPOINTED: entry(
+    1,
+    [
+      'A Service does not lead to the database that takes the writes.',
+      'It is not there, is of a type that can not lead there, or something (GitOps, an operator) put it back.',
+      'Mend `repoint:` or pause what changes the Service, then run again.',
+    ],
+    [
+      'Service 没有指向接受写入的数据库。',
+      '它不存在、类型不适用，或被 GitOps、Operator 改了回去。',
+      '修正 repoint，或暂停改动该 Service 的程序，然后再执行。',
+    ],
+  ),
+  DB_HOOK_ANSWER: entry(
+    1,
+    [
+      'The program of a database answered something else than it was asked.',
+      'Its answers are JSON on standard output; `look` must say `writable` and `follows`.',
+      'Mend the program: docs/databases.md lists each question and its answer.',
+    ],
+    [
+      '数据库钩子程序的回答不符合要求。',
+      '回答应为标准输出上的 JSON；look 必须给出 writable 和 follows。',
+      '按 docs/databases.md 中的问答列表修正程序。',
+    ],
+  ),
+
   // ---- traffic
 
   SERVICE_MISSING: entry(

@@ -99,12 +99,10 @@ export function postgresSession(login: PostgresLogin): PostgresSession {
   };
 }
 
-/** Besides the network's own: 57P01 ended by an administrator, 57P03 starting up or shutting down, 08xxx connection. */
+/** Besides the network's own: 57P0x, ended by an administrator, starting up or shutting down. What 08xxx says is about the other server. */
 const isGone = (error: unknown): boolean => {
   const { code = '', message = '' } = error as { code?: string; message?: string };
-  return (
-    isLost(error) || /^(?:57P0[123]|08...)$/.test(code) || /^(?:Connection terminated|timeout expired)/.test(message)
-  );
+  return isLost(error) || /^57P0[123]$/.test(code) || /^(?:Connection terminated|timeout expired)/.test(message);
 };
 
 export const quoted = (name: string) => `"${name.replaceAll('"', '""')}"`;

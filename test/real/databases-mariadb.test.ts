@@ -1,5 +1,7 @@
+import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { createConnection } from 'mysql2/promise';
+import { mysqlSession } from '../../src/db/mysql-session.js';
 import type { Side } from '../../src/ports.js';
 import { startChecker, untilServed, type Checker } from '../checker.js';
 import { killedAtEach, thereAndBack } from '../database-exercise.js';
@@ -72,6 +74,28 @@ before(async () => {
 after(async () => {
   await checker?.stop();
   await family.stop();
+});
+
+test('MariaDB: a server that quotes our statement in its error tells no password', async () => {
+  const session = mysqlSession({
+    side: 'source',
+    host: '127.0.0.1',
+    port: ports.source,
+    tls: 'no',
+    user: 'admin',
+    password: env.ORDERS_ADMIN,
+    secrets: Object.values(env),
+    tap: (_call, send) => send(),
+  });
+  const told = (act: Promise<unknown>) =>
+    act.then(
+      () => 'done',
+      (error: unknown) => `${String(error)} ${JSON.stringify(error)}`,
+    );
+  const quoted = await told(session.set('copy from the other', 'CHANGE MASTER TO BOGUS = ?', [env.ORDERS_COPIER]));
+  assert.match(quoted, /DB_REFUSED.*near 'BOGUS = /);
+  assert.doesNotMatch(quoted, /c4n4ry/);
+  await session.close();
 });
 
 const exercise = (more?: object) => ({ database: database(more), env, checker, held: written });

@@ -1,9 +1,17 @@
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import path from 'node:path';
 import { after, before, test } from 'node:test';
 import pg from 'pg';
+import { isMigrateError } from '../../src/errors.js';
+import { memoryStore } from '../../src/journal.js';
+import { rollback } from '../../src/rollback.js';
+import { run } from '../../src/run.js';
 import type { Side } from '../../src/ports.js';
 import { startChecker, untilServed, type Checker } from '../checker.js';
-import { killedAtEach, thereAndBack } from '../database-exercise.js';
-import { entry } from '../database-stage.js';
+import { mustBeDone } from '../crashing.js';
+import { killedAtEach, tellsNoSecret, thereAndBack } from '../database-exercise.js';
+import { entry, planFor, stageOn } from '../database-stage.js';
 import { databaseFamily, startPostgres } from '../servers/databases.js';
 
 const family = databaseFamily();
@@ -87,6 +95,25 @@ after(async () => {
 });
 
 const exercise = (more?: object) => ({ database: database(more), env, checker, held: written });
+
+test('PostgreSQL: a subscription that fails tells its password neither to us nor to the log', async () => {
+  const store = memoryStore();
+  const closed = {
+    source: { host: '127.0.0.1', port: ports.source, user: 'postgres', seenAs: { host: '127.0.0.1', port: 1 } },
+  };
+  const ended = await run(
+    planFor([database({ replica: 'build', ...closed })]),
+    ['data'],
+    stageOn(store, { env }).engine,
+  );
+  assert.ok(ended.outcome === 'stopped' && isMigrateError(ended.error, 'DB_REFUSED'), JSON.stringify(ended));
+  mustBeDone(await rollback(undefined, stageOn(store, { env }).engine));
+  const logs = ['source', 'target']
+    .map((side) => readFileSync(path.join(family.dir, `${side}.log`), 'utf8'))
+    .join('\n');
+  assert.match(logs, /could not connect to the publisher/);
+  tellsNoSecret(env, { error: `${ended.error.message} ${JSON.stringify(ended.error)}`, journal: store.lines, logs });
+});
 
 test('PostgreSQL: a replica is copied under steady writes, takes them over, and gives them back', (t) =>
   thereAndBack(t, exercise({ replica: 'build' }), 5));

@@ -146,7 +146,9 @@ function withClients(emit: Emit, twin: Twin): Emit {
       twin.clients.mark(event.step);
       return emit(event);
     }
-    const { targetPercent } = twin.clients.share({ since: event.step });
+    // Of several crowds the one that comes for this service; a listener's have no name.
+    const name = twin.clients.counts(event.service).sent > 0 ? event.service : null;
+    const { targetPercent } = twin.clients.share({ since: event.step, name });
     return emit({ ...event, ...(targetPercent !== undefined && { clients: targetPercent }) });
   };
 }

@@ -24,8 +24,8 @@ export interface Share {
 }
 
 export interface Window extends Partial<ListenerRef> {
-  /** a front's; of all when neither it nor a listener is named */
-  name?: string;
+  /** a front's; null for all that come by a listener; of all when neither it nor a listener is named */
+  name?: string | null;
   /** milliseconds since 1970, or the name of a mark; all from the start when absent */
   since?: number | string;
   until?: number | string;
@@ -159,8 +159,9 @@ export async function openClients({
     timer = backgroundOf(clock).after(TICK_MS, tick);
   };
 
-  const of = ({ name, loadBalancer, port }: { name?: string } & Partial<ListenerRef> = {}): Crowd[] =>
+  const of = ({ name, loadBalancer, port }: { name?: string | null } & Partial<ListenerRef> = {}): Crowd[] =>
     crowds.filter((it) => {
+      if (name === null) return !('name' in it.seed);
       if (name !== undefined) return it.name === name;
       const listener: Partial<ListenerRef> = 'loadBalancer' in it.seed ? it.seed : {};
       return (

@@ -249,8 +249,11 @@ async function keepBoth(
   return { ...(plan && { plan }), outcome: { outcome: 'done' } };
 }
 
-/** A dead target must not hold up the way back: it is asked briefly, and what it could not be told is owed. */
-const PATIENCE_BACK = { source: 60_000, target: 2000 };
+/**
+ * A dead target must not hold up the way back, not even where the target's weights are the only ones to be written: it is asked briefly, and
+ * what it could not be told is owed.
+ */
+export const PATIENCE_BACK = { source: 60_000, target: 600 };
 
 export const rollbackAct: Act<CommonOptions & { to?: string }> = (options, io) =>
   acting(

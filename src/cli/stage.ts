@@ -3,7 +3,7 @@ import os from 'node:os';
 import path from 'node:path';
 import { TAG_MADE } from '../hand-over.js';
 import type { Playbook } from '../playbook.js';
-import type { Clock, Prober, Tap, Web, World } from '../ports.js';
+import type { Clock, Prober, Side, Tap, Web, World } from '../ports.js';
 import { startTwin, type Twin, type TwinOptions } from '../twin/twin.js';
 import type { Seed } from '../twin/types.js';
 import { rehearsedDatabases } from './rehearsed-databases.js';
@@ -26,12 +26,14 @@ export interface StageOptions extends Omit<TwinOptions, 'clock'> {
   tap?: Tap;
   /** in place of figures from the virtual clients, and of webhooks that agree */
   web?: Web;
+  /** how long a silent API server is asked again; 60 s when absent */
+  patienceMs?: Record<Side, number>;
 }
 
 export async function openStage(
   playbook: Playbook,
   seed: Seed,
-  { tap = plainTap, web, ...options }: StageOptions = {},
+  { tap = plainTap, web, patienceMs, ...options }: StageOptions = {},
 ): Promise<Stage> {
   const named = {
     ...seed,
@@ -55,6 +57,7 @@ export async function openStage(
     databases: rehearsedDatabases(holding),
     programs: rehearsedPrograms(twin),
     web: heldWeb(twin, web ?? rehearsedWeb(twin)),
+    ...(patienceMs && { patienceMs }),
     cloudEndpoint: twin.cloud.url,
     cloudKeys: { accessKeyId: twin.cloud.accessKeyId, accessKeySecret: twin.cloud.accessKeySecret },
   });

@@ -622,12 +622,12 @@ export const catalogue: Readonly<Record<string, Entry>> = {
     1,
     [
       'The RAM identity may not do that.',
-      'An action is missing in its policy. Traffic needs slb:DescribeLoadBalancerAttribute, slb:DescribeLoadBalancerListeners, slb:DescribeVServerGroups, slb:DescribeVServerGroupAttribute, slb:SetVServerGroupAttribute and slb:RemoveVServerGroupBackendServers, and ecs:DescribeSecurityGroupAttribute for preflight; by DNS alidns:DescribeDomainRecords, alidns:AddDomainRecord, alidns:UpdateDomainRecord, alidns:DeleteDomainRecord, alidns:SetDomainRecordStatus, alidns:SetDNSSLBStatus and alidns:UpdateDNSSLBWeight; disks need ecs:DescribeDisks, ecs:DescribeSnapshots, ecs:CreateSnapshot, ecs:CopySnapshot, ecs:CreateDisk, ecs:DeleteSnapshot, ecs:DeleteDisk and ecs:AddTags.',
+      'An action is missing in its policy. Traffic needs slb:DescribeLoadBalancerAttribute, slb:DescribeLoadBalancerListeners, slb:DescribeVServerGroups, slb:DescribeVServerGroupAttribute, slb:SetVServerGroupAttribute and slb:RemoveVServerGroupBackendServers, and ecs:DescribeSecurityGroupAttribute for preflight; by a network load balancer nlb:GetLoadBalancerAttribute, nlb:ListListeners, nlb:ListServerGroups, nlb:ListServerGroupServers, nlb:UpdateServerGroupServersAttribute, nlb:RemoveServersFromServerGroup and nlb:GetJobStatus (on all resources), and to take one over nlb:UpdateServerGroupAttribute, nlb:UpdateListenerAttribute, nlb:TagResources and nlb:UntagResources; by DNS alidns:DescribeDomainRecords, alidns:AddDomainRecord, alidns:UpdateDomainRecord, alidns:DeleteDomainRecord, alidns:SetDomainRecordStatus, alidns:SetDNSSLBStatus and alidns:UpdateDNSSLBWeight; disks need ecs:DescribeDisks, ecs:DescribeSnapshots, ecs:CreateSnapshot, ecs:CopySnapshot, ecs:CreateDisk, ecs:DeleteSnapshot, ecs:DeleteDisk and ecs:AddTags.',
       'Grant the action that the message names, on the load balancer, or on disks and snapshots.',
     ],
     [
       'RAM 身份没有该操作的权限。',
-      '策略中缺少动作。切流需要 slb:DescribeLoadBalancerAttribute、slb:DescribeLoadBalancerListeners、slb:DescribeVServerGroups、slb:DescribeVServerGroupAttribute、slb:SetVServerGroupAttribute、slb:RemoveVServerGroupBackendServers，预检还需要 ecs:DescribeSecurityGroupAttribute；按 DNS 切流需要 alidns:DescribeDomainRecords、alidns:AddDomainRecord、alidns:UpdateDomainRecord、alidns:DeleteDomainRecord、alidns:SetDomainRecordStatus、alidns:SetDNSSLBStatus、alidns:UpdateDNSSLBWeight；云盘需要 ecs:DescribeDisks、ecs:DescribeSnapshots、ecs:CreateSnapshot、ecs:CopySnapshot、ecs:CreateDisk、ecs:DeleteSnapshot、ecs:DeleteDisk、ecs:AddTags。',
+      '策略中缺少动作。切流需要 slb:DescribeLoadBalancerAttribute、slb:DescribeLoadBalancerListeners、slb:DescribeVServerGroups、slb:DescribeVServerGroupAttribute、slb:SetVServerGroupAttribute、slb:RemoveVServerGroupBackendServers，预检还需要 ecs:DescribeSecurityGroupAttribute；使用 NLB 时需要 nlb:GetLoadBalancerAttribute、nlb:ListListeners、nlb:ListServerGroups、nlb:ListServerGroupServers、nlb:UpdateServerGroupServersAttribute、nlb:RemoveServersFromServerGroup、nlb:GetJobStatus（资源为 *），接管由 CCM 创建的实例还需要 nlb:UpdateServerGroupAttribute、nlb:UpdateListenerAttribute、nlb:TagResources、nlb:UntagResources；按 DNS 切流需要 alidns:DescribeDomainRecords、alidns:AddDomainRecord、alidns:UpdateDomainRecord、alidns:DeleteDomainRecord、alidns:SetDomainRecordStatus、alidns:SetDNSSLBStatus、alidns:UpdateDNSSLBWeight；云盘需要 ecs:DescribeDisks、ecs:DescribeSnapshots、ecs:CreateSnapshot、ecs:CopySnapshot、ecs:CreateDisk、ecs:DeleteSnapshot、ecs:DeleteDisk、ecs:AddTags。',
       '在对应的负载均衡、云盘或快照上授予错误信息中的动作。',
     ],
   ),
@@ -1298,6 +1298,19 @@ export const catalogue: Readonly<Record<string, Entry>> = {
       'Service 没有指向接受写入的数据库。',
       '它不存在、类型不适用，或被 GitOps、Operator 改了回去。',
       '修正 repoint，或暂停改动该 Service 的程序，然后再执行。',
+    ],
+  ),
+  DB_LET_GO: entry(
+    1,
+    [
+      'The old database server can not take the writes back any more.',
+      '`migrate complete` ended its copying after the soak; since then what is written is on the target only.',
+      'To move back, write a playbook with source and target exchanged: the old server becomes a new replica, and is switched over to.',
+    ],
+    [
+      '旧的数据库服务器已无法再接管写入。',
+      '观察期结束后 migrate complete 停止了反向复制；此后的写入只在目标侧。',
+      '如需迁回，请写一份源与目标互换的 playbook：把旧服务器重新做成副本，再切换过去。',
     ],
   ),
   DB_HOOK_ANSWER: entry(

@@ -58,25 +58,27 @@ const bug = (error: unknown) => ({
 
 export const NOTHING = 'nothing was changed';
 
-/** What serves now, read at the load balancer; says so when that can't be read. */
+/** What serves now, read at the load balancer; says so when nothing of it can be read. */
 export async function whatServes(world: World | undefined, routes: readonly Route[]): Promise<string> {
   if (!world || routes.length === 0) return '';
+  const all = await Promise.all(routes.map((it) => serving(it, world)));
+  const lines = all.filter((it) => it !== undefined);
+  if (lines.length === 0) return 'the share could not be read at the load balancer';
+  return lines.length <= 3
+    ? lines.join('. ')
+    : `${lines.slice(0, 3).join('. ')}, and ${count(lines.length - 3, 'service')} more`;
+}
+
+async function serving(route: Route, world: World): Promise<string | undefined> {
   try {
-    const lines = await Promise.all(
-      routes.map(async (route) => {
-        const [split] = (await routerOf(route, routers).read(route, world)).splits;
-        if (!split) return '';
-        const share = measured(split);
-        if (Number.isNaN(share)) return `${route.service}: NOBODY serves, every weight is 0`;
-        const both = split.source.weight > 0 && split.target.weight > 0;
-        return `${route.service}: ${points(100 - share)} % source, ${points(share)} % target; ${both ? 'both serve' : share === 0 ? 'the source serves' : 'the target serves'}`;
-      }),
-    );
-    return lines.length <= 3
-      ? lines.join('. ')
-      : `${lines.slice(0, 3).join('. ')}, and ${count(lines.length - 3, 'service')} more`;
+    const [split] = (await routerOf(route, routers).read(route, world)).splits;
+    if (!split) return undefined;
+    const share = measured(split);
+    if (Number.isNaN(share)) return `${route.service}: NOBODY serves, every weight is 0`;
+    const both = split.source.weight > 0 && split.target.weight > 0;
+    return `${route.service}: ${points(100 - share)} % source, ${points(share)} % target; ${both ? 'both serve' : share === 0 ? 'the source serves' : 'the target serves'}`;
   } catch {
-    return 'the share could not be read at the load balancer';
+    return undefined;
   }
 }
 

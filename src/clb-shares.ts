@@ -26,6 +26,7 @@ import {
   weightsOf,
   type Backends,
   type Pair,
+  type Solution,
   type SplitQuestion,
   type Weight,
 } from './split.js';
@@ -214,11 +215,18 @@ function solved(
     now: { source: standing.source.now, target: standing.target.now },
     others: standing.others,
   };
-  const found = solve(question);
-  if (!found || Math.abs(found.reachable - asked) > tolerance) return tooFar(question);
+  const isNear = (it: Solution | undefined): it is Solution =>
+    it !== undefined && Math.abs(it.reachable - asked) <= tolerance;
+  const { now: _now, ...asWritten } = question;
+  // Where somebody else has written, no way from there may keep inside: then it goes as if what we wrote were shown.
+  const found = [question, asWritten].map(solve).find(isNear);
+  if (!found) return tooFar(question);
   const { pair, reachable } = found;
   const setting = { source: settingFor('source', pair.source), target: settingFor('target', pair.target) };
-  const changed = SIDES.filter((it) => canonical(setting[it]) !== canonical(before[it]));
+  const shows = { source: sumOf(source, pair.source), target: sumOf(target, pair.target) };
+  const changed = SIDES.filter(
+    (it) => canonical(setting[it]) !== canonical(before[it]) || shows[it] !== standing[it].now,
+  );
   return {
     setting,
     reachable,

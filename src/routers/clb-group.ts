@@ -76,21 +76,22 @@ export const textsOf = (service: KubeObject): Pick<SideSetting, 'weight' | 'igno
   return { ...(weight !== undefined && { weight }), ...(ignore !== undefined && { ignore }) };
 };
 
-/** Writes both keys as they must be, in one patch, where they are not so yet; undefined takes a key away. */
+/** Writes both keys as they must be, in one patch, where they are not so yet; undefined takes a key away. @returns whether it wrote */
 export async function writeTexts(
   cluster: Cluster,
   route: ClbRoute,
   wanted: Pick<SideSetting, 'weight' | 'ignore'>,
   progress: (note: string) => void,
-): Promise<void> {
+): Promise<boolean> {
   const service = await serviceOn(cluster, route);
   const now = textsOf(service);
-  if (now.weight === wanted.weight && now.ignore === wanted.ignore) return;
+  if (now.weight === wanted.weight && now.ignore === wanted.ignore) return false;
   progress(`${cluster.side} weight ${wanted.weight ?? 'unset'}${ignores(wanted) ? ', ignored' : ''}`);
   await cluster.patch(
     { kind: 'Service', ...splitPath(route.service) },
     { metadata: { annotations: { [lbKey('weight')]: wanted.weight ?? null, [IGNORE_KEY]: wanted.ignore ?? null } } },
   );
+  return true;
 }
 
 /**

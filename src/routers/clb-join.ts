@@ -181,13 +181,25 @@ async function untilGone(route: ClbRoute, world: World): Promise<void> {
   }
 }
 
+interface LeaveBefore {
+  type: string;
+  /**
+   * what a server drops when a Service becomes a ClusterIP one
+   *
+   * @source kubernetes/kubernetes:pkg/registry/core/service/strategy.go (dropTypeDependentFields)
+   */
+  externalTrafficPolicy?: string;
+  healthCheckNodePort?: number;
+  ports?: unknown[];
+}
+
 /**
  * The source leaves the group. Its Service stays, as ClusterIP, for callers inside that cluster: no Service with a live address is ever
  * deleted, and with its annotations in place the controller takes its members out.
  *
  * @source kubernetes/cloud-provider-alibaba-cloud:pkg/controller/service/clbv1/service_controller.go (cleanup on a change of type)
  */
-export const leave: Part<ClbRoute, { type: string }> = {
+export const leave: Part<ClbRoute, LeaveBefore> = {
   title: (route) =>
     isHeard('source', route)
       ? `${route.service} of the source leaves ${route.ports.map((it) => it.group).join(', ')}`
@@ -203,9 +215,9 @@ export const leave: Part<ClbRoute, { type: string }> = {
         fix: 'Move everything first: `migrate shift --to 100`.',
       });
     }
-    return isHeard('source', route)
-      ? { type: String((await serviceOn(world.source, route))['spec']?.type) }
-      : { type: '' };
+    if (!isHeard('source', route)) return { type: '' };
+    const { type, externalTrafficPolicy, healthCheckNodePort, ports } = (await serviceOn(world.source, route))['spec'];
+    return { type: String(type), externalTrafficPolicy, healthCheckNodePort, ports };
   },
 
   async apply(route, _before, { world }) {
@@ -233,12 +245,17 @@ export const leave: Part<ClbRoute, { type: string }> = {
     );
   },
 
-  async undo(route, { type }, context) {
+  async undo(route, { type, ...went }, context) {
     const { world } = context;
     if (!isHeard('source', route)) return [];
     const object = await serviceOn(world.source, route);
     if (object['spec']?.type !== type)
-      await world.source.patch({ kind: 'Service', ...splitPath(route.service) }, { spec: typed(route, type) });
+      await world.source.patch(
+        { kind: 'Service', ...splitPath(route.service) },
+        {
+          spec: { ...typed(route, type), ...went },
+        },
+      );
     await until(
       context,
       {

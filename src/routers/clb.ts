@@ -133,7 +133,9 @@ export const clb: Router<ClbRoute, ClbSetting> = {
   async write(route, { setting, order }, context) {
     await takeOver(route, setting, context);
     for (const side of order) {
-      if (isHeard(side, route)) await writeTexts(context.world[side], route, setting[side], context.progress);
+      const written =
+        isHeard(side, route) && (await writeTexts(context.world[side], route, setting[side], context.progress));
+      if (!written) await mend(side, route, setting[side], context);
       await weigh(side, route, setting[side], context);
       await untilTaken(side, route, setting[side], context.world);
     }
@@ -181,6 +183,27 @@ async function look(
   const on = (side: Side) => (isHeard(side, route) ? serviceOn(world[side], route) : undefined);
   const [source, target, groups] = await Promise.all([on('source'), on('target'), readGroups(route, world)]);
   return { services: { source, target }, groups };
+}
+
+/**
+ * What the Service says already and the group does not show was written by somebody else: the controller looks again only when something
+ * happens, so its members get what it would give them. Where it counts pods on nodes it is left to itself.
+ */
+async function mend(
+  side: Side,
+  route: ClbRoute,
+  { sum }: SideSetting,
+  { world, progress }: StepContext,
+): Promise<void> {
+  if (sum !== undefined || !isHeard(side, route)) return;
+  const service = await serviceOn(world[side], route);
+  for (const { id, [side]: members } of await readGroups(route, world)) {
+    const backends = await backendsOn(world[side], service, members, route);
+    const wanted = sumOf(backends, weightOf(service));
+    if (backends.mode === 'local' || weightIn(members) === wanted) continue;
+    progress(`${side} members back to ${wanted} together`);
+    await weighGroup(id, members, wanted, world);
+  }
 }
 
 /** What of a side is set through the API. */

@@ -253,7 +253,7 @@ async function keepBoth(
  * A dead target must not hold up the way back, not even where the target's weights are the only ones to be written: it is asked briefly, and
  * what it could not be told is owed.
  */
-export const PATIENCE_BACK = { source: 60_000, target: 600 };
+export const PATIENCE_BACK = { source: 60_000, target: 400 };
 
 export const rollbackAct: Act<CommonOptions & { to?: string }> = (options, io) =>
   acting(

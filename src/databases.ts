@@ -183,3 +183,15 @@ export function databaseSteps(
   );
   return { steps, last, notes };
 }
+
+/** What `complete` does with databases: the old servers are let go of. etcd has none left by then. */
+export const completeDatabases = (databases: readonly Database[], after: readonly string[]): Step[] =>
+  databases
+    .filter((it) => it.kind !== 'etcd')
+    .map((database) => ({
+      id: `complete/database/${database.name}`,
+      kind: 'database-retire',
+      phase: 'complete',
+      args: { database },
+      after: [...after],
+    }));

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { writeCanonical } from './canonical.js';
 import { dataSteps, NEVER_TRAVELS } from './data.js';
+import { completeDatabases } from './databases.js';
 import { MigrateError } from './errors.js';
 import type { Readers } from './fold.js';
 import type { Inventory } from './inventory.js';
@@ -107,16 +108,23 @@ export function makePlan(playbook: Playbook, inventory: Inventory, routers: Rout
   }
   const data = dataSteps(playbook, inventory);
   const traffic = trafficSteps(playbook, inventory, routers, data.steps);
+  const moved = [...data.steps, ...traffic.steps];
   const plan = {
     schemaVersion: 1 as const,
     name: playbook.name,
     playbook,
     pins: { source: pin(source), target: pin(target) },
-    steps: [...data.steps, ...traffic.steps],
+    steps: [...moved, ...completeDatabases(playbook.data?.databases ?? [], lastOf(moved))],
     shares: traffic.shares,
     notes: [...data.notes, ...traffic.notes],
   };
   return { ...plan, digest: digestOf(plan), takenAt: inventory.takenAt };
+}
+
+/** Ids of the steps of the move itself that nothing of it waits for. */
+function lastOf(steps: readonly Step[]): string[] {
+  const moving = steps.filter((it) => it.phase !== 'complete');
+  return moving.filter((it) => !moving.some((other) => other.after.includes(it.id))).map((it) => it.id);
 }
 
 const pin = ({ context, uid, version }: { context: string; uid: string; version: string }) => ({

@@ -40,9 +40,11 @@ export interface WriterOptions {
   connect(side: Side): Promise<{ write(id: number): Promise<void>; close(): void }>;
   /** writers on each side */
   width?: number;
+  /** before a new connection is tried: where each costs the server a process, a shorter pause measures the machine */
+  retryMs?: number;
 }
 
-export function startChecker({ connect, width = 4 }: WriterOptions): Checker {
+export function startChecker({ connect, width = 4, retryMs = 60 }: WriterOptions): Checker {
   const acks: Ack[] = [];
   let next = 0;
   let stopped = false;
@@ -62,7 +64,7 @@ export function startChecker({ connect, width = 4 }: WriterOptions): Checker {
       } catch (error) {
         pauseMs = 12;
         if (isFatal(error)) {
-          pauseMs = 60;
+          pauseMs = retryMs;
           session?.close();
           session = undefined;
         }

@@ -11,14 +11,21 @@ import type { Databases } from '../src/standing.js';
 import type { EventBody } from '../src/events.js';
 import { etcdJoin, etcdMove } from '../src/steps/databases/etcd.js';
 import { databaseRepoint } from '../src/steps/databases/repoint.js';
-import { databaseReplica, databaseSwitch } from '../src/steps/databases/paired.js';
+import { databaseReplica, databaseRetire, databaseSwitch } from '../src/steps/databases/paired.js';
 import type { AnyStepKind } from '../src/step.js';
 
 /** The steps of databases alone, by the engine that runs whole plans. */
 
 export const entry = (text: unknown): Database => databaseEntry.parse(text);
 
-const KINDS: readonly AnyStepKind[] = [databaseReplica, databaseSwitch, databaseRepoint, etcdJoin, etcdMove];
+const KINDS: readonly AnyStepKind[] = [
+  databaseReplica,
+  databaseSwitch,
+  databaseRetire,
+  databaseRepoint,
+  etcdJoin,
+  etcdMove,
+];
 const stepKinds = new Map(KINDS.map((it) => [it.kind, it]));
 
 /** As many steps as the databases have; nothing else of a plan is read by the engine. */

@@ -1,14 +1,24 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { databaseSteps } from '../src/databases.js';
+import {
+  completeDatabases,
+  databaseSteps,
+  type Database,
+  type DatabaseArgs,
+  type DatabaseOf,
+} from '../src/databases.js';
+import { execPair } from '../src/db/exec.js';
+import type { DatabaseOptions } from '../src/db/wire.js';
 import { MigrateError } from '../src/errors.js';
 import { memoryStore, openJournal, type JournalStore } from '../src/journal.js';
 import { parsePlaybook } from '../src/playbook.js';
-import type { Clock, Tap, World } from '../src/ports.js';
+import type { Clock, Programs, Side, Tap, World } from '../src/ports.js';
+import type { AnyStepKind, StepContext } from '../src/step.js';
 import { rollback } from '../src/rollback.js';
 import { run } from '../src/run.js';
 import type { DatabasePair, Databases } from '../src/standing.js';
-import { databaseReplica, databaseSwitch, waitMs } from '../src/steps/databases/paired.js';
+import { databaseReplica, databaseRetire, databaseSwitch, waitMs } from '../src/steps/databases/paired.js';
+import { databaseRepoint } from '../src/steps/databases/repoint.js';
 import { pairOf, type Model } from '../src/cli/rehearsed-databases.js';
 import { crashing, mustBeDone } from './crashing.js';
 import { entry, planFor } from './database-stage.js';
@@ -103,6 +113,132 @@ test('the window is of a day, in its own time, and may reach over midnight', () 
   assert.equal(waitMs(night, at('14:00')), 3_600_000); // 22:00
 });
 
+test('a Service leads to the new side by address or by name, and back as it was', async () => {
+  const { seed } = quickShop();
+  const objects = seed.source.objects;
+  const list = Array.isArray(objects) ? objects : Object.values(objects).flat();
+  list.push({
+    apiVersion: 'v1',
+    kind: 'Service',
+    metadata: { name: 'orders-db', namespace: 'shop' },
+    spec: { type: 'ExternalName', externalName: 'orders.old.example.com' },
+  });
+  const told: unknown[] = [];
+  const { stage } = await stageFor({ playbook: quickShop().playbook, seed }, { clientsPerSecond: 1 });
+  try {
+    const service = (await stage.world.source.list('Service', { namespace: 'shop' })).find(
+      (it) => it['spec']?.selector && it['spec']?.type !== 'LoadBalancer' && it['spec']?.type !== 'ExternalName',
+    );
+    assert.ok(service, 'the shop has no Service with a selector');
+    const database = entry({
+      ...ORDERS,
+      repoint: [
+        { cluster: 'source', service: `shop/${service.metadata.name}`, to: '192.0.2.7', port: 3306 },
+        { cluster: 'source', service: 'shop/orders-db', to: 'orders.new.example.com' },
+        { run: ['./lead', 'new'], back: ['./lead', 'old'] },
+      ],
+    });
+    const step = databaseSteps([database], []).steps.find((it) => it.kind === 'database-repoint');
+    assert.ok(step);
+    const programs: Programs = {
+      run: (command, question) => {
+        told.push([...command, question]);
+        return Promise.resolve('');
+      },
+    };
+    const context = { world: { ...stage.world, programs }, step, mark: 'm' } as unknown as StepContext;
+    const args = step.args as DatabaseArgs<Database>;
+    const get = (kind: string, name: string) => stage.world.source.get({ kind, namespace: 'shop', name });
+    const selector: unknown = service['spec'].selector;
+
+    const before = await databaseRepoint.check(args, context);
+    for (let turn = 0; turn < 2; turn++) await databaseRepoint.apply(args, before, context);
+    await databaseRepoint.verify(args, before, context);
+    assert.equal((await get('Service', service.metadata.name))?.['spec']?.selector, undefined);
+    assert.deepEqual((await get('Endpoints', service.metadata.name))?.['subsets']?.[0]?.addresses, [
+      { ip: '192.0.2.7' },
+    ]);
+    assert.equal((await get('Service', 'orders-db'))?.['spec']?.externalName, 'orders.new.example.com');
+
+    for (let turn = 0; turn < 2; turn++) assert.deepEqual(await databaseRepoint.undo(args, before, context), []);
+    assert.deepEqual((await get('Service', service.metadata.name))?.['spec']?.selector, selector);
+    assert.equal((await get('Service', 'orders-db'))?.['spec']?.externalName, 'orders.old.example.com');
+    const question = (serves: string) => ({ verb: 'repoint', database: 'shop/orders', kind: 'mysql', serves });
+    const [there, , back] = told;
+    assert.deepEqual(there, ['./lead', 'new', question('target')]);
+    assert.deepEqual(back, ['./lead', 'old', question('source')]);
+  } finally {
+    await stage.close();
+  }
+});
+
+test('a Service with addresses of its own is not led to a name', async () => {
+  const service = { apiVersion: 'v1', kind: 'Service', metadata: { name: 'db' }, spec: { selector: { app: 'db' } } };
+  const world = { source: { side: 'source', get: async () => service } } as unknown as World;
+  const database = entry({ ...ORDERS, repoint: [{ cluster: 'source', service: 'shop/db', to: 'db.new.example.com' }] });
+  await assert.rejects(databaseRepoint.check({ database }, { world } as StepContext), { code: 'DB_NOT_REPOINTED' });
+});
+
+test('a program that answers for its database is driven through the same states', async () => {
+  const model = servers();
+  const pair = pairOf(model, (_call, send) => send());
+  const asked: string[] = [];
+  /** the operator's program, as it would be on the other end of the pipe */
+  const programs: Programs = {
+    async run(command, question) {
+      assert.deepEqual(command, ['./queue.sh']);
+      const it = question as { verb: keyof DatabasePair; side: Side; position: string; withinMs: number };
+      asked.push(`${it.verb} ${it.side}`);
+      switch (it.verb) {
+        case 'look':
+          return JSON.stringify(await pair.look(it.side));
+        case 'position':
+          return JSON.stringify({ position: await pair.position(it.side) });
+        case 'reached':
+          return JSON.stringify({ reached: await pair.reached(it.side, it.position, it.withinMs) });
+        case 'fence':
+          await pair.fence(it.side, it.withinMs);
+          return '';
+        case 'unfence':
+        case 'follow':
+        case 'unfollow':
+          await pair[it.verb](it.side, {});
+          return '{}';
+        default:
+          return '';
+      }
+    },
+  };
+  const database = entry({ kind: 'exec', name: 'shop/queue', hook: ['./queue.sh'] }) as DatabaseOf<'exec'>;
+  const plain: Tap = (_call, send) => send();
+  const driven = execPair(database, { programs, tap: plain } as DatabaseOptions);
+  const engine = engineFor(model, memoryStore(), plain, () => driven);
+  mustBeDone(await run(planFor([database]), ['data'], engine));
+  mustBe(model, 'target');
+  mustBeDone(await rollback(undefined, engine));
+  mustBe(model, 'source');
+  assert.ok(asked.indexOf('fence source') < asked.indexOf('follow source'));
+  assert.ok(asked.indexOf('follow source') < asked.indexOf('unfence target'));
+
+  const silent = execPair(database, { programs: { run: async () => 'ok' }, tap: plain } as unknown as DatabaseOptions);
+  await assert.rejects(silent.look('source'), { code: 'DB_HOOK_ANSWER' });
+  const vague = execPair(database, { programs: { run: async () => '{}' }, tap: plain } as unknown as DatabaseOptions);
+  await assert.rejects(vague.look('source'), { code: 'DB_HOOK_ANSWER' });
+});
+
+test('complete lets go of the old server, once all is moved', async () => {
+  const model = servers();
+  const store = memoryStore();
+  const plan = planFor([entry(ORDERS)]);
+  const steps = [...plan.steps, ...completeDatabases([entry(ORDERS)], ['data/database/shop/orders/switch'])];
+  mustBeDone(await run({ ...plan, steps }, ['data'], engineFor(model, store)));
+  mustBeDone(await run({ ...plan, steps }, ['complete'], engineFor(model, store)));
+  assert.deepEqual(model.follows, { source: false, target: false });
+  assert.deepEqual(model.writable, { source: false, target: true });
+  const error = await stoppedBy(rollback(undefined, engineFor(model, store)));
+  assert.equal(error.code, 'DB_LET_GO');
+});
+
 // ---- the states of a switch-over, with servers in memory
 
 const servers = (): Model => ({
@@ -127,7 +263,7 @@ function engineFor(
   return {
     world: { source: { side: 'source' }, target: { side: 'target' }, clock, databases } as unknown as World,
     journal: openJournal(store, () => now),
-    kinds: new Map([databaseReplica, databaseSwitch].map((it) => [it.kind, it] as const)),
+    kinds: new Map<string, AnyStepKind>([databaseReplica, databaseSwitch, databaseRetire].map((it) => [it.kind, it])),
     emit: () => undefined,
     stopping: () => false,
     limit: 1,

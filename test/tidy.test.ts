@@ -38,7 +38,7 @@ const HOMES: Record<string, readonly RegExp[]> = {
     /^src\/cli\//,
     /^src\/twin\//,
   ],
-  zod: [/^src\/databases\.ts$/, 
+  zod: [
     /^src\/routers\/exec\.ts$/,
     /^src\/databases\.ts$/,
     /^src\/(playbook|formats|routes|gates)\.ts$/,

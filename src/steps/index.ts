@@ -2,7 +2,7 @@ import type { AnyStepKind, StepKinds } from '../step.js';
 import { attach, retire } from './attach.js';
 import { convert } from './convert.js';
 import { etcdJoin, etcdMove } from './databases/etcd.js';
-import { databaseReplica, databaseSwitch } from './databases/paired.js';
+import { databaseReplica, databaseRetire, databaseSwitch } from './databases/paired.js';
 import { databaseRepoint } from './databases/repoint.js';
 import { cronJobs } from './cronjobs.js';
 import { copySnapshot, createDisk, createVolume, snapshot } from './disks.js';
@@ -30,6 +30,7 @@ const ALL: readonly AnyStepKind[] = [
   createVolume,
   databaseReplica,
   databaseSwitch,
+  databaseRetire,
   etcdJoin,
   etcdMove,
   databaseRepoint,

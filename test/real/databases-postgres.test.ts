@@ -69,6 +69,7 @@ before(async () => {
   await closed.query('ALTER DATABASE shop CONNECTION LIMIT 0');
   await closed.end();
   checker = startChecker({
+    retryMs: 200,
     connect: async (side) => {
       const client = await as('app', side);
       let ended = false;

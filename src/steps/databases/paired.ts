@@ -128,6 +128,40 @@ export const databaseSwitch: StepKind<DatabaseArgs, SwitchBefore> = {
     }),
 };
 
+/** After the soak: the old server is let go of. From here on what the target takes is on the target only. */
+export const databaseRetire: StepKind<DatabaseArgs, Record<string, never>> = {
+  kind: 'database-retire',
+  title: ({ database }) => `${database.name} (${database.kind}): the source stops copying from the target`,
+  wayBack: () => 'none: what the target takes from then on is on the target only',
+  rights: ({ database }) => rightsOf(database),
+
+  check: ({ database }, context) =>
+    withPair(database, context, async (pair) => {
+      const state = stateOf({ database, from: 'source' }, await both({ pair, from: 'source' }));
+      if (state !== 'switched') throw unfitError(database, [`it is ${state}, not switched over to the target`]);
+      return {};
+    }),
+
+  apply: ({ database }, _before, context) => withPair(database, context, (pair) => pair.unfollow('source')),
+
+  verify: ({ database }, _before, context) =>
+    withPair(database, context, async (pair) => {
+      const [source, target] = await Promise.all([pair.look('source'), pair.look('target')]);
+      if (source.follows || source.writable || !target.writable)
+        throw unfitError(database, ['the source should be closed and follow nobody, and the target take the writes']);
+    }),
+
+  undo: ({ database }, _before, context) =>
+    withPair(database, context, async (pair) => {
+      if ((await pair.look('source')).follows) return [];
+      throw new MigrateError('DB_LET_GO', {
+        what: `${database.name}: the source copies no more, so it can not take the writes back.`,
+        why: '`migrate complete` let go of it; what the target took since then is on the target only.',
+        fix: 'To move back, write a playbook with source and target exchanged: the old server becomes a new replica.',
+      });
+    }),
+};
+
 async function withPair<T>(
   database: PairedDatabase,
   { world }: StepContext,

@@ -25,7 +25,8 @@ import { edit, unfit, type Pair } from './weighted.js';
 
 /**
  * A second Ingress for the same hosts and paths, marked as a canary: by header first, then cookie, then weight. A rule takes one canary.
- * Its total is left alone where hundredths will do, for older versions don't know it.
+ * Its total is left alone where hundredths will do, for older versions don't know it. All for the target is not weight 100, which is 503
+ * once the main backend has no endpoints: it is the target as the main backend, beside which a canary of the same has no effect.
  *
  * @source kubernetes/ingress-nginx:docs/user-guide/nginx-configuration/annotations.md (canary), rootfs/etc/nginx/lua/balancer.lua,
  *         internal/ingress/controller/controller.go (mergeAlternativeBackends)
@@ -60,7 +61,8 @@ export const canaryStyle: Style = {
 
   keep: () => null,
 
-  joined: async (route, _main, { source }) => (await source.get(refOf(route, canaryName(route)))) !== undefined,
+  joined: async (route, main, { source }) =>
+    pathsTo(main, bridgeName(route)).length > 0 || (await source.get(refOf(route, canaryName(route)))) !== undefined,
 
   async see(route, main, { source }) {
     const canary = await source.get(refOf(route, canaryName(route)));
@@ -71,41 +73,46 @@ export const canaryStyle: Style = {
   },
 
   join: (route, world) => writeCanary(route, { source: 100, target: 0 }, world),
-  put: (route, pair, world) => writeCanary(route, pair, world),
+
+  async put(route, pair, world) {
+    const { name } = splitPath(route.service);
+    if (pair.source === 0) return swapMain(route, name, bridgeName(route), world);
+    await writeCanary(route, pair, world);
+    await swapMain(route, bridgeName(route), name, world);
+  },
+
   undo: (route, _was, world) => removeCanary(route, world),
 
+  keepLeaving: async (route, { source }) => {
+    const canary = await source.get(refOf(route, canaryName(route)));
+    return canary ? weightsOf(canary) : null;
+  },
+
   async leave(route, world) {
-    const { name } = splitPath(route.service);
-    await edit(world.source, refOf(route), (main) => rulesPatch(main, swapped(rulesOf(main), name, bridgeName(route))));
+    await swapMain(route, splitPath(route.service).name, bridgeName(route), world);
     // Workers that are late still split by the canary, which must be there as long.
     await world.clock.sleep(LATEST_MS);
     await removeCanary(route, world);
   },
 
-  async comeBack(route, world) {
-    const { name } = splitPath(route.service);
-    const main = await mainOf(route, world);
-    if (pathsTo(main, bridgeName(route)).length === 0) return;
-    // Of no effect as long as the main backend is the same; from the moment it is the source's, all goes to it.
-    const rules = rulesOf(main);
-    await createCanary(route, { source: 0, target: 100 }, only(rules, bridgeName(route)), main, world);
-    await world.clock.sleep(LATEST_MS);
-    await edit(world.source, refOf(route), (it) => rulesPatch(it, swapped(rulesOf(it), bridgeName(route), name)));
-    await world.clock.sleep(LATEST_MS);
+  async comeBack(route, was, world) {
+    if (was !== null) await writeCanary(route, was as Pair, world);
   },
 };
+
+const swapMain = (route: IngressRoute, from: string, name: string, { source }: World): Promise<void> =>
+  edit(source, refOf(route), (main) => rulesPatch(main, swapped(rulesOf(main), from, name)));
 
 const LATEST_MS = 5_000;
 
 const canaryName = ({ ingress }: IngressRoute): string => `${ingress}-migrate`;
 
-const only = (rules: readonly IngressRule[], service: string): IngressRule[] =>
-  withPaths(rules, (paths) => paths.filter((it) => serviceOf(it) === service)).filter((it) => it.http?.paths);
-
-/** The main Ingress' paths to the Service, to the target instead. */
+/** The main Ingress' paths to the Service, or to the target already, to the target. */
 const rulesFor = (route: IngressRoute, main: KubeObject): IngressRule[] => {
-  const { name } = splitPath(route.service);
-  return withPaths(only(rulesOf(main), name), (paths) => paths.map((it) => to(it, bridgeName(route))));
+  const ours = new Set<string | undefined>([splitPath(route.service).name, bridgeName(route)]);
+  return withPaths(rulesOf(main), (paths) =>
+    paths.filter((it) => ours.has(serviceOf(it))).map((it) => to(it, bridgeName(route))),
+  ).filter((it) => it.http?.paths);
 };
 
 const keysOf = (rules: readonly IngressRule[]): string[] =>

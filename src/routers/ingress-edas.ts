@@ -68,6 +68,8 @@ export const edasStyle: Style = {
       return annotationsPatch(main, { 'service-config': config ?? undefined });
     }),
 
+  keepLeaving: async () => null,
+
   leave: (route, { source }) =>
     edit(source, refOf(route), (main) => {
       const { drainage: _, ...rest } = configOf(main) ?? {};
@@ -75,7 +77,7 @@ export const edasStyle: Style = {
       return annotationsPatch(main, { 'service-config': text });
     }),
 
-  comeBack: (route, world) => write(route, { source: 0, target: 1 }, world),
+  comeBack: (route, _was, world) => write(route, { source: 0, target: 1 }, world),
 };
 
 interface Config {

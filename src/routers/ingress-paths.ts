@@ -22,10 +22,12 @@ export interface Style {
   join(route: IngressRoute, world: World): Promise<void>;
   put(route: IngressRoute, pair: Pair, world: World): Promise<void>;
   undo(route: IngressRoute, was: unknown, world: World): Promise<void>;
-  /** The Ingress' own backend becomes the target. */
+  /** what `comeBack` needs; JSON */
+  keepLeaving(route: IngressRoute, world: World): Promise<unknown>;
+  /** The Ingress' own backend is the target, and nothing else is said. */
   leave(route: IngressRoute, world: World): Promise<void>;
-  /** The source's Service is its backend again, and all goes to the target as before. */
-  comeBack(route: IngressRoute, world: World): Promise<void>;
+  /** All goes to the target as before, and a share can be moved again. */
+  comeBack(route: IngressRoute, was: unknown, world: World): Promise<void>;
 }
 
 export interface IngressPath {

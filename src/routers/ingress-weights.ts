@@ -71,6 +71,8 @@ export const serviceWeightStyle: Style = {
       );
     }),
 
+  keepLeaving: async () => null,
+
   leave: (route, { source }) =>
     edit(source, refOf(route), (main) => {
       const { name } = splitPath(route.service);
@@ -81,7 +83,7 @@ export const serviceWeightStyle: Style = {
       );
     }),
 
-  comeBack: (route, { source }) =>
+  comeBack: (route, _was, { source }) =>
     edit(source, refOf(route), (main) => {
       const { name } = splitPath(route.service);
       const rules = pathsTo(main, name).length > 0 ? rulesOf(main) : doubled(main, bridgeName(route), name, true);

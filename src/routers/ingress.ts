@@ -23,8 +23,7 @@ import { routesOnce, unfit, weighted, type Pair, type Rule, type Weights } from 
 /**
  * Splits requests in an ingress controller of the source's cluster, in one of three ways: a canary Ingress beside the one that is there
  * (ingress-nginx, and those that read its annotations), Alibaba's older annotations on that Ingress itself, or EDAS' header tickets, which
- * know no weights. Requests with a header can go to the target before any weight does. When all was moved, the Ingress' own backend
- * becomes the target: a main backend without endpoints answers 503, even for a canary of 100 %.
+ * know no weights. Requests with a header can go to the target before any weight does.
  */
 export interface IngressRoute extends BridgedRoute {
   router: 'ingress';
@@ -131,7 +130,7 @@ const entrance = ({ header, cookie }: IngressRoute): string => {
   return `for requests with ${[said, cookie !== undefined && `cookie ${cookie}=always`].filter(Boolean).join(' or ')}`;
 };
 
-const leave: Part<IngressRoute, null> = {
+const leave: Part<IngressRoute> = {
   title: (route) => `${placeOf(route)} sends all to the target itself, and nothing to the source`,
   wayBack: (route) => `${placeOf(route)} sends to the source again, beside all for the target`,
 
@@ -145,7 +144,7 @@ const leave: Part<IngressRoute, null> = {
         fix: 'Move everything first: `migrate shift --to 100`.',
       });
     }
-    return null;
+    return styleOf(route).keepLeaving(route, world);
   },
 
   async apply(route, _before, { world }) {
@@ -163,8 +162,8 @@ const leave: Part<IngressRoute, null> = {
     });
   },
 
-  async undo(route, _before, { world }) {
-    await styleOf(route).comeBack(route, world);
+  async undo(route, before, { world }) {
+    await styleOf(route).comeBack(route, before, world);
     return [];
   },
 };

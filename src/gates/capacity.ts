@@ -1,9 +1,10 @@
 import { MigrateError } from '../errors.js';
-import type { CapacityGate } from '../gates.js';
-import type { Side, World } from '../ports.js';
+import { isCapacity, type CapacityGate, type Gate } from '../gates.js';
+import { rightOn } from '../objects.js';
+import type { Right, Side, World } from '../ports.js';
 import type { AnyRouter, Route } from '../router.js';
 import { count, points } from '../words.js';
-import { behind, limits } from './room.js';
+import { behind, limits, SCALER, type Behind } from './room.js';
 import type { Held, Seen, Watch } from './watch.js';
 
 /** What a share asks of the side that grows by it, in ready pods. */
@@ -42,9 +43,25 @@ export async function needOf(
 export const needText = ({ side, ready, needed }: Need, to: number): string =>
   `${ready} ready on the ${side}, ${points(side === 'target' ? to : 100 - to)} % there needs ${needed}`;
 
+/** The reasons are a courtesy: an identity that may not look for them still hears that the pods are too few. */
+function nothingSeen(error: unknown): Behind {
+  if (error instanceof MigrateError && error.code === 'KUBE_FORBIDDEN') return {};
+  throw error;
+}
+
+/** What gate `capacity` reads on the side that grows, and writes where it may raise an autoscaler. */
+export function capacityRights(gates: readonly Gate[]): Right[] {
+  const gate = gates.find(isCapacity);
+  if (!gate) return [];
+  return [
+    ...['Deployment.apps', 'StatefulSet.apps', SCALER].map((kind) => rightOn('list', kind)),
+    ...(gate.prescale ? ['get', 'patch'].map((verb) => rightOn(verb, SCALER)) : []),
+  ];
+}
+
 /** Why a side can't have what it needs: its autoscaler's maximum, quotas, room on the nodes. */
 export async function hindrances(route: Route, { side, ready, needed }: Need, world: World): Promise<string[]> {
-  const { workload, scaler } = await behind(world[side], route.service);
+  const { workload, scaler } = await behind(world[side], route.service).catch(nothingSeen);
   if (!workload) return [];
   const most = Number(scaler?.['spec']?.maxReplicas ?? Infinity);
   return [

@@ -2,7 +2,7 @@ import type { ShiftArgs } from '../args.js';
 import { MigrateError } from '../errors.js';
 import type { ShareEvent } from '../events.js';
 import { askedBefore } from '../gates/before.js';
-import { capacitySeen } from '../gates/capacity.js';
+import { capacityRights, capacitySeen } from '../gates/capacity.js';
 import { putBack, raise, type Prescaled } from '../gates/prescale.js';
 import { watchGates, type Held } from '../gates/watch.js';
 import type { World } from '../ports.js';
@@ -26,7 +26,11 @@ export const shift: StepKind<ShiftArgs, ShiftBefore> = {
   kind: 'shift',
   title: ({ route, asked }) => `${route.service} to ${points(asked)} %`,
   wayBack: () => 'the share before',
-  rights: ({ route }) => routerOf(route, routers).rights(route),
+  rights({ route, gates }) {
+    const { source = [], target = [] } = routerOf(route, routers).rights(route);
+    const counted = capacityRights(gates);
+    return { source: [...source, ...counted], target: [...target, ...counted] };
+  },
 
   async check(args, context) {
     const { route, asked, gates } = args;

@@ -306,7 +306,7 @@ const seconds = (ms: number) => `${(ms / 1000).toFixed(1)} s`;
 
 /** Short holds, and the probe at the crowd's own front. */
 const withProbe = (front: string): string =>
-  `${quickShopText().replace('hold: 3s', 'hold: 2s').trimEnd()}\n  gates:\n    - { probe: '${front}/healthz', failures: 0.1% }\n`;
+  `${quickShopText().replace('hold: 3s', 'hold: 2s').trimEnd()}\n  gates:\n    - { probe: '${front}/healthz', every: 50ms, failures: 20%, bad: 60% }\n`;
 
 /** What was found about what, without what only words it. */
 const findings = ({ results }: Report) =>

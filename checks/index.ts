@@ -35,6 +35,7 @@ import { endpointChanges } from './load-balancing/endpoint-changes.js';
 import { inClusterCallers } from './load-balancing/in-cluster-callers.js';
 import { kubeProxyMode } from './load-balancing/kube-proxy-mode.js';
 import { listenerGroup } from './load-balancing/listener-group.js';
+import { dnsRecords } from './load-balancing/dns-records.js';
 import { listenerScheduler } from './load-balancing/listener-scheduler.js';
 import { localPolicy } from './load-balancing/local-policy.js';
 import { portNumbers } from './load-balancing/port-numbers.js';
@@ -141,6 +142,7 @@ export const checks: readonly Check[] = [
   trafficMatrix,
   listenerGroup,
   listenerScheduler,
+  dnsRecords,
   stickiness,
   sharedGroup,
   handOver,

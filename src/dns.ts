@@ -151,6 +151,23 @@ export function sidesOf({ source, target }: DnsName, { records }: DnsRecords): S
   return { ...(own && { source: own }), ...(its && { target: its }), others: rest.filter((it) => it !== its) };
 }
 
+/** Why a name's records can't be weighed as they are, so that the target comes in with nothing; undefined where they can. */
+export function obstacle(name: DnsName, found: DnsRecords): string | undefined {
+  const { records, weighted } = found;
+  const { target } = sidesOf(name, found);
+  const enabled = records.filter((it) => it.enabled && it !== target);
+  const locked = records.find((it) => it.locked);
+  if (locked) return `the record ${locked.value} is locked`;
+  if (target?.enabled) return `the target's record ${target.value} is answered already`;
+  if (target && target.weight > 1)
+    return `the target's record ${target.value} is paused with weight ${target.weight} and would come back with it`;
+  if (weighted) return undefined;
+  if (name.type === 'CNAME') return 'the API turns weighting on for addresses alone, not for CNAMEs';
+  return new Set(enabled.map((it) => it.weight)).size > 1
+    ? 'its records have different weights that are not in force: turning weighting on would shift traffic'
+    : undefined;
+}
+
 /** As it is answered: without weights every enabled record counts the same. */
 export const weightOf = (record: DnsRecord | undefined, { weighted }: DnsRecords): number => {
   if (!record?.enabled) return 0;

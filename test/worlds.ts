@@ -3,7 +3,7 @@ import { discoveryOf } from '../src/api-table.js';
 import type { Check, Needs } from '../src/check.js';
 import type { ClusterInventory, Inventory, ProbeAnswer } from '../src/inventory.js';
 import { parsePlaybook, type Playbook } from '../src/playbook.js';
-import type { Kind, KubeObject, LoadBalancer, RightAnswer, ServedKind } from '../src/ports.js';
+import type { DnsRecords, Kind, KubeObject, LoadBalancer, RightAnswer, ServedKind } from '../src/ports.js';
 import { kindServed } from '../src/preflight.js';
 
 /**
@@ -48,6 +48,8 @@ export interface TerseWorld {
     loadBalancers?: Partial<LoadBalancer>[];
     disks?: object[];
     securityGroups?: object[];
+    /** laid over A records of www.example.com, without weights */
+    dns?: { records?: object[] }[];
     unseen?: object[];
   } | null;
 }
@@ -192,9 +194,20 @@ function cloudOf(terse: TerseWorld['cloud']): Inventory['cloud'] {
     })),
     disks: (terse?.disks ?? []) as NonNullable<Inventory['cloud']>['disks'],
     securityGroups: (terse?.securityGroups ?? []) as NonNullable<NonNullable<Inventory['cloud']>['securityGroups']>,
+    ...(terse?.dns && { dns: terse.dns.map(recordsOf) }),
     unseen: (terse?.unseen ?? []) as NonNullable<Inventory['cloud']>['unseen'],
   };
 }
+
+const recordsOf = ({ records = [], ...it }: { records?: object[] }): DnsRecords => ({
+  domain: 'example.com',
+  name: 'www',
+  type: 'A',
+  line: 'default',
+  weighted: false,
+  ...it,
+  records: records.map((one) => ({ id: '1', value: '', ttlS: 60, enabled: true, locked: false, weight: 1, ...one })),
+});
 
 function customKind(text: string): ServedKind {
   const [name = '', version = 'v1'] = text.split('/');

@@ -1,8 +1,8 @@
-import { addressOf, hostOf, sidesOf, type DnsName, type DnsRoute } from '../dns.js';
+import { addressOf, hostOf, obstacle, sidesOf, type DnsName, type DnsRoute } from '../dns.js';
 import { Interrupted } from '../engine.js';
 import { isMigrateError, MigrateError } from '../errors.js';
 import { lbKey, splitPath } from '../objects.js';
-import type { DnsRecord, DnsRecords, DnsSet, KubeObject, World } from '../ports.js';
+import type { DnsRecords, DnsSet, KubeObject, World } from '../ports.js';
 import type { Part } from '../router.js';
 import type { Debt, StepContext } from '../step.js';
 import { spell } from '../words.js';
@@ -101,9 +101,10 @@ async function named(route: DnsRoute, name: DnsName, before: NameBefore | undefi
 
 function look(name: DnsName, records: DnsRecords, service: KubeObject): NameBefore {
   const value = name.target ?? addressOf(service, name.type);
-  const sides = sidesOf(value === undefined ? name : { ...name, target: value }, records);
+  const full = value === undefined ? name : { ...name, target: value };
+  const sides = sidesOf(full, records);
   const source = needed('source', name, sides.source);
-  mustFit(name, records, sides.target);
+  mustFit(full, records);
   return {
     ...(value !== undefined && { value }),
     known: sides.target !== undefined,
@@ -118,27 +119,14 @@ function look(name: DnsName, records: DnsRecords, service: KubeObject): NameBefo
 }
 
 /** @throws MigrateError DNS_RECORDS_UNFIT */
-function mustFit(name: DnsName, { records, weighted }: DnsRecords, target: DnsRecord | undefined): void {
-  const enabled = records.filter((it) => it.enabled && it !== target);
-  const uneven = new Set(enabled.map((it) => it.weight)).size > 1;
-  const locked = records.find((it) => it.locked);
-  const why = locked
-    ? `the record ${locked.value} is locked`
-    : target?.enabled
-      ? `the target's record ${target.value} is answered already`
-      : target && target.weight > 1
-        ? `the target's record ${target.value} is paused with weight ${target.weight} and would come back with it`
-        : !weighted && uneven
-          ? 'its records have different weights that are not in force: turning weighting on would shift traffic'
-          : !weighted && name.type === 'CNAME'
-            ? 'the API turns weighting on for addresses alone, not for CNAMEs'
-            : undefined;
+function mustFit(name: DnsName, records: DnsRecords): void {
+  const why = obstacle(name, records);
   if (why === undefined) return;
   throw new MigrateError('DNS_RECORDS_UNFIT', {
     what: `${hostOf(name)} can't be weighed: ${why}.`,
     why: 'The target must come in with nothing, and its first share must be as small as was asked.',
     fix:
-      !weighted && name.type === 'CNAME'
+      !records.weighted && name.type === 'CNAME'
         ? 'Turn weighting on in the console once both records are there.'
         : 'Set the records right in the console (unlock, pause, or delete the one of the target: it is made anew), then run again.',
   });

@@ -8,6 +8,7 @@ import { MigrateError } from '../src/errors.js';
 import type { EventBody } from '../src/events.js';
 import { memoryStore, openJournal } from '../src/journal.js';
 import { parsePlaybook } from '../src/playbook.js';
+import { rehearse } from '../src/cli/rehearse.js';
 import { run } from '../src/run.js';
 import type { Twin } from '../src/twin/twin.js';
 import type { Seed } from '../src/twin/types.js';
@@ -319,6 +320,30 @@ test('a share that the autoscaler may not grow to waits at the one before, and s
   assert.match(error.what, /4 ready on the target, 100 % there needs 6; its autoscaler stops at 5/);
   assert.equal(await minimum(it), 2);
   assert.ok(Math.abs((await shares(it)) - 50) <= 1);
+});
+
+test('a rehearsal asks nobody outside: figures come from its clients, and what waits for a yes gets one', async () => {
+  const outside = 'http://prometheus.invalid';
+  const text = quickShopText()
+    .replace('hold: 3s', 'hold: 40s')
+    .replace(/^ {2}steps: .*$/m, '  steps: [20, 100]');
+  const gates = `  gates:
+    - { prometheus: '${outside}', query: p99, max: 0.5, every: 5s }
+    - { prometheus: '${outside}', errors: 'e[$window]', requests: 'r[$window]', every: 10s, failures: 1%, bad: 10%, tokenFrom: NOT_SET }
+    - { webhook: '${outside}', every: 5s }
+    - { approve: all }
+`;
+  const events: EventBody[] = [];
+  const ended = await rehearse(
+    { playbook: parsePlaybook(`${text.trimEnd()}\n${gates}`, 'shop.yaml'), seed: shipped('shop').seed },
+    { emit: (event) => void events.push(event), stopping: () => false, confirm: () => Promise.resolve(false) },
+  );
+  assert.equal(ended.outcome, 'done', JSON.stringify(events.findLast((it) => it.type === 'error')));
+  assert.equal(ended.requests?.failed, 0);
+  const last = (gate: string) =>
+    events.findLast((it) => it.type === 'gate' && it.gate === gate && it.step === 'traffic/20') as GateEvent;
+  for (const gate of ['prometheus', 'prometheus 2', 'webhook', 'approve']) assert.equal(last(gate).state, 'pass', gate);
+  assert.ok((last('prometheus 2').evidence?.sides?.target?.requests ?? 0) > 30);
 });
 
 test('an approval that was given before the step was undone counts no more', async () => {

@@ -45,7 +45,16 @@ export async function rehearse(options: RehearseOptions, io: Io): Promise<EndedE
   const { twin, world } = stage;
   const emit = withClients(inTime(io.emit, twin), twin);
   const journal = openJournal(memoryStore(), () => world.clock.now());
-  const engine: Engine = { world, journal, kinds: stepKinds, emit, stopping: io.stopping, limit: 8 };
+  const engine: Engine = {
+    world,
+    journal,
+    kinds: stepKinds,
+    emit,
+    stopping: io.stopping,
+    limit: 8,
+    // Nobody is asked in a rehearsal: what waits for a yes gets one.
+    approve: () => Promise.resolve('the rehearsal'),
+  };
   let plan: Plan | undefined;
   const touched = () => journal.records().length > 0;
   const ending = async (error: unknown) => {

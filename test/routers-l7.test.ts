@@ -61,7 +61,7 @@ const way = (
       splits: 'requests',
       proof: world === 'gateway' ? 'conditions' : 'none',
     },
-    shares: [5, 0.5, 33, 99, 100, 0],
+    shares: [5, 0.5, 99, 100, 0],
     bitesMs: 0,
     ...rest,
   };

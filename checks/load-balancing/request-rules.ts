@@ -1,4 +1,4 @@
-import { type Check, type Finding, type Sight, Skipped, Unknown } from '../../src/check.js';
+import { type Check, type Finding, type SideSight, type Sight, Skipped, Unknown } from '../../src/check.js';
 import type { Kind, KubeObject } from '../../src/ports.js';
 import { entriesOf, type EntryOf } from '../../src/routes.js';
 import { splitPath } from '../../src/objects.js';
@@ -48,6 +48,8 @@ export const requestRules: Check = {
     'https://istio.io/latest/docs/ops/configuration/traffic-management/multicluster/',
     'kubernetes-sigs/gateway-api:apis/v1/shared_types.go',
     'https://help.aliyun.com/document_detail/200941.html',
+    'https://help.aliyun.com/document_detail/475892.htm',
+    'alibaba/higress:pkg/ingress/kube/annotations/canary.go',
   ],
 
   look(sight) {
@@ -85,14 +87,21 @@ function ofIngress(entry: EntryOf<'ingress'>, sight: Sight): Finding[] {
   return [
     ...retired(main, about, sight),
     ...(entry.style === 'service-weight' ? tooNew(about, sight) : []),
-    ...(entry.style === 'canary' ? [...bound(main, about), ...taken(main, all, about)] : []),
+    ...(entry.style === 'canary'
+      ? [...bound(main, about), ...taken(main, all, about), ...mixed(entry, main, about, sight)]
+      : []),
   ];
 }
 
+const classOf = (main: KubeObject): string =>
+  String(main['spec']?.ingressClassName ?? main.metadata.annotations?.['kubernetes.io/ingress.class'] ?? '');
+
+/** Empty where its class tells nothing. */
+const controllerOf = (main: KubeObject, source: SideSight): string =>
+  String(source.seen(CLASS)?.find((it) => it.metadata.name === classOf(main))?.['spec']?.controller ?? '');
+
 function retired(main: KubeObject, about: string, { source }: Sight): Finding[] {
-  const name: unknown = main['spec']?.ingressClassName ?? main.metadata.annotations?.['kubernetes.io/ingress.class'];
-  const controller = source.seen(CLASS)?.find((it) => it.metadata.name === name)?.['spec']?.controller;
-  return controller === 'k8s.io/ingress-nginx' || name === 'nginx'
+  return controllerOf(main, source) === 'k8s.io/ingress-nginx' || classOf(main) === 'nginx'
     ? [
         {
           about,
@@ -132,6 +141,27 @@ function bound(main: KubeObject, about: string): Finding[] {
       saw: 'clients are bound by cookie',
       want: `${NGINX}affinity-canary-behavior: legacy for the length of the migration`,
       breaks: 'whoever is bound stays, whatever the weight says',
+    },
+  ];
+}
+
+/**
+ * Others read the same annotations in their own way: ALB takes a header or a weight in one Ingress, Higress and MSE stop at a header's
+ * value or a cookie.
+ * @source alibaba/higress:pkg/ingress/kube/annotations/canary.go; https://help.aliyun.com/document_detail/475892.htm
+ */
+function mixed({ header, cookie }: EntryOf<'ingress'>, main: KubeObject, about: string, { source }: Sight): Finding[] {
+  const controller = controllerOf(main, source);
+  const isAlb = /(^|[./])alb$/.test(controller);
+  const isHigress = /higress|mse/.test(controller);
+  if (!(isAlb && (header || cookie)) && !(isHigress && (header?.value || cookie))) return [];
+  return [
+    {
+      about,
+      saw: `controller ${controller}, which heeds no weight beside ${isAlb ? 'a header or cookie' : 'a header’s value or a cookie'}`,
+      want: 'an entry without `header` and `cookie`',
+      breaks: 'every share stays at 0 % but for requests that are marked',
+      fix: 'Leave `header` and `cookie` out of the playbook.',
     },
   ];
 }

@@ -242,8 +242,10 @@ async function lowerTtl({ names, lowerTtlS }: DnsRoute, before: JoinBefore, cont
   const { world, progress, stopping } = context;
   let longest = 0;
   for (const [index, name] of names.entries()) {
+    const { records } = await world.cloud.dns.records(name);
     for (const it of before.names[index]?.ttls ?? []) {
-      if (it.ttlS <= lowerTtlS) continue;
+      const now = records.find((one) => one.id === it.id)?.ttlS ?? it.ttlS;
+      if (now <= lowerTtlS) continue;
       longest = Math.max(longest, it.ttlS);
       await world.cloud.dns.change(name, it.id, it.value, lowerTtlS);
     }

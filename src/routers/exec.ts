@@ -268,6 +268,8 @@ function part(verb: Verb, back: Verb, { title, wayBack, wrong }: PartWords): Par
       return { joined: answer.joined };
     },
     async apply(route, _before, { world }) {
+      // In already, it may have a share by now.
+      if (verb === 'join' && (await read(route, world)).joined) return;
       await ask(route, verb, answerToDo, world);
     },
     verify: (route, _before, { world }) => untilRead(route, world, wrong),

@@ -37,6 +37,8 @@ export const join: Part<FsmRoute, JoinBefore> = {
   },
 
   async apply(route, before, { world }) {
+    // Exported already, it may have a share by now.
+    if ((await policyOf(route, world)) && (await exportOf(route, world))) return;
     await putPolicy(route, { lbType: 'Locality' }, world);
     if (await exportOf(route, world)) return;
     const service = await serviceOn(world.target, route);

@@ -44,6 +44,9 @@ export const join: Part<McsRoute, JoinBefore> = {
 
   async apply(route, before, context) {
     const { world, progress } = context;
+    // Made already, it may have a share by now: its pods are not ours to stop any more.
+    const made = await multiClusterService(route, world);
+    if (made && SIDES.every((side) => made.providers.includes(route.clusters[side]))) return;
     for (const [index, workload] of route.workloads.entries()) {
       if ((before.replicas[index] ?? 0) === 0) continue;
       progress(`${about(workload.kind, workload)} on the target to 0`);

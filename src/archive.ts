@@ -1,5 +1,4 @@
 import { gunzipSync, gzipSync } from 'node:zlib';
-import { kindOf } from './objects.js';
 import type { KubeObject } from './ports.js';
 
 /**
@@ -181,7 +180,3 @@ function textIn(block: Buffer, at: number, room: number): string {
   const end = bytes.indexOf(0);
   return bytes.subarray(0, end < 0 ? room : end).toString('utf8');
 }
-
-/** Duplicates would overwrite each other in the tarball. */
-export const keyOf = ({ object }: Archived): string =>
-  `${kindOf(object)} ${object.metadata.namespace ?? ''}/${object.metadata.name}`;

@@ -72,9 +72,14 @@ interface Messages {
   namespaces?: Record<string, string[] | null> | null;
 }
 
-/** What a restore counted as errors; undefined when it can't be read. */
-export async function errorsOf(shelf: Shelf, restore: string): Promise<Told[] | undefined> {
-  const results = await readBeside<{ errors?: Messages }>(shelf, 'restores', restore, `restore-${restore}-results.gz`);
+/** What a backup or restore counted as errors; undefined when it can't be read. */
+export async function errorsOf(shelf: Shelf, kind: 'backups' | 'restores', name: string): Promise<Told[] | undefined> {
+  const results = await readBeside<{ errors?: Messages }>(
+    shelf,
+    kind,
+    name,
+    kind === 'backups' ? `${name}-results.gz` : `restore-${name}-results.gz`,
+  );
   if (!results) return undefined;
   const { velero, cluster, namespaces } = results.errors ?? {};
   return [

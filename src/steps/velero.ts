@@ -2,10 +2,11 @@ import type { BackupArgs, RestoreArgs, RulesArgs } from '../args.js';
 import { grouped, reasonOf } from '../causes.js';
 import { DESCRIPTION, folderOf } from '../archive.js';
 import { isMigrateError, MigrateError } from '../errors.js';
-import { errorsOf, shelfOf } from '../location.js';
+import { contentsOf, errorsOf, shelfOf } from '../location.js';
 import { pathOf, rightOn, splitKind, splitPath } from '../objects.js';
 import type { Cluster, Kind, KubeObject } from '../ports.js';
 import type { StepContext, StepKind } from '../step.js';
+import { inTurns } from '../turns.js';
 import { count, spell } from '../words.js';
 import { owing } from './owing.js';
 import { until } from '../wait.js';
@@ -20,6 +21,9 @@ import { until } from '../wait.js';
 export const BACKUP: Kind = 'Backup.velero.io';
 const RESTORE: Kind = 'Restore.velero.io';
 const MARK = 'migrate/plan';
+
+/** On a backup that says Completed and lacks objects: the next try goes by another name. */
+const INCOMPLETE = 'migrate/incomplete';
 
 /** More than this many failed tries under new names is no bad luck. */
 const TRIES = 3;
@@ -43,8 +47,13 @@ export const backup: StepKind<BackupArgs, Record<string, never>> = {
   title: ({ namespaces }) => `Velero backup of ${namespaces.join(', ')}`,
   wayBack: () => 'deletes the backup',
   rights: () => ({
+    target: [
+      { verb: 'list', group: 'velero.io', resource: 'backups' },
+      { verb: 'delete', group: 'velero.io', resource: 'backups' },
+    ],
     source: [
       ...veleroRights('backups'),
+      { verb: 'patch', group: 'velero.io', resource: 'backups' },
       ...veleroRights('deletebackuprequests'),
       { verb: 'get', group: 'velero.io', resource: 'backupstoragelocations' },
     ],
@@ -73,7 +82,8 @@ export const backup: StepKind<BackupArgs, Record<string, never>> = {
   },
 
   async verify(args, _before, context) {
-    await untilEnded(context.world.source, BACKUP, args, backupNamed(args, context), context);
+    const ended = await untilEnded(context.world.source, BACKUP, args, backupNamed(args, context), context);
+    await mustHoldAll(args, ended, context);
   },
 
   async undo(args, _before, context) {
@@ -107,12 +117,32 @@ export const backup: StepKind<BackupArgs, Record<string, never>> = {
         },
         async () => {
           const left = await namesOf(world.target, BACKUP, backupNamed(args, context));
+          const [first] = left;
+          if (first !== undefined && (await isGoneFromStore(args, first, context)))
+            await world.target.delete({ kind: BACKUP, namespace: args.namespace, name: first });
           return left.length === 0 ? undefined : `${left.join(', ')} is still listed`;
         },
       ),
     );
   },
 };
+
+/** Velero compares its list with the store once a minute; where we see the store, we do then what it would. */
+async function isGoneFromStore(
+  { namespace, location }: BackupArgs,
+  name: string,
+  { world }: StepContext,
+): Promise<boolean> {
+  const place = await world.target.get({ kind: 'BackupStorageLocation.velero.io', namespace, name: location });
+  if (!place) return false;
+  const { bucket, prefix } = shelfOf(place, world);
+  try {
+    return (await bucket.list(folderOf(prefix, name))).length === 0;
+  } catch (error) {
+    if (isMigrateError(error) && error.code.startsWith('STORE_')) return false;
+    throw error;
+  }
+}
 
 /**
  * Velero deletes no backup that is under way, and a request that failed is not tried again: then it takes a new one.
@@ -231,8 +261,9 @@ const ENDED_BADLY = new Set([
 
 const ENDED = new Set(['Completed', 'Failed', 'FailedValidation', 'PartiallyFailed', 'Deleting']);
 
-/** On its way to no good end, or there already. */
-const isBad = (object: KubeObject) => ENDED_BADLY.has(phaseOf(object));
+/** On its way to no good end, or there already; or ended well without what it should hold. */
+const isBad = (object: KubeObject) =>
+  ENDED_BADLY.has(phaseOf(object)) || object.metadata.labels?.[INCOMPLETE] === 'true';
 
 async function namesOf(cluster: Cluster, kind: Kind, { namespace, base, mark }: Named): Promise<string[]> {
   const found = await cluster.list(kind, { namespace });
@@ -299,6 +330,41 @@ async function untilEnded(
   return ended;
 }
 
+/**
+ * Velero knows only kinds that its discovery showed, which is up to five minutes old: a backup can say Completed without objects of a kind
+ * that came since. Its list of contents tells, where we may read it.
+ *
+ * @throws MigrateError BACKUP_INCOMPLETE
+ */
+async function mustHoldAll(args: BackupArgs, ended: KubeObject, { world, progress }: StepContext): Promise<void> {
+  const { source } = world;
+  const { namespace, location } = args;
+  const place = await source.get({ kind: 'BackupStorageLocation.velero.io', namespace, name: location });
+  const contents = place && (await contentsOf(shelfOf(place, world), ended.metadata.name));
+  if (!contents) return progress('its list of contents could not be read: what is missing shows after the restore');
+  const held = new Map(Object.entries(contents).map(([key, names]) => [kindIn(key), new Set(names)]));
+  const missing = Object.entries(args.expects).flatMap(([kind, names]) =>
+    names.filter((it) => held.get(kind)?.has(it) !== true).map((it) => `${splitKind(kind).kind.toLowerCase()} ${it}`),
+  );
+  if (missing.length === 0) return;
+  await source.patch(
+    { kind: BACKUP, namespace, name: ended.metadata.name },
+    { metadata: { labels: { [INCOMPLETE]: 'true' } } },
+  );
+  throw new MigrateError('BACKUP_INCOMPLETE', {
+    what: `Backup ${namespace}/${ended.metadata.name} says Completed and lacks ${count(missing.length, 'object')}: ${missing.slice(0, 5).join(', ')}${missing.length > 5 ? ', …' : ''}.`,
+    why: 'Their kind came after Velero last looked at what the server serves, which it does every five minutes; or they were deleted meanwhile.',
+    fix: 'Wait five minutes, or restart Velero on the source; then run again: the next backup goes by another name.',
+  });
+}
+
+/** `apps/v1/Deployment` → `Deployment.apps`, `v1/Service` → `Service` */
+function kindIn(key: string): Kind {
+  const parts = key.split('/');
+  const kind = parts.at(-1) ?? '';
+  return parts.length === 3 ? `${kind}.${parts[0]}` : kind;
+}
+
 /** Grouped by cause, from the results in the store, where we may read them. */
 async function reasonsFor(
   cluster: Cluster,
@@ -307,9 +373,9 @@ async function reasonsFor(
   ended: KubeObject,
   { world }: StepContext,
 ): Promise<string | undefined> {
-  if (kind !== RESTORE) return undefined;
   const found = await cluster.get({ kind: 'BackupStorageLocation.velero.io', namespace, name: location });
-  const errors = found && (await errorsOf(shelfOf(found, world), ended.metadata.name));
+  const errors =
+    found && (await errorsOf(shelfOf(found, world), kind === BACKUP ? 'backups' : 'restores', ended.metadata.name));
   if (!errors || errors.length === 0) return undefined;
   return grouped(
     errors.map(({ namespace: inside, text }) => ({
@@ -550,6 +616,8 @@ async function allThere(args: RestoreArgs, { world }: StepContext): Promise<void
   });
 }
 
+const AT_A_TIME = 8;
+
 /** Only what carries the label of our restore, then the namespaces that it made, then the restore itself. */
 async function removeRestored(args: RestoreArgs, before: RestoreBefore, context: StepContext): Promise<void> {
   const { world } = context;
@@ -566,13 +634,13 @@ async function removeRestored(args: RestoreArgs, before: RestoreBefore, context:
     }
     return found;
   };
-  for (const { kind, object } of await ours()) {
-    if (object.metadata.deletionTimestamp) continue;
+  await inTurns(AT_A_TIME, await ours(), async ({ kind, object }) => {
+    if (object.metadata.deletionTimestamp) return;
     await world.target.delete(
       { kind, namespace: object.metadata.namespace ?? '', name: object.metadata.name },
       { ...(object.metadata.uid && { uid: object.metadata.uid }), propagation: 'Background' },
     );
-  }
+  });
   for (const name of args.namespaces.filter((it) => !before.namespaces.includes(it)))
     await world.target.delete({ kind: 'Namespace', name });
   for (const name of restores) await world.target.delete({ kind: RESTORE, namespace: args.namespace, name });

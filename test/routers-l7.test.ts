@@ -271,6 +271,46 @@ describe('beside others who write', () => {
   }
 });
 
+/** Takes away what the share stands on, while the weights look right. */
+const SPOILT: [Way, (stage: Stage) => Promise<unknown>][] = [
+  [
+    CANARY_WAY,
+    async ({ twin }) => {
+      const main = await twin.source.api.get(INGRESSES, 'shop', 'web');
+      const [rule] = main!['spec'].rules as Json[];
+      const paths = [...rule.http.paths, { ...rule.http.paths[0], path: '/api' }];
+      return twin.source.api.mergePatch(INGRESSES, 'shop', 'web', { spec: { rules: [{ ...rule, http: { paths } }] } });
+    },
+  ],
+  [EDAS_WAY, annotate('web', 'service-config', '{}')],
+  [
+    GATEWAY_WAY,
+    async ({ twin }) => {
+      const route = await twin.source.api.get(ROUTES, 'shop', 'web');
+      const rules = (route!['spec'].rules as Json[]).map((it) => ({ ...it, backendRefs: [it.backendRefs[0]] }));
+      return twin.source.api.mergePatch(ROUTES, 'shop', 'web', { spec: { rules } });
+    },
+  ],
+];
+
+for (const [it, spoil] of SPOILT)
+  test(`${it.title}: what the share stands on is noticed and mended, although the weights look right`, () =>
+    on(it, async (held) => {
+      const { router, route, stage, context } = held;
+      const asked = it === CANARY_WAY ? 20 : 0;
+      await shift(held, asked);
+      assert.equal((await router.read(route, stage.world)).news, undefined);
+      await spoil(stage);
+      const reading = await router.read(route, stage.world);
+      assert.match(reading.news ?? '', /changed|lost/);
+      const choice = await router.choose(route, { asked, tolerance: 1 }, reading, stage.world);
+      assert.ok('setting' in choice && choice.order.length > 0);
+      await router.write(route, choice, context);
+      assert.equal((await router.read(route, stage.world)).news, undefined);
+      assert.equal(await shareOf(held), asked);
+      await shift(held, 100);
+    }));
+
 /** Both weights of a rule at nothing. */
 function nobody({ spec }: Json): boolean {
   const lists = [...(spec.rules ?? []), ...(spec.http ?? [])].map((it) => it.backendRefs ?? it.route ?? []);

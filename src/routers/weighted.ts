@@ -74,18 +74,23 @@ export function weighted<R extends Route>(rule: Rule<R>): Shared<R> {
     }
   };
 
-  const answer = (route: R, ask: Ask, places: readonly string[], now: Weights): Choice<Weights> | Unreachable => {
+  const answer = (
+    route: R,
+    ask: Ask,
+    places: readonly string[],
+    { setting: now, news }: Pick<Reading<Weights>, 'setting' | 'news'>,
+  ): Choice<Weights> | Unreachable => {
     const refused = rule.refuses?.(route, ask);
     if (refused) return refused;
     const pair = pairFor(ask, rule);
     const setting = Object.fromEntries(places.map((place) => [place, pair]));
     const reachable = (100 * pair.target) / (pair.source + pair.target);
-    const order = differing(now, setting) === undefined ? [] : (['source'] as const);
+    const order = (news ?? differing(now, setting)) === undefined ? [] : (['source'] as const);
     return { setting, reachable, order: [...order], how: `weights ${pair.source} : ${pair.target}` };
   };
 
   return {
-    foresee: (route, ask) => answer(route, ask, [], { '': { source: 1, target: 0 } }),
+    foresee: (route, ask) => answer(route, ask, [], { setting: { '': { source: 1, target: 0 } } }),
 
     async read(route, world) {
       const { weights, news } = await rule.see(route, world);
@@ -93,14 +98,17 @@ export function weighted<R extends Route>(rule: Rule<R>): Shared<R> {
       return { setting: weights, splits, ...(news !== undefined && { news }) } satisfies Reading<Weights>;
     },
 
-    choose: async (route, ask, { setting }) => answer(route, ask, Object.keys(setting), setting),
+    choose: async (route, ask, reading) => answer(route, ask, Object.keys(reading.setting), reading),
 
     async write(route, { setting, order }, context) {
       const { world, progress } = context;
-      if (differing((await rule.see(route, world)).weights, setting) !== undefined) {
+      const { weights, news } = await rule.see(route, world);
+      const wrong = news ?? differing(weights, setting);
+      if (wrong === undefined && order.length === 0) return;
+      if (wrong !== undefined) {
         progress(`weights ${Object.values(setting).map(spellPair)[0] ?? ''}`);
         await rule.put(route, setting, world);
-      } else if (order.length === 0) return;
+      }
       await settle(route, setting, context);
     },
 

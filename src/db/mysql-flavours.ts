@@ -2,7 +2,7 @@ import { otherSide, type Side } from '../ports.js';
 import { text } from './wire.js';
 
 /**
- * Where MySQL (8.0.23 and later) and MariaDB (10.5 and later) differ in what a switch-over needs.
+ * Where MySQL (8.0.26 and later) and MariaDB (10.5 and later) differ in what a switch-over needs.
  *
  * @source https://mariadb.com/kb/en/gtid/, https://mariadb.com/kb/en/master_gtid_wait/, https://mariadb.com/kb/en/read-only/
  * @source https://dev.mysql.com/doc/refman/8.4/en/replication-administration-status.html, .../gtid-functions.html

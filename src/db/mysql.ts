@@ -179,8 +179,9 @@ export async function mysqlPair(
     },
 
     async unfence(side, settings) {
-      await awaken(side);
       await session[side].set('take writes', flavour.unfence);
+      // After that, for MySQL's fence holds back us too.
+      await awaken(side);
       await events(side, settings['events'] === 'ON' ? 'ON' : 'OFF');
     },
 

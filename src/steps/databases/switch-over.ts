@@ -84,7 +84,8 @@ export async function switchOver(it: Switch): Promise<number | undefined> {
         await it.pair.unfence(otherSide(it.from), it.settings);
         break;
       case 'switched':
-        if (seen.to.closing) await it.pair.unfence(otherSide(it.from), it.settings);
+        // A kill may have come in the middle of opening it: what else belongs to that is done once more.
+        await it.pair.unfence(otherSide(it.from), it.settings);
         return fencedAt === undefined ? undefined : clock.now() - fencedAt;
       default:
         state satisfies never;

@@ -1,5 +1,5 @@
 import { parse } from 'yaml';
-import { jsonPatch, mergePatch } from '../kube/patch.js';
+import { jsonPatch, mergePatch, valueAt } from '../kube/patch.js';
 import { shapeOf } from '../kube/shapes.js';
 import { strategicPatch } from '../kube/strategic.js';
 import type { Json, TwinObject } from '../types.js';
@@ -134,6 +134,8 @@ function applyRule(rule: Json, object: TwinObject, kind: string): TwinObject {
   let changed: Json = object;
   for (const { operation, path, from, value } of rule.patches ?? []) {
     try {
+      // Velero's library wants something to replace; that of API servers does not.
+      if (operation === 'replace') valueAt(changed, path);
       changed = jsonPatch(changed, [
         {
           op: operation,

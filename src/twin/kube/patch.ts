@@ -62,6 +62,9 @@ function operate(document: Json, { op, path, from, value }: Operation): Json {
   }
 }
 
+/** @throws StatusError 422 when there is nothing at the JSON pointer */
+export const valueAt = (document: Json, path: string): Json => look(document, pointer(path));
+
 function look(document: Json, path: string[]): Json {
   let here = document;
   for (const part of path) {

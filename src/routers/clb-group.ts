@@ -89,23 +89,43 @@ export async function writeTexts(
   progress(`${cluster.side} weight ${wanted.weight ?? 'unset'}${ignores(wanted) ? ', ignored' : ''}`);
   await cluster.patch(
     { kind: 'Service', ...splitPath(route.service) },
-    { metadata: { annotations: { [lbKey('weight')]: wanted.weight ?? null, [IGNORE_KEY]: wanted.ignore ?? null } } },
+    {
+      metadata: {
+        annotations: {
+          [lbKey('weight')]: wanted.weight ?? null,
+          [IGNORE_KEY]: wanted.ignore ?? null,
+          ...(service.metadata.annotations?.[ASKED] !== undefined && { [ASKED]: null }),
+        },
+      },
+    },
   );
   return true;
 }
 
 /**
  * Waits until the controller has worked through the Service as it is now: it then writes a label with a hash over all annotations. A
- * controller that does not label is waited for no longer than a short while; the group is read back in any case.
+ * controller that does not label is waited for no longer than a short while; the group is read back in any case. Where it had not yet come
+ * to what was taken away a moment ago, the hash is the right one all along: then one more edit is something new to it.
  *
  * @source kubernetes/cloud-provider-alibaba-cloud:pkg/controller/service/clbv1/service_controller.go (addServiceHash)
  */
 export async function untilHeard(cluster: Cluster, route: ClbRoute, before: KubeObject, world: World): Promise<void> {
   const was = before.metadata.labels?.[HASH];
   const deadline = world.clock.now() + (was === undefined ? UNLABELLED_MS : TAKES_EFFECT_MS);
+  const ask = (value: string | null) =>
+    cluster.patch({ kind: 'Service', ...splitPath(route.service) }, { metadata: { annotations: { [ASKED]: value } } });
+  const began = world.clock.now();
+  let asked = false;
   for (let pause = 250; world.clock.now() < deadline; pause = Math.min(pause * 2, 4000)) {
     const hash = (await serviceOn(cluster, route)).metadata.labels?.[HASH];
-    if (hash !== undefined && hash !== was) return;
+    if (hash !== undefined && hash !== was) {
+      if (asked) await ask(null);
+      return;
+    }
+    if (was !== undefined && !asked && world.clock.now() - began >= UNLABELLED_MS) {
+      asked = true;
+      await ask('heard?');
+    }
     await world.clock.sleep(pause);
   }
   if (was === undefined) return;
@@ -117,6 +137,9 @@ export async function untilHeard(cluster: Cluster, route: ClbRoute, before: Kube
 }
 
 const UNLABELLED_MS = 10_000;
+
+/** On the Service while the controller is asked once more. */
+const ASKED = 'migrate/heard';
 
 /** How long the controller has until the group shows what the annotation says. */
 export const TAKES_EFFECT_MS = 120_000;

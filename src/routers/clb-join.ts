@@ -72,8 +72,11 @@ export const join: Part<ClbRoute, JoinBefore> = {
     const route = await resolved(given, world);
     const object = await serviceOn(world.target, route);
     const wanted = joinAnnotations(route);
+    // Bound already, its weight is whatever the shift has made of it since.
+    const binding = KEYS.filter((key) => key !== lbKey('weight'));
     const differs =
-      object['spec']?.type !== 'LoadBalancer' || KEYS.some((key) => object.metadata.annotations?.[key] !== wanted[key]);
+      object['spec']?.type !== 'LoadBalancer' ||
+      binding.some((key) => object.metadata.annotations?.[key] !== wanted[key]);
     if (!differs) return;
     const annotations = Object.fromEntries(KEYS.map((key) => [key, wanted[key] ?? null]));
     await world.target.patch(

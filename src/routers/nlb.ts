@@ -1,5 +1,7 @@
 import { clbRoutes, type ClbRoute, type ClbSetting } from '../clb.js';
+import type { World } from '../ports.js';
 import type { Router } from '../router.js';
+import { resolved } from './clb-group.js';
 import { clb } from './clb.js';
 
 /**
@@ -20,4 +22,31 @@ export const nlb: Router<ClbRoute, ClbSetting> = {
       playbook,
       inventory,
     ),
+  async write(route, choice, context) {
+    await untilSettled(route, context.world);
+    await clb.write(route, choice, context);
+  },
+  async restore(route, was, context) {
+    await untilSettled(route, context.world);
+    return clb.restore(route, was, context);
+  },
 };
+
+/** As long as a job takes at most, as far as we wait for our own. */
+const SETTLED_MS = 120_000;
+
+/**
+ * A job of a run that was killed, or of somebody else, may still be under way: a controller that looks meanwhile sees the weights of before,
+ * finds them right, and does not look again when the job is done.
+ */
+async function untilSettled(route: ClbRoute, world: World): Promise<void> {
+  const { cloud, clock } = world;
+  const deadline = clock.now() + SETTLED_MS;
+  const { ports } = await resolved(route, world);
+  for (const { group } of ports)
+    for (let pause = 200; clock.now() < deadline; pause = Math.min(pause * 1.5, 2000)) {
+      const members = await cloud.backends(group);
+      if (members.every((it) => it.pending === undefined)) break;
+      await clock.sleep(pause);
+    }
+}

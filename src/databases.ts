@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { duration, name, serviceName } from './formats.js';
+import { duration, httpUrl, name, serviceName } from './formats.js';
 import type { Step } from './step.js';
 
 /** The entries of `data.databases`, and the steps that each becomes. What a state of the switch-over means: src/standing.ts. */
@@ -103,7 +103,7 @@ const mysqlLike = {
   admins: z.array(z.string().min(1)).default([]),
 };
 
-const member = z.strictObject({ name: z.string().min(1), peer: z.url(), client: z.url() });
+const member = z.strictObject({ name: z.string().min(1), peer: httpUrl, client: httpUrl });
 const etcdSide = z.strictObject({
   members: z.array(member).min(1, 'needs at least one member'),
   user: z.string().min(1).optional(),

@@ -337,6 +337,29 @@ test('a replica that does not get the last write in time opens the old side agai
   mustBe(model, 'source');
 });
 
+test('what goes wrong while nobody can write opens the old side again', async () => {
+  for (const broken of ['follow', 'dropClients', 'unfollow', 'carry'] as const) {
+    const model = servers();
+    let fenced = false;
+    const engine = engineFor(model, memoryStore(), undefined, (pair) => ({
+      ...pair,
+      fence: async (side, within) => {
+        await pair.fence(side, within);
+        fenced = true;
+      },
+      [broken]: async (side: Side) => {
+        const isOurs = fenced && (broken !== 'unfollow' || side === 'target');
+        if (isOurs) throw new MigrateError('DB_REFUSED', { what: 'the server says no' });
+        if (broken !== 'carry') await pair[broken](side);
+      },
+    }));
+    const error = await stoppedBy(run(planFor([entry(ORDERS)]), ['data'], engine));
+    assert.equal(error.code, 'DB_REFUSED', broken);
+    assert.ok(fenced);
+    mustBe(model, 'source');
+  }
+});
+
 test('without a way back that runs, the old side keeps the writes', async () => {
   const model = servers();
   const engine = engineFor(model, memoryStore(), undefined, (pair) => ({

@@ -186,6 +186,9 @@ export async function postgresPair(database: DatabaseOf<'postgres'>, options: Da
           found.push(`the ${side}'s wal_level is ${text(it['wal_level'])}, not logical`);
         if (it['super'] !== true)
           found.push(`on the ${side} our account is no superuser: it would be held back by the fence itself`);
+        const copier = database.replication?.user;
+        if (copier && (await value(side, 'SELECT rolsuper FROM pg_roles WHERE rolname = $1', [copier])) !== 'true')
+          found.push(`on the ${side} ${copier} is no superuser: the fence would keep the copying out too`);
         if (text(it['prepared']) !== '0')
           found.push(`the ${side} has prepared transactions, which outlive their sessions`);
       }
@@ -255,7 +258,12 @@ export async function postgresPair(database: DatabaseOf<'postgres'>, options: Da
 
     async unfence(side, settings) {
       // A slot that nobody reads any more would keep the other's log for ever.
-      if (!(await subscription(side))) await dropSlot(otherSide(side), ours(side));
+      if (!(await subscription(side))) {
+        await dropSlot(otherSide(side), ours(side)).catch((error: unknown) => {
+          // It is gone with its server, or dropped when that one is back; a side that may write does not wait for it.
+          if (!isMigrateError(error, 'DB_UNREACHABLE')) throw error;
+        });
+      }
       await openAgain(side, settings['limit'] ?? '-1');
     },
 

@@ -57,26 +57,18 @@ export async function switchOver(it: Switch): Promise<number | undefined> {
         await proveCaughtUp(it);
         fencedAt = clock.now();
         if (it.pair.handOver) await handOver(it);
-        else await it.pair.fence(it.from, it.database.within);
+        else await orGiveBack(it, () => it.pair.fence(it.from, it.database.within));
         break;
       case 'handing-over':
         await clock.sleep(Math.max(200, it.database.within / 8));
         break;
       case 'fenced':
         fencedAt ??= clock.now();
-        await it.pair.dropClients(it.from);
-        if (!seen.to.running) await it.pair.follow(otherSide(it.from));
-        await mustHoldAll(it);
-        await it.pair.follow(it.from);
+        await orGiveBack(it, () => takeLast(it, seen));
         break;
       case 'crossed':
         fencedAt ??= clock.now();
-        // Stopped and not yet taken apart: a kill came in between. Then it must prove once more that it holds all.
-        if (!seen.to.running) await it.pair.follow(otherSide(it.from));
-        await mustHoldAll(it);
-        await mustRunBack(it, seen);
-        await it.pair.carry?.(it.from);
-        await it.pair.unfollow(otherSide(it.from));
+        await orGiveBack(it, () => turnRound(it, seen));
         break;
       case 'turned':
         fencedAt ??= clock.now();
@@ -92,6 +84,24 @@ export async function switchOver(it: Switch): Promise<number | undefined> {
     }
   }
   throw unknown(it, await both(it));
+}
+
+/** Nobody writes. The replica gets the last write, and the old side begins to follow. */
+async function takeLast(it: Switch, seen: Both): Promise<void> {
+  await it.pair.dropClients(it.from);
+  if (!seen.to.running) await it.pair.follow(otherSide(it.from));
+  await mustHoldAll(it);
+  await it.pair.follow(it.from);
+}
+
+/** Nobody writes, and each follows the other. The new side stops following. */
+async function turnRound(it: Switch, seen: Both): Promise<void> {
+  // Stopped and not yet taken apart: a kill came in between. Then it must prove once more that it holds all.
+  if (!seen.to.running) await it.pair.follow(otherSide(it.from));
+  await mustHoldAll(it);
+  await mustRunBack(it, seen);
+  await it.pair.carry?.(it.from);
+  await it.pair.unfollow(otherSide(it.from));
 }
 
 export interface Both {
@@ -207,6 +217,18 @@ async function mustRunBack(it: Switch, seen: Both): Promise<void> {
     why: 'Without a copy on the old side, what the new one takes could not be brought back.',
     fix: 'See that the old server reaches the new one and may log in there, then run again.',
   });
+}
+
+/** Whatever goes wrong while nobody writes, the old side serves again; but not once the new one has let go of it, for then it is next. */
+async function orGiveBack(it: Switch, act: () => Promise<void>): Promise<void> {
+  try {
+    await act();
+  } catch (error) {
+    const to = await it.pair.look(otherSide(it.from)).catch(() => undefined);
+    // What went wrong is what is told; a server that can't be reached now is asked again by the next run.
+    if (!to || (to.follows && !to.writable)) await giveBack(it).catch(() => undefined);
+    throw error;
+  }
 }
 
 /** To `serving` again. Only what was set up meanwhile is taken back; whether it is there is asked, not remembered. */

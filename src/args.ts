@@ -1,6 +1,6 @@
 import type { NamedRule } from './modifiers.js';
 import type { Kind, KubeObject, Side } from './ports.js';
-import type { Gate } from './gates.js';
+import type { Drain, Gate } from './gates.js';
 import type { ClbRoute } from './clb.js';
 import type { Route } from './router.js';
 
@@ -176,6 +176,11 @@ export interface ShiftArgs {
 
 export interface CronJobsArgs {
   jobs: { namespace: string; name: string }[];
+}
+
+export interface DrainArgs {
+  route: Route;
+  drain: Drain;
 }
 
 export interface RetireArgs {

@@ -113,6 +113,19 @@ export function clbRoutes(entries: readonly Entry[], playbook: Playbook, invento
 const listenersOf = ({ loadBalancer }: ClbRoute, { cloud }: Inventory) =>
   cloud?.loadBalancers.find((it) => it.id === loadBalancer)?.listeners ?? [];
 
+/** How the listeners treat connections, one line each: what a weight can and can't do rests on it. */
+export function listenerNotes(route: ClbRoute, inventory: Inventory): string[] {
+  const ports = new Set(route.ports.map((it) => it.port));
+  return listenersOf(route, inventory)
+    .filter((it) => ports.has(it.port))
+    .map(({ port, protocol, scheduler, persistenceS = 0, stickySession, drainS, healthCheck }) => {
+      const kept = persistenceS > 0 ? `${persistenceS} s by address` : stickySession ? 'by cookie' : 'not at all';
+      const drain =
+        drainS === undefined ? 'unknown' : drainS > 0 ? `${drainS} s` : 'off: those to a member that leaves are cut';
+      return `Listener ${route.loadBalancer}:${port} (${protocol}): ${scheduler}; clients kept: ${kept}; draining: ${drain}; health check: ${healthCheck === undefined ? 'unknown' : healthCheck || 'off'}.`;
+    });
+}
+
 /** @throws MigrateError PLAN_SERVICE_UNFIT */
 function withServers(route: ClbRoute, playbook: Playbook, inventory: Inventory): Pick<ClbRoute, 'servers'> {
   const ids = playbook.source.servers ?? [];

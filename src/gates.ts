@@ -93,6 +93,24 @@ const prometheus = z
     if (it.against && Object.keys(it.against).length === 0) say(['against'], 'is empty');
   });
 
+/** How long connections that are still with the source may take to end by themselves, before it is retired. */
+export const drainEntry = z
+  .strictObject({
+    for: duration.default(5 * 60_000),
+    /** how many are left; without a question nobody knows, for a load balancer counts none by member */
+    prometheus: gateUrl.optional(),
+    query: promql.optional(),
+    /** so few need not be waited for */
+    below: z.number().min(1).default(1),
+    tokenFrom: tokenFrom.optional(),
+  })
+  .superRefine((it, context) => {
+    if ((it.prometheus === undefined) !== (it.query === undefined))
+      context.addIssue({ code: 'custom', message: 'needs `prometheus` and `query`, or neither' });
+  });
+
+export type Drain = z.output<typeof drainEntry>;
+
 const webhook = z.strictObject({
   webhook: gateUrl,
   /** sent as it is */

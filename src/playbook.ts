@@ -3,7 +3,7 @@ import { z } from 'zod';
 import { databaseEntry, twiceNamed } from './databases.js';
 import { MigrateError } from './errors.js';
 import { duration, name } from './formats.js';
-import { gateEntry, gateKindOf, leastHold } from './gates.js';
+import { drainEntry, gateEntry, gateKindOf, leastHold } from './gates.js';
 import { hostOf } from './dns.js';
 import { isGroupEntry, routeEntry } from './routes.js';
 import { nearest, spell } from './words.js';
@@ -164,6 +164,7 @@ export const playbookSchema = z.strictObject({
       /** with gates: a step may end so early once every one of them has passed; `hold` by default */
       holdLeast: duration.optional(),
       gates: z.array(gateEntry).default([]),
+      drain: drainEntry.prefault({}),
     })
     .optional(),
 });

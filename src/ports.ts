@@ -176,6 +176,10 @@ export interface Listener {
   /** seconds; 0 is off. Returning clients defeat weights for that long. */
   persistenceS?: number;
   stickySession?: boolean;
+  /** seconds for which connections to a member that leaves go on; 0 is off: they are cut */
+  drainS?: number;
+  /** `tcp every 2 s, out after 3`; empty is off: a dead member goes on being asked */
+  healthCheck?: string;
 }
 
 export interface LoadBalancer {

@@ -25,6 +25,8 @@ export interface Router<R extends Route = Route, S = unknown> {
 
   /** Steps that must be done before the target comes in, one after the other; none where nothing is in the way. Pure. */
   before?(route: R): OwnStep[];
+  /** What the operator should know of what stands in front, in whole lines for the plan. Pure. */
+  notes?(route: R, inventory: Inventory): string[];
   /** Whether the target is in already, so that a share can be moved. */
   joined(route: R, world: World): Promise<boolean>;
   /** The target comes in and gets nothing yet. */

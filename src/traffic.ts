@@ -1,4 +1,4 @@
-import type { AttachArgs, CronJobsArgs, RetireArgs, ScaleArgs, ShiftArgs } from './args.js';
+import type { AttachArgs, CronJobsArgs, DrainArgs, RetireArgs, ScaleArgs, ShiftArgs } from './args.js';
 import { workloadsOf } from './data.js';
 import { MigrateError } from './errors.js';
 import type { Inventory } from './inventory.js';
@@ -79,7 +79,10 @@ export function trafficSteps(
 
   const cronJobs = playbook.data ? cronJobSteps(playbook.data.namespaces, inventory) : [];
   const atEnd = routes.every((it) => (it.steps ?? traffic.steps).at(-1) === 100);
-  const notes = routes.flatMap((route) => promise(route, routerOf(route, routers).traits(route)));
+  const notes = routes.flatMap((route) => {
+    const router = routerOf(route, routers);
+    return [...promise(route, router.traits(route)), ...(router.notes?.(route, inventory) ?? [])];
+  });
   if (cronJobs.length > 0 && atEnd) {
     steps.push(step<CronJobsArgs>('traffic/cronjobs', 'switch-cronjobs', { jobs: cronJobs }, [...lasts]));
     lasts.splice(0, lasts.length, 'traffic/cronjobs');
@@ -135,13 +138,19 @@ const leaves = (steps: readonly Step[]) =>
   steps.filter((it) => !steps.some((other) => other.after.includes(it.id))).map((it) => it.id);
 
 function completeSteps(playbook: Playbook, inventory: Inventory, routes: Route[], after: string[]): Step[] {
+  const suffix = (route: Route) => (routes.length === 1 ? '' : `/${route.service}`);
+  const { drain } = playbook.traffic ?? {};
+  // By DNS it is the router that waits: for those who keep an old answer.
+  const drained = routes
+    .filter((it) => it.router !== 'dns')
+    .flatMap((route) =>
+      drain ? step<DrainArgs>(`complete/drain${suffix(route)}`, 'drain', { route, drain }, after) : [],
+    );
   const retired = routes.map((route) =>
-    step<RetireArgs>(
-      routes.length === 1 ? 'complete/retire' : `complete/retire/${route.service}`,
-      'retire',
-      { route },
-      after,
-    ),
+    step<RetireArgs>(`complete/retire${suffix(route)}`, 'retire', { route }, [
+      ...after,
+      ...drained.map((it) => it.id).filter((it) => it === `complete/drain${suffix(route)}`),
+    ]),
   );
   const stopped = (playbook.data?.namespaces ?? []).flatMap((namespace) => {
     const workloads = workloadsOf(inventory.source, namespace).filter((it) => it.replicas > 0);
@@ -155,7 +164,7 @@ function completeSteps(playbook: Playbook, inventory: Inventory, routes: Route[]
       ),
     ];
   });
-  return [...retired, ...stopped];
+  return [...drained, ...retired, ...stopped];
 }
 
 const cronJobSteps = (namespaces: readonly string[], { source }: Inventory): CronJobsArgs['jobs'] =>

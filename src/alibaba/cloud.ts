@@ -16,9 +16,11 @@ import type {
 import { callCloud } from './errors.js';
 import { alibabaDns, type AlidnsClient, type CallAlidns } from './alidns.js';
 import { alibabaClb, isMissingGroup } from './clb.js';
+import { paceOf } from './pace.js';
 import { loadAlidns, loadEcs, loadSlb, type EcsClient } from './sdk.js';
 import { withNetworkLoadBalancers } from './network.js';
-import type { ListenersBody, SlbClient } from './slb.js';
+import { sharingReads } from './sharing.js';
+import type { ListenersBody, ListenerSettings, SlbClient } from './slb.js';
 
 export interface CloudOptions {
   region: string;
@@ -28,6 +30,8 @@ export interface CloudOptions {
   keys?: { accessKeyId: string; accessKeySecret: string };
   clock: Clock;
   tap: Tap;
+  /** how many writes have ended so far, wherever they went; without it no read is shared */
+  changes?: () => number;
 }
 
 /** The API's limit for one call. @source SLB API, SetVServerGroupAttribute: TooManyBackendServers */
@@ -37,11 +41,15 @@ const MEMBERS_A_CALL = 20;
 const RULES_A_CALL = 1000;
 
 /** The Cloud port over Alibaba Cloud's OpenAPI. SDKs are loaded when they are first used. */
-export const alibabaCloud = (options: CloudOptions): Cloud => withNetworkLoadBalancers(classicCloud(options), options);
+export function alibabaCloud(options: CloudOptions): Cloud {
+  const cloud = withNetworkLoadBalancers(classicCloud(options), options);
+  return options.changes ? sharingReads(cloud, options.changes) : cloud;
+}
 
 function classicCloud(options: CloudOptions): Cloud {
   const { region } = options;
   const to = (verb: string, what: string, writes: boolean): Call => ({ to: 'cloud', verb, what, writes });
+  const pace = paceOf(options.clock);
   let slbLoaded: Promise<SlbClient> | undefined;
   const ecsLoaded = new Map<string, Promise<EcsClient>>();
 
@@ -55,7 +63,7 @@ function classicCloud(options: CloudOptions): Cloud {
       slbLoaded = undefined;
       throw error;
     }));
-    return callCloud(to(verb, what, writes), options, () => send(client));
+    return callCloud(to(verb, what, writes), { ...options, pace }, () => send(client));
   };
   const ecs = async <T>(
     inRegion: string,
@@ -114,6 +122,8 @@ function classicCloud(options: CloudOptions): Cloud {
     } while (nextToken !== undefined);
     return found.map((it) => {
       const sticky = (it.HTTPListenerConfig ?? it.HTTPSListenerConfig)?.stickySession;
+      const settings =
+        it.TCPListenerConfig ?? it.UDPListenerConfig ?? it.HTTPListenerConfig ?? it.HTTPSListenerConfig ?? {};
       return {
         port: it.listenerPort ?? 0,
         protocol: (it.listenerProtocol ?? '').toLowerCase(),
@@ -124,6 +134,10 @@ function classicCloud(options: CloudOptions): Cloud {
           persistenceS: it.TCPListenerConfig.persistenceTimeout,
         }),
         ...(sticky !== undefined && { stickySession: sticky === 'on' }),
+        ...(settings.connectionDrain !== undefined && {
+          drainS: settings.connectionDrain === 'on' ? (settings.connectionDrainTimeout ?? 0) : 0,
+        }),
+        ...(settings.healthCheck !== undefined && { healthCheck: healthCheckOf(settings) }),
       };
     });
   };
@@ -358,6 +372,16 @@ export interface EcsDisk {
   instanceId?: string;
   sourceSnapshotId?: string;
   tags?: EcsTags;
+}
+
+function healthCheckOf({
+  healthCheck,
+  healthCheckType,
+  healthCheckInterval,
+  unhealthyThreshold,
+}: ListenerSettings): string {
+  if (healthCheck !== 'on') return '';
+  return `${healthCheckType ?? 'probe'} every ${healthCheckInterval ?? '?'} s, out after ${unhealthyThreshold ?? '?'}`;
 }
 
 const diskFrom = (it: EcsDisk, region: string): Disk => ({

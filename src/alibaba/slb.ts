@@ -87,10 +87,23 @@ export interface ListenersBody {
     status?: string;
     scheduler?: string;
     VServerGroupId?: string;
-    TCPListenerConfig?: { persistenceTimeout?: number };
-    HTTPListenerConfig?: { stickySession?: string };
-    HTTPSListenerConfig?: { stickySession?: string };
+    TCPListenerConfig?: ListenerSettings & { persistenceTimeout?: number };
+    UDPListenerConfig?: ListenerSettings;
+    HTTPListenerConfig?: ListenerSettings & { stickySession?: string };
+    HTTPSListenerConfig?: ListenerSettings & { stickySession?: string };
   }[];
+}
+
+/** The fields that listeners of several protocols share; `on` and `off` are texts. */
+export interface ListenerSettings {
+  connectionDrain?: string;
+  /** seconds */
+  connectionDrainTimeout?: number;
+  healthCheck?: string;
+  healthCheckType?: string;
+  /** seconds */
+  healthCheckInterval?: number;
+  unhealthyThreshold?: number;
 }
 
 export interface GroupBody {

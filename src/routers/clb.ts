@@ -1,5 +1,13 @@
 import type { HandOverArgs, RolloutsArgs, SchedulerArgs } from '../args.js';
-import { clbRoutes, readWeight, weightOf, type ClbRoute, type ClbSetting, type SideSetting } from '../clb.js';
+import {
+  clbRoutes,
+  listenerNotes,
+  readWeight,
+  weightOf,
+  type ClbRoute,
+  type ClbSetting,
+  type SideSetting,
+} from '../clb.js';
 import { answer, foreseeClb, foundOn, type SideStanding } from '../clb-shares.js';
 import { MigrateError } from '../errors.js';
 import { lbAnnotation, lbKey, splitPath } from '../objects.js';
@@ -68,6 +76,7 @@ export const clb: Router<ClbRoute, ClbSetting> = {
       ...rollouts('hand-over/release', 'released'),
     ];
   },
+  notes: listenerNotes,
   /** The target's Service is bound to the groups, and members that its controller signed are in each. */
   async joined(route, world) {
     const service = await world.target.get({ kind: 'Service', ...splitPath(route.service) });

@@ -6,6 +6,7 @@ import { databaseReplica, databaseRetire, databaseSwitch } from './databases/pai
 import { databaseRepoint } from './databases/repoint.js';
 import { cronJobs } from './cronjobs.js';
 import { copySnapshot, createDisk, createVolume, snapshot } from './disks.js';
+import { drain } from './drain.js';
 import { handOver } from './hand-over.js';
 import { nlbHandOver } from './nlb-hand-over.js';
 import { rollouts } from './rollouts.js';
@@ -41,6 +42,7 @@ const ALL: readonly AnyStepKind[] = [
   attach,
   shift,
   cronJobs,
+  drain,
   retire,
 ];
 

@@ -26,7 +26,9 @@ async function rehearsed(
   back: boolean,
 ): Promise<{ ended: EndedEvent; told: EventBody[] }> {
   const told: EventBody[] = [];
-  const ended = await rehearse({ playbook, seed, back, seedNumber: 3 }, {
+  // A few clients see as much as many.
+  const clients = (seed.clients ?? []).map((it) => ({ ...it, perSecond: 5 }));
+  const ended = await rehearse({ playbook, seed: { ...seed, clients }, back, seedNumber: 3 }, {
     emit: (event: EventBody) => void told.push(event),
     stopping: () => false,
   } as Parameters<typeof rehearse>[1]);

@@ -106,15 +106,18 @@ function traffic({ services, region, targetRegion }: Draft): string[] {
     flow({
       service,
       router,
-      group: group ?? (router === 'nlb' ? 'sgp-...' : 'rsp-...'),
+      ...(group === undefined ? { handOver: true } : { group }),
       port,
       ...(loadBalancer !== undefined && { loadBalancer }),
     });
-  const waiting = open.flatMap((it) => [
-    `    # Service ${it.service} has a group that its controller made, which can not be shared. Make one of your own in its load`,
-    '    # balancer, let the Service use it (annotation vgroup-port), and write its id here:',
-    `    # - ${entry(it)}`,
-  ]);
+  // All ports of a Service are taken over at once: one entry stands for them.
+  const waiting = open
+    .filter((it, at) => open.findIndex((other) => other.service === it.service) === at)
+    .flatMap((it) => [
+      `    # The load balancer of Service ${it.service} was made by its controller. It can be taken over in place and keeps its address,`,
+      '    # by this entry; preflight says whether anything is in the way:',
+      `    # - ${entry(it)}`,
+    ]);
   if (targetRegion !== undefined)
     return ['# No `traffic`: a classic load balancer takes no members from another region.', ''];
   if (ready.length === 0 || region === undefined) {

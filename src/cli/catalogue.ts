@@ -1338,6 +1338,32 @@ export const catalogue: Readonly<Record<string, Entry>> = {
     ],
     ['Service 不存在。', '只能在两侧同名的 Service 之间切流。', '先迁移它（data 阶段会做），或修正 playbook。'],
   ),
+  LISTENER_SCHEDULER: entry(
+    1,
+    [
+      'A listener does not heed weights, and can not simply be made to.',
+      'Under rr, sch and tch every member gets the same, whatever its weight. rr can be changed to wrr without anybody noticing; sch and tch tie clients to members by a hash, and changing them sends returning clients elsewhere all at once.',
+      'For rr write `scheduler: wrr` beside the service in the playbook. For sch and tch decide by hand, in a quiet hour, in the console.',
+    ],
+    [
+      '监听不按权重调度，且不能随意修改。',
+      '在 rr、sch、tch 下，无论权重多少，每个后端得到的流量相同。rr 改为 wrr 不会有人察觉；sch 和 tch 按哈希把客户端固定在后端上，修改会让老客户端同时换到别处。',
+      'rr：在 playbook 的该服务旁写 `scheduler: wrr`。sch 和 tch：请在低峰期到控制台手动决定。',
+    ],
+  ),
+  SOURCE_NEEDED: entry(
+    1,
+    [
+      'Without its source this service can not be moved.',
+      "With --source-down nobody in the source is asked or told anything: its members are weighed at the load balancer. Routers that work inside the source can do nothing then, and for a server group it must be known which members are the source's.",
+      'Say in the playbook what could not be seen: `source: { clusterId: … }`, `loadBalancer` and `group` of the service. For routers in the source move the traffic where it comes in, e.g. at the DNS name.',
+    ],
+    [
+      '没有源集群，无法迁移这个服务的流量。',
+      '使用 --source-down 时不询问也不通知源集群的任何组件，只在负载均衡上修改其后端权重。在源集群内部工作的路由方式此时无能为力；对服务器组，则必须知道哪些后端属于源集群。',
+      '在 playbook 中补充看不到的信息：`source: { clusterId: … }`，以及该服务的 `loadBalancer` 和 `group`。路由位于源集群内部时，请在入口处（例如 DNS）切走流量。',
+    ],
+  ),
   ROUTE_MISSING: entry(
     1,
     [

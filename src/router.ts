@@ -34,6 +34,11 @@ export interface Router<R extends Route = Route, S = unknown> {
   /** The source goes out for good, after all was moved. */
   readonly leave: Part<R>;
 
+  /**
+   * What clients get now, asked where it is decided and nowhere else, so that it can be told with clusters dead or Services gone; what `read`
+   * shows when it is left out.
+   */
+  shows?(route: R, world: World): Promise<Split[]>;
   /** What is written now and what it does; only reads. */
   read(route: R, world: World): Promise<Reading<S>>;
   /** How many ready pods or servers stand behind it on that side: what the capacity check counts. */
@@ -144,6 +149,10 @@ export interface Unreachable {
   why: string;
   fix: string;
 }
+
+/** What clients get now, by whichever way the router tells it. */
+export const shownBy = async (router: AnyRouter, route: Route, world: World): Promise<Split[]> =>
+  router.shows ? router.shows(route, world) : (await router.read(route, world)).splits;
 
 /** Of several places where a share is split, the one furthest from what was asked. */
 export const furthest = (splits: readonly Split[], asked: number): Split | undefined =>

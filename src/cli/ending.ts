@@ -4,7 +4,7 @@ import { MigrateError } from '../errors.js';
 import type { Emit, EndedEvent } from '../events.js';
 import type { Journal } from '../journal.js';
 import type { World } from '../ports.js';
-import { furthest, measured, type Route } from '../router.js';
+import { furthest, measured, shownBy, type Route } from '../router.js';
 import { routers } from '../routers/index.js';
 import type { ShiftBefore } from '../steps/shift.js';
 import { routerOf } from '../traffic.js';
@@ -71,7 +71,7 @@ export async function whatServes(world: World | undefined, routes: readonly Rout
 
 async function serving(route: Route, world: World): Promise<string | undefined> {
   try {
-    const [split] = (await routerOf(route, routers).read(route, world)).splits;
+    const [split] = await shownBy(routerOf(route, routers), route, world);
     if (!split) return undefined;
     const share = measured(split);
     if (Number.isNaN(share)) return `${route.service}: NOBODY serves, every weight is 0`;
@@ -99,7 +99,7 @@ export async function shareNow(world: World, journal: Journal): Promise<Pick<End
   const { route, asked } = last.step.args as ShiftArgs;
   const { reachable } = (last.before as ShiftBefore).choice;
   try {
-    const far = furthest((await routerOf(route, routers).read(route, world)).splits, asked);
+    const far = furthest(await shownBy(routerOf(route, routers), route, world), asked);
     return far && !Number.isNaN(measured(far)) ? { share: { asked, reachable, measured: measured(far) } } : {};
   } catch (error) {
     if (error instanceof MigrateError) return {};

@@ -8,7 +8,7 @@ import type { Entry, Journal, StepRecord } from '../journal.js';
 import { readLock, STALE_MS } from '../lock.js';
 import type { Plan } from '../plan.js';
 import type { World } from '../ports.js';
-import { measured, type Route } from '../router.js';
+import { measured, shownBy, type Route } from '../router.js';
 import { routers } from '../routers/index.js';
 import { routerOf } from '../traffic.js';
 import { spell } from '../words.js';
@@ -167,7 +167,7 @@ async function sharesNow(options: CommonOptions, routes: readonly Route[]): Prom
   const lists = await Promise.all(
     routes.map(async (route) => {
       try {
-        const { splits } = await routerOf(route, routers).read(route, world);
+        const splits = await shownBy(routerOf(route, routers), route, world);
         return splits.map((it) => {
           const share = measured(it);
           return {

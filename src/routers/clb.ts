@@ -94,6 +94,8 @@ export const clb: Router<ClbRoute, ClbSetting> = {
     return beside + (await readyPods(route, side, world));
   },
 
+  shows: async (route, world) => (await readGroups(route, world)).map(splitOf),
+
   async read(route, world) {
     const { services, groups } = await look(route, world);
     const [first] = groups;

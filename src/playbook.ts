@@ -298,12 +298,9 @@ function contradictions(playbook: Playbook): { path: Path; message: string }[] {
     });
   if (!playbook.data && !playbook.traffic)
     found.push({ path: [], message: 'has neither `data` nor `traffic`: there is nothing to do' });
-  const ofCloud = playbook.traffic?.services.find((it) => AT_THE_CLOUD.has(it.router));
+  const ofCloud = playbook.traffic?.services.find((it) => it.router in AT_THE_CLOUD);
   if (ofCloud && !playbook.cloud)
-    found.push({
-      path: ['traffic'],
-      message: `needs \`cloud\`: the router ${ofCloud.router} reads the weights back there`,
-    });
+    found.push({ path: ['traffic'], message: `needs \`cloud\`: ${AT_THE_CLOUD[ofCloud.router]}` });
   found.push(...contradictionsOfData(playbook.data));
   for (const index of twiceNamed(playbook.data?.databases ?? [])) {
     found.push({
@@ -328,8 +325,12 @@ function contradictions(playbook: Playbook): { path: Path; message: string }[] {
   return found;
 }
 
-/** Routers that write, or read back, at the cloud's API. */
-const AT_THE_CLOUD: ReadonlySet<string> = new Set(['clb', 'nlb', 'dns']);
+/** Routers that write, or read back, at the cloud's API, and what for. */
+const AT_THE_CLOUD: Readonly<Record<string, string>> = {
+  clb: 'the weights are read back at the load balancer',
+  nlb: 'the weights are read back at the load balancer',
+  dns: 'the records are written at its DNS authority',
+};
 
 /** What no other entry may name, and why. */
 function onceOnly(it: TrafficService): [key: string, why: string][] {

@@ -67,8 +67,15 @@ export function tellsNoSecret(env: NodeJS.ProcessEnv, told: Record<string, unkno
 /**
  * Killed after each effect of a run: once it goes on, is killed again at the same effect of its way back, and goes back; once it goes back at
  * once. An effect is a statement that changes a server, or a line of the journal.
+ *
+ * @param what  `switch`: the replica's own step is done once, before; for servers where each turn takes long
  */
-export async function killedAtEach(t: TestContext, it: Exercise, least: number): Promise<void> {
+export async function killedAtEach(
+  t: TestContext,
+  it: Exercise,
+  least: number,
+  what: 'all' | 'switch' = 'all',
+): Promise<void> {
   const { checker, database, env, held } = it;
   const plan = planFor([database]);
   const pauses: number[] = [];
@@ -79,13 +86,25 @@ export async function killedAtEach(t: TestContext, it: Exercise, least: number):
     checker.mark();
     return judged.owner;
   };
+  const replica = `data/database/${database.name}/replica`;
+  const done = memoryStore();
+  if (what === 'switch') {
+    const [first] = plan.steps;
+    mustBeDone(await run({ ...plan, steps: first ? [first] : [] }, ['data'], stageOn(done, { env }).engine));
+  }
+  const begin = () => {
+    const store = memoryStore();
+    store.lines.push(...done.lines);
+    return store;
+  };
+  const end = what === 'switch' ? replica : undefined;
   let points = 0;
   for (let at = 1; ; at++) {
     const forward = () => killed(at, (engine) => run(plan, ['data'], engine));
     async function killed(
       effects: number,
       act: (engine: ReturnType<typeof stageOn>['engine']) => Promise<unknown>,
-      store = memoryStore(),
+      store = begin(),
     ) {
       const crash = crashing(effects);
       const stage = stageOn(crash.wrap(store), { env, tap: crash.tap });
@@ -100,15 +119,15 @@ export async function killedAtEach(t: TestContext, it: Exercise, least: number):
     mustBeDone(await run(plan, ['data'], stageOn(store, { env }).engine));
     await untilServed(checker, 'target', 10);
     assert.equal(oneOwner(`killed at ${at}, went on`), 'target');
-    await killed(at, (engine) => rollback(undefined, engine), store);
-    mustBeDone(await rollback(undefined, stageOn(store, { env }).engine));
+    await killed(at, (engine) => rollback(end, engine), store);
+    mustBeDone(await rollback(end, stageOn(store, { env }).engine));
     await untilServed(checker, 'source', 10);
     assert.equal(oneOwner(`killed at ${at} on the way back`), 'source');
 
     const second = await forward();
     // What was done until then is one way, what comes now the other.
     oneOwner(`until it was killed at ${at}`);
-    mustBeDone(await rollback(undefined, stageOn(second.store, { env }).engine));
+    mustBeDone(await rollback(end, stageOn(second.store, { env }).engine));
     await untilServed(checker, 'source', 10);
     assert.equal(oneOwner(`killed at ${at}, went back`), 'source');
     if (!crashed) break;

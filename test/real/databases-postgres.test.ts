@@ -119,4 +119,5 @@ test('PostgreSQL: a subscription that fails tells its password neither to us nor
 test('PostgreSQL: a replica is copied under steady writes, takes them over, and gives them back', (t) =>
   thereAndBack(t, exercise({ replica: 'build' }), 5));
 
-test('PostgreSQL: killed at each step, the switch-over goes on and goes back', (t) => killedAtEach(t, exercise(), 15));
+test('PostgreSQL: killed at each step, the switch-over goes on and goes back', (t) =>
+  killedAtEach(t, exercise(), 10, 'switch'));

@@ -59,6 +59,7 @@ export async function openStage(
     web: heldWeb(twin, web ?? rehearsedWeb(twin)),
     ...(patienceMs && { patienceMs }),
     cloudEndpoint: twin.cloud.url,
+    storeEndpoint: twin.storeUrl,
     cloudKeys: { accessKeyId: twin.cloud.accessKeyId, accessKeySecret: twin.cloud.accessKeySecret },
   });
   return {

@@ -3,10 +3,10 @@ import { passed } from '../arriving.js';
 import { backupFiles, DESCRIPTION, folderOf, unpacked, type Archived } from '../archive.js';
 import type { WrittenArgs } from '../args.js';
 import { conversionTo } from '../convert.js';
-import { MigrateError } from '../errors.js';
+import { isMigrateError, MigrateError } from '../errors.js';
 import { shelfOf, type Shelf } from '../location.js';
 import { about, pathOf, rightOn } from '../objects.js';
-import type { KubeObject } from '../ports.js';
+import type { Cluster, KubeObject } from '../ports.js';
 import type { StepContext, StepKind } from '../step.js';
 import { inTurns } from '../turns.js';
 import { count } from '../words.js';
@@ -90,7 +90,7 @@ export const written: StepKind<WrittenArgs, Record<string, never>> = {
   },
 
   async undo(args, _before, context) {
-    const { target } = context.world;
+    const { source, target } = context.world;
     const name = baseName(context, args.name);
     // Only the location on the target says where the store is.
     return owing(`the backup ${name} is left in the store.`, async () => {
@@ -101,30 +101,39 @@ export const written: StepKind<WrittenArgs, Record<string, never>> = {
       // The description first: without it the rest is nothing.
       const keys = await bucket.list(folder);
       for (const key of [`${folder}${DESCRIPTION}`, ...keys]) await bucket.delete(key);
-      const known = await target.get({ kind: BACKUP, namespace: args.namespace, name });
-      if (known && hasMark(known, args, context))
-        await target.delete({ kind: BACKUP, namespace: args.namespace, name });
       await until(
         context,
         {
           code: 'BACKUP_NOT_DELETED',
           deadlineMs: args.deadlineMs,
           subject: `Backup ${name}`,
-          why: 'A finalizer holds it, or Velero on the target has taken it from the store once more.',
-          fix: 'Look at it on the target, then go back again.',
+          why: 'A finalizer holds it, or Velero has taken it from the store once more.',
+          fix: 'Look at it on both sides, then go back again.',
         },
         async () => {
-          const left = await target.get({ kind: BACKUP, namespace: args.namespace, name });
-          if (left && hasMark(left, args, context)) {
-            await target.delete({ kind: BACKUP, namespace: args.namespace, name });
-            return 'it is still listed on the target';
-          }
-          return undefined;
+          // A Velero on the source may have taken it from the store too.
+          const left = [await listed(target, args, context), await listed(source, args, context)].filter(Boolean);
+          return left.length === 0 ? undefined : 'it is still listed';
         },
       );
     });
   },
 };
+
+/** Whether a server still lists our backup; it is asked to go. A source without Velero, or one that we may not ask, has none to speak of. */
+async function listed(cluster: Cluster, args: WrittenArgs, context: StepContext): Promise<boolean> {
+  const ref = { kind: BACKUP, namespace: args.namespace, name: baseName(context, args.name) };
+  try {
+    const found = await cluster.get(ref);
+    if (!found || !hasMark(found, args, context)) return false;
+    await cluster.delete(ref);
+    return true;
+  } catch (error) {
+    const isNone = isMigrateError(error, 'KUBE_NOT_SERVED') || isMigrateError(error, 'KUBE_FORBIDDEN');
+    if (cluster.side === 'source' && isNone) return false;
+    throw error;
+  }
+}
 
 /** @throws MigrateError VELERO_MISSING, STORAGE_UNAVAILABLE */
 async function shelf(args: WrittenArgs, { world }: StepContext): Promise<Shelf> {

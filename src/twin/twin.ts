@@ -10,6 +10,7 @@ import { startFsm } from './controllers/fsm.js';
 import { multiClusterServiceCrd, startMultiClusterServices } from './controllers/mcs.js';
 import { startNlb } from './controllers/nlb.js';
 import { instanceOf, zoneOf } from './controllers/pods.js';
+import { startObjectServer } from './controllers/object-server.js';
 import { memoryStore, startVelero, type Velero, veleroCrds, veleroObjects } from './controllers/velero.js';
 import { startWorkloads } from './controllers/workloads.js';
 import { startApiServer, type TwinApiServer } from './kube/server.js';
@@ -34,6 +35,8 @@ export interface TwinOptions {
   seedNumber?: number;
   /** in place of what each ClientSeed says */
   clientsPerSecond?: number;
+  /** calls per 60 s over the wire by action name; beyond it Throttling.User */
+  callsPerMinute?: Record<string, number>;
   /** from an event to the reconcile that the cloud controller manager makes of it */
   ccmLatencyMs?: { from: number; to: number };
 }
@@ -69,6 +72,8 @@ export interface Twin {
     up(): void;
   };
   clients: Clients;
+  /** of the buckets over S3: `http://127.0.0.1:port` */
+  storeUrl: string;
   /** YAML with one context per cluster */
   kubeconfig(): string;
   /** only its owner may read it */
@@ -198,6 +203,7 @@ export async function startTwin(seed: Seed, options: TwinOptions): Promise<Twin>
     vpcs: vpcsOf(all),
     health: (server, ip, port) => clients?.health(server, ip, port) ?? 'normal',
     ...(options.faults ? { faults: options.faults } : {}),
+    ...(options.callsPerMinute ? { limits: { callsPerMinute: options.callsPerMinute } } : {}),
   });
   stops.push(() => cloud.stop());
   for (const plan of all)
@@ -208,6 +214,8 @@ export async function startTwin(seed: Seed, options: TwinOptions): Promise<Twin>
   cloud.seed(cloudSeed(seed, all));
 
   const store = memoryStore();
+  const objects = await startObjectServer(store);
+  stops.push(() => objects.stop());
   const openCluster = async (
     side: Side | 'fleet',
     {
@@ -329,6 +337,7 @@ export async function startTwin(seed: Seed, options: TwinOptions): Promise<Twin>
       up: () => cloud.up(),
     },
     clients: opened,
+    storeUrl: objects.url,
     ...(fleet ? { fleet: fleet.cluster } : {}),
     kubeconfig: () => kubeconfigOf(servers),
     writeKubeconfig: (file) => writeFile(file, kubeconfigOf(servers), { mode: 0o600 }),

@@ -41,6 +41,8 @@ export interface StoredRestore {
 export interface Shelf {
   backups: Map<string, StoredBackup>;
   restores: Map<string, StoredRestore>;
+  /** what somebody put there over S3, by its key under the prefix */
+  files: Map<string, Buffer>;
 }
 
 /** Buckets that several Velero servers share, in memory. */
@@ -57,7 +59,7 @@ export function memoryStore(buckets?: readonly string[]): ObjectStore {
       if (buckets && !buckets.includes(bucket)) return undefined;
       const key = `${bucket}/${prefix}`;
       let shelf = shelves.get(key);
-      if (!shelf) shelves.set(key, (shelf = { backups: new Map(), restores: new Map() }));
+      if (!shelf) shelves.set(key, (shelf = { backups: new Map(), restores: new Map(), files: new Map() }));
       return shelf;
     },
   };

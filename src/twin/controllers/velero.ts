@@ -359,6 +359,7 @@ export async function startVelero(api: ClusterApi, clock: ControllerClock, optio
     const shelf = shelfOf(place);
     await setStatus(BACKUPS, backupName, { phase: 'Deleting' });
     shelf?.backups.delete(backupName);
+    for (const key of shelf?.files.keys() ?? []) if (key.startsWith(`backups/${backupName}/`)) shelf?.files.delete(key);
     for (const restore of await api.list(RESTORES, namespace)) {
       if (restore['spec'].backupName !== backupName) continue;
       shelf?.restores.delete(restore.metadata.name);

@@ -45,11 +45,13 @@ export const mcs: Router<McsRoute, McsSetting> = {
   rights: ({ workloads }) => {
     const own = [
       ...SLICE_RIGHTS,
+      { verb: 'list', group: 'autoscaling', resource: 'horizontalpodautoscalers' },
       ...[...new Set(workloads.map((it) => it.kind))].flatMap((kind) =>
         ['get', 'patch'].map((verb) => rightOn(verb, kind)),
       ),
     ];
-    return { source: own, target: [...own, { verb: 'create', group: '', resource: 'services' }] };
+    const services = ['create', 'delete'].map((verb) => ({ verb, group: '', resource: 'services' }));
+    return { source: own, target: [...own, ...services] };
   },
 
   async joined(route, world) {

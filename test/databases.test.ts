@@ -360,6 +360,24 @@ test('what goes wrong while nobody can write opens the old side again', async ()
   }
 });
 
+test('with the target dead, going back opens a source that was only fenced', async () => {
+  const model = servers();
+  const store = memoryStore();
+  const crash = crashing(5);
+  crash.arm();
+  await run(planFor([entry(ORDERS)]), ['data'], engineFor(model, crash.wrap(store), crash.tap)).catch(() => undefined);
+  assert.deepEqual([model.writable, model.follows.source], [{ source: false, target: false }, false]);
+  const dead = engineFor(model, store, undefined, (pair) => ({
+    ...pair,
+    look: async (side) => {
+      if (side === 'target') throw new MigrateError('DB_UNREACHABLE', { what: 'nobody there', retryable: true });
+      return pair.look(side);
+    },
+  }));
+  await rollback(undefined, dead);
+  assert.deepEqual(model.writable, { source: true, target: false });
+});
+
 test('without a way back that runs, the old side keeps the writes', async () => {
   const model = servers();
   const engine = engineFor(model, memoryStore(), undefined, (pair) => ({

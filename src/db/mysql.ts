@@ -56,10 +56,15 @@ export async function mysqlPair(
     const upstream = otherSide(side);
     const rows = await session[side].ask(flavour.status);
     const { host, port } = seen(upstream);
-    const id = rows.length > 0 ? await value(upstream, 'SELECT @@global.server_id') : '';
-    const isOther = (row: Record<string, unknown>) => {
+    const isNamed = (row: Record<string, unknown>) => {
       const it = flavour.row(row);
-      return (it.host === host && it.port === port) || (it.serverId !== '0' && it.serverId === id);
+      return it.host === host && it.port === port;
+    };
+    // By another name or address than ours it may still be the same server.
+    const id = rows.every(isNamed) ? '' : await value(upstream, 'SELECT @@global.server_id');
+    const isOther = (row: Record<string, unknown>) => {
+      const { serverId } = flavour.row(row);
+      return isNamed(row) || (serverId !== '0' && serverId === id);
     };
     return { other: rows.find(isOther), strangers: rows.filter((it) => !isOther(it)).map((it) => flavour.row(it)) };
   }

@@ -88,7 +88,7 @@ export async function postgresPair(database: DatabaseOf<'postgres'>, options: Da
     const copying = Number(text(it['copying']));
     // Its slot keeps what it has not read, so one whose worker is only about to start loses nothing; how far behind it is, is then unknown.
     const running = it['enabled'] === true && Boolean(it['slot']) && copying === 0;
-    const lag = running ? await lagMs(side, text(it['slot'])) : undefined;
+    const lag = running ? await lagMs(side, text(it['slot'])).catch(ifGone) : undefined;
     const trouble =
       it['enabled'] !== true
         ? 'it is disabled'
@@ -259,10 +259,7 @@ export async function postgresPair(database: DatabaseOf<'postgres'>, options: Da
     async unfence(side, settings) {
       // A slot that nobody reads any more would keep the other's log for ever.
       if (!(await subscription(side))) {
-        await dropSlot(otherSide(side), ours(side)).catch((error: unknown) => {
-          // It is gone with its server, or dropped when that one is back; a side that may write does not wait for it.
-          if (!isMigrateError(error, 'DB_UNREACHABLE')) throw error;
-        });
+        await dropSlot(otherSide(side), ours(side)).catch(ifGone);
       }
       await openAgain(side, settings['limit'] ?? '-1');
     },
@@ -300,9 +297,10 @@ export async function postgresPair(database: DatabaseOf<'postgres'>, options: Da
         await session[replica].set('stop copying', `ALTER SUBSCRIPTION ${name} DISABLE`);
         await session[replica].set('let go of the slot', `ALTER SUBSCRIPTION ${name} SET (slot_name = NONE)`);
         await session[replica].set('forget what it copied from', `DROP SUBSCRIPTION ${name}`);
-        await dropSlot(upstream, text(it['slot']) || ours(replica));
+        await dropSlot(upstream, text(it['slot']) || ours(replica)).catch(ifGone);
       }
-      await session[upstream].set('publish no more', `DROP PUBLICATION IF EXISTS ${quoted(publication)}`);
+      const unpublish = `DROP PUBLICATION IF EXISTS ${quoted(publication)}`;
+      await session[upstream].set('publish no more', unpublish).catch(ifGone);
     },
 
     /** Sequences are not part of logical replication. */
@@ -319,6 +317,12 @@ export async function postgresPair(database: DatabaseOf<'postgres'>, options: Da
       await Promise.all([session.source.close(), session.target.close()]);
     },
   };
+}
+
+/** What is to be cleared away on a server that is gone is gone with it, or is cleared when it is back; the other does not wait for that. */
+function ifGone(error: unknown): undefined {
+  if (!isMigrateError(error, 'DB_UNREACHABLE')) throw error;
+  return undefined;
 }
 
 const escaped = (it: string) => it.replaceAll(/[.*+?^${}()|[\]\\]/g, String.raw`\$&`);

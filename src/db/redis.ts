@@ -98,7 +98,8 @@ export async function redisPair(database: DatabaseOf<'redis'>, options: Database
   };
 
   async function look(side: Side): Promise<Standing> {
-    const [it, other] = await Promise.all([info(side), info(otherSide(side))]);
+    // The other is asked only to know its stream; where it is gone, its address must do.
+    const [it, other] = await Promise.all([info(side), info(otherSide(side)).catch(() => new Map<string, string>())]);
     const moving = it.get('master_failover_state') !== undefined && it.get('master_failover_state') !== 'no-failover';
     if (it.get('role') === 'slave') {
       const running = it.get('master_link_status') === 'up' && it.get('master_sync_in_progress') === '0';

@@ -2,16 +2,20 @@ import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { createConnection } from 'mysql2/promise';
 import { mysqlSession } from '../../src/db/mysql-session.js';
+import { isMigrateError } from '../../src/errors.js';
+import { memoryStore } from '../../src/journal.js';
 import type { Side } from '../../src/ports.js';
-import { startChecker, untilServed, type Checker } from '../checker.js';
+import { run } from '../../src/run.js';
+import { noneLost, startChecker, untilServed, type Checker } from '../checker.js';
 import { killedAtEach, thereAndBack } from '../database-exercise.js';
-import { entry } from '../database-stage.js';
+import { entry, planFor, stageOn } from '../database-stage.js';
 import { databaseFamily, startMariaDb } from '../servers/databases.js';
 
 const family = databaseFamily();
 const ports: Record<Side, number> = { source: 0, target: 0 };
 const env = { ORDERS_ADMIN: 'adm1n-c4n4ry', ORDERS_COPIER: 'c0pier-c4n4ry' };
 let checker: Checker;
+let killTarget = (): Promise<void> => Promise.resolve();
 
 const admin = (side: Side) =>
   createConnection({ host: '127.0.0.1', port: ports[side], user: 'admin', password: env.ORDERS_ADMIN });
@@ -41,6 +45,7 @@ before(async () => {
   const [source, target] = await Promise.all([startMariaDb(family, 'source', 1), startMariaDb(family, 'target', 2)]);
   ports.source = source.port;
   ports.target = target.port;
+  killTarget = target.kill;
   const connection = await admin('source');
   await connection.query('CREATE DATABASE shop');
   await connection.query('CREATE TABLE shop.orders (id BIGINT PRIMARY KEY, at DATETIME(6) DEFAULT NOW(6))');
@@ -104,3 +109,21 @@ test('MariaDB: a replica is copied under steady writes, takes them over, and giv
   thereAndBack(t, exercise({ replica: 'build' }), 10));
 
 test('MariaDB: killed at each step, the switch-over goes on and goes back', (t) => killedAtEach(t, exercise(), 15));
+
+test('MariaDB: when the new server dies while nobody can write, the old one takes writes again', async () => {
+  checker.mark();
+  const stage = stageOn(memoryStore(), {
+    env,
+    tap: async (call, send) => {
+      const answer = await send();
+      // The source is closed and follows already; the next question finds nobody there.
+      if (call.to === 'source' && call.what === 'start copying') await killTarget();
+      return answer;
+    },
+  });
+  const ended = await run(planFor([database()]), ['data'], stage.engine);
+  assert.ok(ended.outcome === 'stopped' && isMigrateError(ended.error, 'DB_UNREACHABLE'), JSON.stringify(ended));
+  await untilServed(checker, 'source', 50);
+  assert.deepEqual(checker.since().taken.target, 0);
+  await noneLost(checker, 'source', written);
+});

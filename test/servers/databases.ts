@@ -13,6 +13,8 @@ const run = promisify(execFile);
 
 export interface Running {
   port: number;
+  /** SIGKILL */
+  kill(): Promise<void>;
 }
 
 export function databaseFamily(): Family {
@@ -83,7 +85,7 @@ export async function startMariaDb(family: Family, name: string, serverId: numbe
   } finally {
     root.destroy();
   }
-  return { port };
+  return { port, kill: () => server.kill() };
 }
 
 /** As the package lays them: one folder for each major version. */
@@ -148,7 +150,7 @@ export async function startPostgres(family: Family, name: string): Promise<Runni
     }
   };
   await untilReady(server, answers, 30_000);
-  return { port };
+  return { port, kill: () => server.kill() };
 }
 
 export async function startRedis(family: Family, name: string): Promise<Running> {
@@ -174,7 +176,7 @@ export async function startRedis(family: Family, name: string): Promise<Running>
     'r3dis-c4n4ry',
   ]);
   await untilReady(server, () => listens(port), 20_000);
-  return { port };
+  return { port, kill: () => server.kill() };
 }
 
 /** The members of one side, each startable by its name; which cluster it joins, the caller says. */

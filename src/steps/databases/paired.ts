@@ -113,6 +113,12 @@ export const databaseSwitch: StepKind<DatabaseArgs, SwitchBefore> = {
 
   undo: ({ database }, { settings }, context) =>
     withPair(database, context, async (pair) => {
+      const source = await pair.look('source');
+      if (!source.writable && !source.follows) {
+        // The target is opened only once the source follows it: so it has not been, and need not be asked, dead or alive.
+        await pair.unfence('source', settings);
+        return [];
+      }
       const seen = await both({ pair, from: 'target' });
       // It never got so far, or is back already: the source serves.
       // Servers that are changing roles by themselves do not serve yet, whatever they say of writes.

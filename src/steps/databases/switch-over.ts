@@ -44,9 +44,20 @@ const MOST_TURNS = 12;
 export async function switchOver(it: Switch): Promise<number | undefined> {
   const { clock } = it.context.world;
   let fencedAt: number | undefined;
+  let last: State | undefined;
   for (let turn = 0; turn < MOST_TURNS; turn++) {
-    const seen = await both(it);
+    const seen = await both(it).catch(async (error: unknown) => {
+      // The new side has gone while nobody writes, and it was not opened yet.
+      if (
+        last === 'fenced' ||
+        last === 'crossed' ||
+        (last === 'serving' && fencedAt !== undefined && !it.pair.handOver)
+      )
+        await giveBack(it).catch(() => undefined);
+      throw error;
+    });
     const state = stateOf(it, seen);
+    last = state;
     it.context.progress(told(state, it));
     switch (state) {
       case 'serving':

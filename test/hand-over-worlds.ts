@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { parsePlaybook, type Playbook } from '../src/playbook.js';
 import type { ClusterSeed, Faults, Json, Seed } from '../src/twin/types.js';
-import { ROOT, shipped } from './shop.js';
+import { quickShopText, ROOT, shipped } from './shop.js';
 
 /** The world of playbooks/handover.yaml, with other controllers, members and load balancers. */
 
@@ -15,8 +15,6 @@ export interface Variant {
   version?: string;
   steps?: string;
 }
-
-const SERVICE = 'press/site';
 
 export function handOverWorld({ mode = 'eni', version = '2.14.0', steps = '[50]' }: Variant = {}): {
   playbook: Playbook;
@@ -56,5 +54,20 @@ export const withoutRenaming: Faults = {
       : undefined,
 };
 
-export const serviceOf = (seed: Seed): Json =>
-  (seed.source.objects as Json[]).find((it) => `${it.metadata.namespace}/${it.metadata.name}` === SERVICE);
+/** The shop, data and all, whose load balancer its source's controller made. */
+export function handOverShop(): { playbook: Playbook; seed: Seed } {
+  const text = quickShopText().replace('group: rsp-shop', 'handOver: { controller: 2.11.2 }');
+  const { seed } = shipped('shop');
+  const service = (seed.source.objects as Json[]).find((it) => it.kind === 'Service' && it.metadata.name === 'web');
+  const uid = '0b1c2d3e-4f50-4617-8293-a4b5c6d7e8f9';
+  Object.assign(service.metadata, { uid, annotations: {} });
+  const mark = `a${uid.replaceAll('-', '')}`.slice(0, 32);
+  const [balancer] = seed.cloud.loadBalancers;
+  Object.assign(balancer as Json, {
+    name: mark,
+    tags: { 'kubernetes.do.not.delete': mark, 'ack.aliyun.com': 'c-shop-120' },
+    listeners: [{ port: 80, protocol: 'tcp', status: 'running', scheduler: 'rr', group: 'rsp-shop' }],
+    groups: [{ id: 'rsp-shop', name: 'k8s/31080/web/shop/c-shop-120' }],
+  });
+  return { playbook: parsePlaybook(text, 'shop.yaml'), seed };
+}

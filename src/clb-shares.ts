@@ -162,15 +162,27 @@ const WAY: Record<'service' | 'member', Way> = {
       before,
       standing,
       (side) => oneByOne(standing[side]),
-      (side, sum) => {
-        if (standing[side].unheard) return shared(sum ?? 0, standing[side], before[side]);
-        return {
-          ...shared(sum ?? 0, standing[side], before[side]),
-          ignore: ignores(before[side]) ? (before[side].ignore ?? 'on') : 'on',
-        };
+      (side, sum = 0) => {
+        const { weight: _was, ...setting } = shared(sum, standing[side], before[side]);
+        if (standing[side].unheard) return setting;
+        const ignore = ignores(before[side]) ? (before[side].ignore ?? 'on') : 'on';
+        const weight = forNewcomers(setting.sum ?? 0, sizeOf(standing[side].cluster));
+        return { ...setting, ...(weight !== undefined && { weight }), ignore };
       },
     ),
 };
+
+/**
+ * The annotation `weight` under which members that come later get about what the others have: it counts for nobody else meanwhile. Without it
+ * a newcomer gets 100; with it, its part of the total, and at least 1, so a side that serves never ends up with newcomers at 0.
+ */
+function forNewcomers(sum: number, members: number): string | undefined {
+  if (sum === 0 || members === 0) return '0';
+  const each = sum / members;
+  const total = Math.max(1, Math.min(100, sum));
+  const part = Math.max(1, Math.floor(total / (members + 1)));
+  return Math.abs(100 - each) <= Math.abs(part - each) ? undefined : String(total);
+}
 
 /** Who weighs a side when Services do where they are heard. */
 function byService(side: SideStanding, { servers }: ClbRoute): Backends {

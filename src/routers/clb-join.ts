@@ -72,8 +72,8 @@ export const join: Part<ClbRoute, JoinBefore> = {
     const route = await resolved(given, world);
     const object = await serviceOn(world.target, route);
     const wanted = joinAnnotations(route);
-    // Bound already, its weight is whatever the shift has made of it since.
-    const binding = KEYS.filter((key) => key !== lbKey('weight'));
+    // Bound already, its weight and who heeds it are whatever the shift has made of them since.
+    const binding = KEYS.filter((key) => key !== lbKey('weight') && key !== lbKey('ignore-weight-update'));
     const differs =
       object['spec']?.type !== 'LoadBalancer' ||
       binding.some((key) => object.metadata.annotations?.[key] !== wanted[key]);

@@ -242,8 +242,7 @@ async function takeOver(route: ClbRoute, setting: ClbSetting, { world, progress 
     SIDES.filter((it) => setting[it].sum !== undefined && isHeard(it, route)).map(async (side) => {
       const before = await serviceOn(world[side], route);
       if (ignoring(before)) return;
-      const { ignore } = setting[side];
-      await writeTexts(world[side], route, { ...textsOf(before), ...(ignore !== undefined && { ignore }) }, progress);
+      await writeTexts(world[side], route, setting[side], progress);
       await untilHeard(world[side], route, before, world);
     }),
   );

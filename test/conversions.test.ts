@@ -11,7 +11,7 @@ type Fields = any;
 const converted = (apiVersion: string, kind: string, body: object): Fields => {
   const conversion = CONVERSIONS.find((it) => it.from.includes(apiVersion) && it.kind.startsWith(`${kind}.`));
   assert.ok(conversion, `${kind} of ${apiVersion}`);
-  return conversion.convert({ apiVersion, kind, metadata: { name: 'a', namespace: 'shop' }, ...body } as KubeObject);
+  return conversion.convert({ apiVersion, kind, metadata: { name: 'a', namespace: 'shop' }, ...body });
 };
 
 test('a time zone inside a schedule gets a field of its own', () => {

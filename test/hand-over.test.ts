@@ -5,7 +5,11 @@ import { memoryStore } from '../src/journal.js';
 import type { Call, Tap } from '../src/ports.js';
 import { rollback } from '../src/rollback.js';
 import { run } from '../src/run.js';
-import { differences } from '../src/cli/rehearse.js';
+import { checks } from '../checks/index.js';
+import { differences, rehearse } from '../src/cli/rehearse.js';
+import { seedOf } from '../src/cli/seeds.js';
+import type { Inventory } from '../src/inventory.js';
+import { takeInventory } from '../src/look.js';
 import { openStage } from '../src/cli/stage.js';
 import { seededRandom } from '../src/twin/random.js';
 import type { Twin } from '../src/twin/twin.js';
@@ -142,6 +146,29 @@ for (const [how, mode, version] of WAYS)
       await stage.close();
     }
   });
+
+test('a captured inventory serves as its world: the rehearsal takes over what the real controller made, and goes back to the same', async () => {
+  const { playbook, seed } = handOverWorld();
+  const stage = await openStage(playbook, seed);
+  let inventory: Inventory;
+  try {
+    inventory = await takeInventory(playbook, stage.world, checks);
+  } finally {
+    await stage.close();
+  }
+  const captured = seedOf(playbook, JSON.parse(JSON.stringify(inventory)));
+  captured.source.ccm = { version: '2.14.0', clusterId: 'c-press-124', backendMode: 'eni' };
+  const told: EventBody[] = [];
+  const ended = await rehearse({ playbook, seed: captured, back: true, clientsPerSecond: 5 }, {
+    emit: (event: EventBody) => void told.push(event),
+    stopping: () => false,
+  } as unknown as Parameters<typeof rehearse>[1]);
+  assert.deepEqual(
+    [ended.outcome, ended.same, ended.requests?.failed],
+    ['done', true, 0],
+    JSON.stringify(told.findLast((it) => it.type === 'error')),
+  );
+});
 
 test('once it is taken over, the old Service can go and the address stays', async () => {
   const { stage, plan, engine } = await stageFor(handOverWorld({ steps: '[100]' }), { clientsPerSecond: 20 });

@@ -54,6 +54,8 @@ function fresh(object: TwinObject): TwinObject {
   for (const field of SET_BY_SERVER) delete copy.metadata[field];
   // Its controller finds the load balancer that it made by the Service's uid.
   if (copy.kind === 'Service' && uid !== undefined) copy.metadata.uid = uid;
+  // With it the controller would take for done what a seed can't say, e.g. the descriptions of listeners.
+  if (copy.kind === 'Service') delete copy.metadata.labels?.['service.beta.kubernetes.io/hash'];
   if (copy.kind !== 'Node') delete copy['status'];
   switch (copy.kind) {
     case 'Pod':

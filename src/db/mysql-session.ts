@@ -1,7 +1,7 @@
 import type { Connection, RowDataPacket } from 'mysql2';
 import type { ServerEntry } from '../databases.js';
 import type { Side, Tap } from '../ports.js';
-import { call, isLost, refused, unreachable } from './wire.js';
+import { call, isLost, mustBeTheirs, refused, unreachable } from './wire.js';
 
 /** One connection to a MySQL or MariaDB server, opened at the first statement. */
 export interface MySqlSession {
@@ -41,7 +41,8 @@ export function mysqlSession(login: MySqlLogin): MySqlSession {
   };
 
   async function connect(): Promise<Connection> {
-    const { createConnection } = await import('mysql2');
+    // Its default is what it exports, both from its own folder and bundled.
+    const { createConnection } = (await import('mysql2')).default;
     const made = createConnection({
       host,
       port,
@@ -70,6 +71,7 @@ export function mysqlSession(login: MySqlLogin): MySqlSession {
         });
         return Array.isArray(rows) ? rows : [];
       } catch (error) {
+        mustBeTheirs(error);
         if (!isLost(error)) throw refused(who, act, error, secrets);
         open = undefined;
         throw unreachable(who, error, secrets);

@@ -1,7 +1,7 @@
 import type { Client } from 'pg';
 import type { ServerEntry } from '../databases.js';
 import type { Side, Tap } from '../ports.js';
-import { call, isLost, refused, unreachable } from './wire.js';
+import { call, isLost, mustBeTheirs, refused, unreachable } from './wire.js';
 
 /** One connection to a PostgreSQL server, opened at the first statement. */
 export interface PostgresSession {
@@ -64,6 +64,7 @@ export function postgresSession(login: PostgresLogin): PostgresSession {
         const { rows } = await (await connection()).query<Record<string, unknown>>(sql, [...values]);
         return rows;
       } catch (error) {
+        mustBeTheirs(error);
         if (!isGone(error)) throw refused(who, act, error, secrets);
         open = undefined;
         throw unreachable(who, error, secrets);

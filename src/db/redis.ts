@@ -3,7 +3,16 @@ import type { DatabaseOf } from '../databases.js';
 import { MigrateError } from '../errors.js';
 import { otherSide, type Side } from '../ports.js';
 import { HANDING_OVER, type DatabasePair, type Standing } from '../standing.js';
-import { call, isLost, messageOf, passwordOf, refused, unreachable, type DatabaseOptions } from './wire.js';
+import {
+  call,
+  isLost,
+  messageOf,
+  mustBeTheirs,
+  passwordOf,
+  refused,
+  unreachable,
+  type DatabaseOptions,
+} from './wire.js';
 
 /**
  * Redis 6.2 and later, one primary and one replica, by the server's own FAILOVER: it pauses writes, waits until the replica is at the same
@@ -28,7 +37,8 @@ export async function redisPair(database: DatabaseOf<'redis'>, options: Database
   const who = (side: Side) => `${side} ${database[side].host}:${database[side].port}`;
 
   async function connect(side: Side): Promise<Redis> {
-    const { Redis } = await import('ioredis');
+    // Its default is what it exports, both from its own folder and bundled.
+    const { Redis } = (await import('ioredis')).default;
     const { host, port, user, tls } = database[side];
     const password = passwords[side];
     const client = new Redis({
@@ -46,9 +56,13 @@ export async function redisPair(database: DatabaseOf<'redis'>, options: Database
       enableReadyCheck: false,
       enableOfflineQueue: false,
     });
-    client.on('error', () => undefined);
+    let why: Error | undefined;
+    client.on('error', (error: Error) => (why = error));
     client.on('end', () => delete clients[side]);
-    await client.connect();
+    await client.connect().catch((error: unknown) => {
+      // It says only that the connection is closed; why came before, as an event.
+      throw why ?? error;
+    });
     return client;
   }
 
@@ -64,6 +78,7 @@ export async function redisPair(database: DatabaseOf<'redis'>, options: Database
         const opening = (clients[side] ??= connect(side));
         return await (await opening).call(command, ...values);
       } catch (error) {
+        mustBeTheirs(error);
         const isAnswer = (error as Error).name === 'ReplyError';
         if (isAnswer && !isLost(error)) throw refused(who(side), act, error, secrets);
         delete clients[side];

@@ -49,6 +49,11 @@ export const unreachable = (who: string, error: unknown, secrets: readonly (stri
     retryable: true,
   });
 
+/** A fault in our own code is not a server's refusal. */
+export function mustBeTheirs(error: unknown): void {
+  if (error instanceof TypeError || error instanceof ReferenceError) throw error;
+}
+
 // No `cause`: the clients' errors carry the statement, and statements carry passwords.
 export const refused = (who: string, act: string, error: unknown, secrets: readonly (string | undefined)[]) =>
   new MigrateError('DB_REFUSED', {

@@ -8,7 +8,7 @@ import type { Playbook, PlaybookData } from './playbook.js';
 import type { Kind, KubeObject } from './ports.js';
 import type { Step } from './step.js';
 
-export { hasTwin, NEVER_TRAVELS, travels } from './travel.js';
+export { NEVER_TRAVELS } from './travel.js';
 
 const SCALABLE: readonly Kind[] = ['Deployment.apps', 'StatefulSet.apps'];
 

@@ -143,3 +143,42 @@ test('names of any length and letters of any kind come out of the archive as the
   const cut = files[0]?.body.subarray(0, 100) ?? Buffer.alloc(0);
   assert.throws(() => unpacked(cut), RangeError);
 });
+
+test('what is missing after a restore that says Completed is told by cause, and the next try brings it', async () => {
+  const { stage, plan, engine } = await stageFor(shop(), { clientsPerSecond: 0 });
+  try {
+    const asleep = {
+      ...plan,
+      steps: plan.steps.filter((it) => !it.id.startsWith('data/start') && it.phase === 'data'),
+    };
+    const cart = { kind: 'Deployment.apps', namespace: 'shop', name: 'cart' };
+    let seen = false;
+    // Somebody deletes one as soon as it is there.
+    const meddling = {
+      ...engine,
+      world: {
+        ...engine.world,
+        target: {
+          ...engine.world.target,
+          list: async (...args: Parameters<typeof engine.world.target.list>) => {
+            if (args[0] === 'Deployment.apps' && !seen && (await engine.world.target.get(cart))) {
+              seen = true;
+              await engine.world.target.delete(cart);
+            }
+            return engine.world.target.list(...args);
+          },
+        },
+      },
+    };
+    const outcome = await run(asleep, ['data'], meddling);
+    const { code, what, why } = (outcome as { error: { code: string; what: string; why: string } }).error;
+    assert.equal(code, 'RESTORE_INCOMPLETE');
+    assert.match(what, /deployment shop\/cart/);
+    assert.match(why, /1 × other \(deployment shop\/cart\): the target would take it/);
+    mustBeDone(await run(asleep, ['data'], engine));
+    assert.ok(await engine.world.target.get(cart));
+    mustBeDone(await rollback(undefined, engine));
+  } finally {
+    await stage.close();
+  }
+});

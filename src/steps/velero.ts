@@ -3,6 +3,7 @@ import { grouped, reasonOf } from '../causes.js';
 import { DESCRIPTION, folderOf } from '../archive.js';
 import { isMigrateError, MigrateError } from '../errors.js';
 import { contentsOf, errorsOf, shelfOf } from '../location.js';
+import { whyMissing } from '../missing.js';
 import { pathOf, rightOn, splitKind, splitPath } from '../objects.js';
 import type { Cluster, Kind, KubeObject } from '../ports.js';
 import type { StepContext, StepKind } from '../step.js';
@@ -22,7 +23,7 @@ export const BACKUP: Kind = 'Backup.velero.io';
 const RESTORE: Kind = 'Restore.velero.io';
 const MARK = 'migrate/plan';
 
-/** On a backup that says Completed and lacks objects: the next try goes by another name. */
+/** On what says Completed and lacks objects: the next try goes by another name. */
 const INCOMPLETE = 'migrate/incomplete';
 
 /** More than this many failed tries under new names is no bad luck. */
@@ -443,6 +444,7 @@ export const restore: StepKind<RestoreArgs, RestoreBefore> = {
     source: [],
     target: [
       ...veleroRights('restores'),
+      { verb: 'patch', group: 'velero.io', resource: 'restores' },
       { verb: 'get', group: 'velero.io', resource: 'backups' },
       { verb: 'create', group: 'velero.io', resource: 'backups' },
       { verb: 'get', group: 'velero.io', resource: 'backupstoragelocations' },
@@ -515,8 +517,8 @@ export const restore: StepKind<RestoreArgs, RestoreBefore> = {
   },
 
   async verify(args, _before, context) {
-    await untilEnded(context.world.target, RESTORE, args, restoreNamed(args, context), context);
-    await allThere(args, context);
+    const ended = await untilEnded(context.world.target, RESTORE, args, restoreNamed(args, context), context);
+    await allThere(args, ended.metadata.name, context);
     await until(
       context,
       {
@@ -598,21 +600,26 @@ const restoreName = ({ name, wave }: RestoreArgs, context: StepContext) =>
   `${baseName(context, name)}${wave === undefined ? '' : `-wave${wave}`}`;
 
 /** Completed is no proof: what was expected is looked for, per kind and name. */
-async function allThere(args: RestoreArgs, { world }: StepContext): Promise<void> {
-  const missing: string[] = [];
+async function allThere(args: RestoreArgs, restore: string, { world }: StepContext): Promise<void> {
+  const missing: { kind: Kind; path: string }[] = [];
   for (const [kind, wanted] of Object.entries(args.expects)) {
     const present = new Set(
-      (await Promise.all(args.namespaces.map((namespace) => world.target.list(kind, { namespace }))))
+      (await Promise.all(args.namespaces.map((namespace) => world.target.list(kind, { namespace, only: 'metadata' }))))
         .flat()
         .map((it) => pathOf(it.metadata)),
     );
-    missing.push(...wanted.filter((it) => !present.has(it)).map((it) => `${splitKind(kind).kind.toLowerCase()} ${it}`));
+    missing.push(...wanted.filter((it) => !present.has(it)).map((path) => ({ kind, path })));
   }
   if (missing.length === 0) return;
+  await world.target.patch(
+    { kind: RESTORE, namespace: args.namespace, name: restore },
+    { metadata: { labels: { [INCOMPLETE]: 'true' } } },
+  );
+  const names = missing.slice(0, 10).map((it) => `${splitKind(it.kind).kind.toLowerCase()} ${it.path}`);
   throw new MigrateError('RESTORE_INCOMPLETE', {
-    what: `${count(missing.length, 'object')} of the source did not arrive: ${missing.slice(0, 10).join(', ')}${missing.length > 10 ? ', …' : ''}.`,
-    why: 'The restore says Completed; they were not in the backup, or were left out.',
-    fix: 'Look for them in the backup (`velero backup describe --details`); then run again.',
+    what: `${count(missing.length, 'object')} of the source did not arrive: ${names.join(', ')}${missing.length > 10 ? ', …' : ''}.`,
+    why: `The restore says Completed. ${await whyMissing(world, missing)}.`,
+    fix: 'Mend the cause, then run again: what has arrived is left as it is.',
   });
 }
 

@@ -13,7 +13,7 @@ export interface Engine {
   emit: Emit;
   /** true once the operator pressed Ctrl-C */
   stopping(): boolean;
-  /** steps side by side */
+  /** steps that act side by side; those that are only held and watched don't count */
   limit: number;
   /** Asks somebody whether a step may go on; undefined when nobody is there. @returns who said yes */
   approve?(question: string): Promise<string | undefined>;
@@ -68,35 +68,53 @@ interface Schedule<T> {
   limit: number;
   ready(item: T): boolean;
   stopping(): boolean;
-  start(item: T): Promise<void>;
+  /** @param rest  to be called when all that is left is to watch: somebody else may act meanwhile */
+  start(item: T, rest: () => void): Promise<void>;
   id(item: T): string;
 }
 
-/** Starts what is ready, up to the limit, until all is done or something failed. */
+/** Starts what is ready, up to the limit, who was ready first first, until all is done or something failed. */
 export async function schedule<T>(items: readonly T[], how: Schedule<T>): Promise<RunOutcome> {
   const waiting = new Set(items);
+  const ready = new Set<T>();
+  const acting = new Set<T>();
   const running = new Map<T, Promise<void>>();
   let failed: { error: unknown; step: string } | undefined;
   let interrupted = false;
+  let rested = () => {};
+
+  const begin = (item: T): void => {
+    waiting.delete(item);
+    ready.delete(item);
+    acting.add(item);
+    const rest = () => {
+      acting.delete(item);
+      rested();
+    };
+    const ended = how
+      .start(item, rest)
+      .catch((error: unknown) => {
+        if (error instanceof Interrupted) interrupted = true;
+        else failed ??= { error, step: how.id(item) };
+      })
+      .finally(() => {
+        acting.delete(item);
+        running.delete(item);
+      });
+    running.set(item, ended);
+  };
 
   while (waiting.size > 0 || running.size > 0) {
+    const woken = new Promise<void>((resolve) => (rested = resolve));
     if (!failed && !interrupted && !how.stopping()) {
-      for (const item of waiting) {
-        if (running.size >= how.limit) break;
-        if (!how.ready(item)) continue;
-        waiting.delete(item);
-        const ended = how
-          .start(item)
-          .catch((error: unknown) => {
-            if (error instanceof Interrupted) interrupted = true;
-            else failed ??= { error, step: how.id(item) };
-          })
-          .finally(() => running.delete(item));
-        running.set(item, ended);
+      for (const item of waiting) if (how.ready(item)) ready.add(item);
+      for (const item of ready) {
+        if (acting.size >= how.limit) break;
+        begin(item);
       }
     }
     if (running.size === 0) break;
-    await Promise.race(running.values());
+    await Promise.race([woken, ...running.values()]);
   }
   if (failed) return { outcome: 'stopped', ...failed };
   if (interrupted || (waiting.size > 0 && how.stopping())) return { outcome: 'interrupted' };

@@ -5,8 +5,8 @@ import { undoRecord } from './rollback.js';
 import type { Phase, Step } from './step.js';
 
 /**
- * Does the plan, or goes on where the journal says it stopped. Independent steps run side by side, up to `limit`; after a failure
- * nothing new starts and what runs comes to its end.
+ * Does the plan, or goes on where the journal says it stopped. Independent steps run side by side, up to `limit` of those that are not only
+ * held; after a failure nothing new starts and what runs comes to its end.
  */
 export async function run(plan: Plan, phases: readonly Phase[], engine: Engine): Promise<RunOutcome> {
   const halfUndone = engine.journal.records().find((it) => it.state === 'undoing');
@@ -22,13 +22,13 @@ export async function run(plan: Plan, phases: readonly Phase[], engine: Engine):
     limit: engine.limit,
     ready: (step) => step.after.every((id) => engine.journal.record(id)?.state === 'done'),
     stopping: engine.stopping,
-    start: (step) => forward(step, plan.digest.slice(0, 8), engine),
+    start: (step, rest) => forward(step, plan.digest.slice(0, 8), engine, rest),
     id: (step) => step.id,
   });
 }
 
 /** check → begun(before) on disk → apply → verify → hold → done on disk. */
-async function forward(step: Step, mark: string, engine: Engine): Promise<void> {
+async function forward(step: Step, mark: string, engine: Engine, rest: () => void): Promise<void> {
   const { journal, emit } = engine;
   const kind = kindOf(step, engine.kinds);
   const context = contextOf(step, mark, engine);
@@ -44,6 +44,7 @@ async function forward(step: Step, mark: string, engine: Engine): Promise<void> 
     await kind.apply(step.args, before, context);
     await kind.verify(step.args, before, context);
     journal.write({ type: 'verified', step: step.id });
+    rest();
     await kind.hold?.(step.args, before, context);
     journal.write({ type: 'done', step: step.id });
     emit({ type: 'step', step: step.id, state: 'done', title: kind.title(step.args) });

@@ -9,6 +9,7 @@ import { startTwin } from '../src/twin/twin.js';
 import { engineOn, mustBeDone, planOn, quickShop, ROOT, shipped } from './shop.js';
 import { memoryStore } from '../src/journal.js';
 import { scale } from './bench-scale.js';
+import { services } from './bench-services.js';
 
 /**
  * Figures, never verdicts: times as ratios against something in the same run, for machines are noisy; calls as counts.
@@ -125,9 +126,11 @@ async function callsPerStep(): Promise<void> {
 
 if (process.argv[2] === 'twin') await serveTwin(process.argv[3] ?? os.tmpdir());
 else if (process.argv[2] === 'scale') await scale();
+else if (process.argv[2] === 'services') await services();
 else {
   starts();
   await planOfShop();
   await callsPerStep();
+  await services();
   await scale();
 }

@@ -1,6 +1,7 @@
 import { MigrateError } from '../errors.js';
 import type { Call, Clock, Tap } from '../ports.js';
 import { spell } from '../words.js';
+import type { Pace } from './pace.js';
 
 /**
  * Vendor errors, classified by code, never by message.
@@ -49,15 +50,19 @@ interface Thrown {
   retryAfter?: number;
 }
 
-/** Every call to the cloud: counted, repeated while it is busy or throttled, and its errors made ours. Each of our writes can be repeated. */
+/**
+ * Every call to the cloud: in its turn, counted, repeated while it is busy or throttled, and its errors made ours. Each of our writes can be
+ * repeated.
+ */
 export async function callCloud<T>(
   call: Call,
-  options: { tap: Tap; clock: Clock },
+  options: { tap: Tap; clock: Clock; pace?: Pace },
   send: () => Promise<T>,
 ): Promise<T> {
   const began = options.clock.now();
   for (let attempt = 0; ; attempt++) {
     try {
+      await options.pace?.turn(call.verb);
       return await options.tap(call, send);
     } catch (error) {
       if (error instanceof MigrateError) throw error;
@@ -65,11 +70,12 @@ export async function callCloud<T>(
       if (!told) throw error;
       if (!told.retryable || options.clock.now() - began >= PATIENCE_MS) throw told;
       const asked = (error as Thrown).retryAfter;
-      await options.clock.sleep(
+      const pauseMs =
         typeof asked === 'number' && asked > 0
           ? Math.min(asked, 30_000)
-          : Math.min(500 * 2 ** Math.min(attempt, 5), 10_000),
-      );
+          : Math.min(500 * 2 ** Math.min(attempt, 5), 10_000);
+      if (told.code === 'CLOUD_THROTTLED') options.pace?.refused(call.verb, pauseMs);
+      await options.clock.sleep(pauseMs);
     }
   }
 }

@@ -2,6 +2,7 @@ import http from 'node:http';
 import https from 'node:https';
 import { setTimeout as sleepFor } from 'node:timers/promises';
 import { alibabaCloud } from '../alibaba/cloud.js';
+import { notingWrites } from '../alibaba/sharing.js';
 import { openDatabases } from '../db/index.js';
 import { MigrateError } from '../errors.js';
 import { clusterOver } from '../kube/cluster.js';
@@ -60,7 +61,8 @@ export interface WorldOptions {
 
 /** The world behind a playbook: two clusters by their contexts, the cloud, the clock, the prober. */
 export async function openWorld(playbook: Playbook, options: WorldOptions = {}): Promise<World> {
-  const { tap = plainTap, clock = wallClock, timeoutMs = 30_000, patienceMs = 60_000 } = options;
+  const { tap, changes } = notingWrites(options.tap ?? plainTap);
+  const { clock = wallClock, timeoutMs = 30_000, patienceMs = 60_000 } = options;
   const open = async (side: Place, context: string) =>
     (side === 'fleet' ? undefined : (options.clusters?.[side] ?? (context === '' ? noCluster(side) : undefined))) ??
     clusterOver(
@@ -85,6 +87,7 @@ export async function openWorld(playbook: Playbook, options: WorldOptions = {}):
         region: playbook.cloud.region,
         clock,
         tap,
+        changes,
         ...(endpoint !== undefined && endpoint !== '' && { endpoint }),
         ...(options.cloudKeys && { keys: options.cloudKeys }),
       })

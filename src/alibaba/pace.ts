@@ -1,0 +1,42 @@
+import type { Clock } from '../ports.js';
+
+/** Lets calls out no faster than the cloud takes them, in the order in which they were asked for. */
+export interface Pace {
+  /** Settles when a call of that action may go. */
+  turn(action: string): Promise<void>;
+  /** The cloud refused one as too many: others of its kind wait too. */
+  refused(action: string, pauseMs: number): void;
+}
+
+/**
+ * Calls of one account in one region in 60 s. What only describes has 3000; what changes a group or its members has 90.
+ *
+ * @source www.alibabacloud.com/help/en/slb/classic-load-balancer/developer-reference/api-slb-2014-05-15-quota
+ */
+const [READS_A_MINUTE, WRITES_A_MINUTE] = [3000, 90];
+
+/** Of that, so many a minute steadily, and those of so long a time at once; the rest is for the clusters' controllers and for consoles. */
+const [STEADILY, AT_ONCE_MS] = [0.6, 20_000];
+
+/** Of CLB. Each action has a count of its own, so a write never waits for reads. */
+export function paceOf(clock: Clock): Pace {
+  /** when the next call of an action would go if all went steadily */
+  const due = new Map<string, number>();
+  const steadilyFrom = (action: string) => Math.max(due.get(action) ?? 0, clock.now());
+
+  return {
+    async turn(action) {
+      const at = steadilyFrom(action);
+      // A place in the line is taken here and now, so whoever asked first goes first.
+      due.set(action, at + 60_000 / (STEADILY * limitOf(action)));
+      const waitMs = at - AT_ONCE_MS - clock.now();
+      if (waitMs > 0) await clock.sleep(waitMs);
+    },
+
+    refused(action, pauseMs) {
+      due.set(action, Math.max(steadilyFrom(action), clock.now() + AT_ONCE_MS + pauseMs));
+    },
+  };
+}
+
+const limitOf = (action: string) => (/^(?:Describe|List)/.test(action) ? READS_A_MINUTE : WRITES_A_MINUTE);

@@ -130,16 +130,27 @@ export function runDeployments(view: View): { stop(): void } {
     if (surge === 0 && unavailable === 0) unavailable = 1;
     const room = desired + surge - oldSpec - current['spec'].replicas;
     const grown = await scale(current, Math.min(desired, current['spec'].replicas + Math.max(0, room)));
+    const floor = desired - unavailable;
     const notReadyYet = Math.max(0, grown['spec'].replicas - (grown['status']?.availableReplicas ?? 0));
-    let spare = oldSpec + grown['spec'].replicas - (desired - unavailable) - notReadyYet;
-    const shrunk: TwinObject[] = [];
-    for (const set of old) {
-      // Those that never became ready may go at once.
-      const idle = Math.max(0, set['spec'].replicas - (set['status']?.availableReplicas ?? 0));
-      const fewer = Math.min(set['spec'].replicas, Math.max(0, Math.max(spare, idle)));
-      spare -= fewer;
-      shrunk.push(await scale(set, set['spec'].replicas - fewer));
+    const most = Math.max(0, oldSpec + grown['spec'].replicas - floor - notReadyYet);
+    const wanted = new Map(old.map((it) => [it, Number(it['spec'].replicas)]));
+    const available = (it: TwinObject): number =>
+      Math.min(it['status']?.availableReplicas ?? 0, wanted.get(it) ?? it['spec'].replicas);
+    // Those that never became ready go first, so that a second roll on top of the first takes nobody who serves.
+    let idle = most;
+    for (const it of old) {
+      const fewer = Math.min(idle, (wanted.get(it) ?? 0) - available(it));
+      wanted.set(it, (wanted.get(it) ?? 0) - fewer);
+      idle -= fewer;
     }
+    let spare = most === 0 ? 0 : Math.max(0, sum([...old, grown], available) - floor);
+    for (const it of old) {
+      const fewer = Math.min(spare, wanted.get(it) ?? 0);
+      wanted.set(it, (wanted.get(it) ?? 0) - fewer);
+      spare -= fewer;
+    }
+    const shrunk: TwinObject[] = [];
+    for (const it of old) shrunk.push(await scale(it, wanted.get(it) ?? 0));
     return [grown, shrunk];
   };
 

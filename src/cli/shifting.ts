@@ -52,9 +52,14 @@ export async function shiftPlan(
       last = id;
     };
     const joined = await routerOf(it, routers).joined(it, world);
-    if (!joined && half.length === 0 && !it.sourceDown)
-      for (const own of routerOf(it, routers).before?.(it) ?? [])
-        add(`shift-${number}/${own.id}${suffix}`, own.kind, own.args);
+    if (!joined && !it.sourceDown) {
+      // What an earlier shift has begun is seen through with the route that it had: the world looks further on by now.
+      const begun = mine.find(({ step }) => step.id.includes('/hand-over'))?.step.args as { route: Route } | undefined;
+      const route = begun?.route ?? it;
+      for (const own of routerOf(route, routers).before?.(route) ?? [])
+        if (!mine.some(({ step }) => step.id.endsWith(`/${own.id}${suffix}`)))
+          add(`shift-${number}/${own.id}${suffix}`, own.kind, own.args);
+    }
     if (!joined && !half.some((step) => step.kind === 'attach'))
       add(`shift-${number}/attach${suffix}`, 'attach', { route: it });
     const now = joined ? await shareNow(it, world) : 0;

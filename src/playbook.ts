@@ -395,6 +395,14 @@ function words(issue: z.core.$ZodIssue, value: unknown): string {
       if (value === undefined) return `is missing; it is ${choices.map((it) => `\`${it}\``).join(' or ')}`;
       return `is "${String(value)}"; ${meant ? `did you mean \`${meant}\`?` : `it can be ${choices.map((it) => `\`${it}\``).join(', ')}`}`;
     }
+    // The key that says which shape an entry has.
+    case 'invalid_union': {
+      const choices = [...issue.message.matchAll(/'([^']+)'/g)].map((it) => it[1] ?? '');
+      const meant = typeof value === 'string' ? nearest(value, choices) : undefined;
+      const all = choices.map((it) => `\`${it}\``).join(', ');
+      if (value === undefined) return `is missing; it can be ${all}`;
+      return `is "${String(value)}"; ${meant ? `did you mean \`${meant}\`?` : `it can be ${all}`}`;
+    }
     case 'invalid_format':
       return `"${String(value)}" ${issue.message}`;
     case 'too_small':

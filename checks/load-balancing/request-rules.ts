@@ -32,7 +32,7 @@ export const requestRules: Check = {
   when: ['traffic'],
   reads: {},
   also: { source: [INGRESS, CLASS, HTTP_ROUTE, VIRTUAL_SERVICE, DESTINATION_RULE, 'Deployment.apps', ...REHEARSED] },
-  takes: { 'Deployment.apps': 'named' },
+  takes: { 'Deployment.apps': 'named', [INGRESS]: ['metadata.annotations', 'spec'] },
   hint: {
     why: 'A rule that is split already, binds its clients, or can not be resolved shows another share than the one asked for, or none; a mesh over both clusters sends to the target as soon as its pods start.',
     fix: 'Mend what each finding names before anything is moved.',

@@ -81,7 +81,8 @@ export interface Etcd {
   promote(id: string): Promise<void>;
   remove(id: string): Promise<void>;
   lead(id: string): Promise<void>;
-  hash(client: string, revision?: bigint): Promise<{ hash: string; revision: bigint }>;
+  /** Of all keys as of a revision; undefined where the server can't tell. */
+  hash(client: string, revision?: bigint): Promise<{ hash: string; revision: bigint } | undefined>;
   close(): Promise<void>;
 }
 

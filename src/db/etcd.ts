@@ -1,5 +1,5 @@
 import type { DatabaseOf } from '../databases.js';
-import { MigrateError } from '../errors.js';
+import { isMigrateError, MigrateError } from '../errors.js';
 import type { Side } from '../ports.js';
 import type { Etcd, EtcdMember } from '../standing.js';
 import { call, messageOf, passwordOf, refused, unreachable, type DatabaseOptions } from './wire.js';
@@ -157,10 +157,26 @@ export async function etcdCluster(database: DatabaseOf<'etcd'>, options: Databas
     remove: (id) => atLeader('remove a member', '/v3/cluster/member/remove', { ID: id }),
     lead: (id) => atLeader('move the leader', '/v3/maintenance/transfer-leadership', { targetID: id }),
     async hash(client, revision) {
-      const it = (await send(sideOf(client), `etcd ${client}`, 'answer', false, client, '/v3/maintenance/hash', {
-        ...(revision !== undefined && { revision: String(revision) }),
-      })) as { header?: { revision?: string }; hash?: number; hash_revision?: string };
-      return { hash: String(it.hash ?? 0), revision: BigInt(it.header?.revision ?? '0') };
+      const body = { ...(revision !== undefined && { revision: String(revision) }) };
+      try {
+        // Before 3.6 this path is not there: HashKV shared one with Hash, which takes no revision.
+        const it = (await send(
+          sideOf(client),
+          `etcd ${client}`,
+          'answer',
+          false,
+          client,
+          '/v3/maintenance/hashkv',
+          body,
+        )) as {
+          header?: { revision?: string };
+          hash?: number;
+        };
+        return { hash: String(it.hash ?? 0), revision: BigInt(it.header?.revision ?? '0') };
+      } catch (error) {
+        if (isMigrateError(error, 'DB_REFUSED') && /not found/i.test(error.what)) return undefined;
+        throw error;
+      }
     },
     async close() {},
   };

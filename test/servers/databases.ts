@@ -1,6 +1,7 @@
 import { execFile } from 'node:child_process';
+import { once } from 'node:events';
 import { chmodSync, existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
-import { createConnection } from 'node:net';
+import { createConnection, createServer, type AddressInfo, type Server as NetServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
@@ -188,19 +189,35 @@ export interface EtcdServers {
 
 export async function etcdServers(family: Family, side: string, count: number): Promise<EtcdServers> {
   const etcd = binaryPath('etcd');
-  const ports = await freePorts(count * 2);
-  const members = Array.from({ length: count }, (_, index) => ({
-    name: `${side}-${index}`,
-    peer: `http://127.0.0.1:${ports[index * 2]}`,
-    client: `http://127.0.0.1:${ports[index * 2 + 1]}`,
-  }));
+  // Members start and end while a thousand connections come and go beside them: a port that nobody holds is soon one of theirs.
+  const held = new Map<number, NetServer>();
+  const hold = async (port: number): Promise<number> => {
+    const holder = createServer((socket) => socket.destroy()).unref();
+    holder.on('error', () => undefined);
+    holder.listen(port, '127.0.0.1');
+    await Promise.race([once(holder, 'listening'), once(holder, 'error')]);
+    const { port: given = port } = (holder.address() ?? {}) as Partial<AddressInfo>;
+    held.set(given, holder);
+    return given;
+  };
+  const release = async (port: number): Promise<void> => {
+    const holder = held.get(port);
+    held.delete(port);
+    if (holder?.listening) await once(holder.close(), 'close');
+  };
+  const url = async () => `http://127.0.0.1:${await hold(0)}`;
+  const members: EtcdServers['members'] = [];
+  for (let index = 0; index < count; index++)
+    members.push({ name: `${side}-${index}`, peer: await url(), client: await url() });
   const running = new Map<string, Server>();
   return {
     members,
     async start(name, initialCluster, state) {
       const it = members.find((one) => one.name === name);
       if (!it) throw new Error(`no member ${name}`);
+      const ports = [it.peer, it.client].map((one) => Number(new URL(one).port));
       await running.get(name)?.kill();
+      await Promise.all(ports.map(release));
       const dir = join(family.dir, name);
       rmSync(dir, { recursive: true, force: true });
       const server = family.start(name, etcd, [
@@ -216,7 +233,9 @@ export async function etcdServers(family: Family, side: string, count: number): 
         '--log-level=error',
       ]);
       running.set(name, server);
-      await untilReady(server, () => listens(Number(new URL(it.client).port)), 20_000);
+      // One that was removed from its cluster ends by itself.
+      void server.gone.then(() => Promise.all(ports.map(hold)));
+      await untilReady(server, () => listens(ports[1] ?? 0), 20_000);
     },
   };
 }

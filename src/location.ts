@@ -14,7 +14,7 @@ export interface Shelf {
  * @source vmware-tanzu/velero-plugin-for-aws:backupstoragelocation.md (region, s3Url, s3ForcePathStyle);
  * AliyunContainerService/velero-plugin (region, endpoint)
  */
-export function bucketOf(location: KubeObject, region: string): BucketAt {
+function bucketOf(location: KubeObject): BucketAt {
   const {
     provider = '',
     objectStorage = {},
@@ -28,14 +28,15 @@ export function bucketOf(location: KubeObject, region: string): BucketAt {
   return {
     provider: provider.replace(/^.*\//, ''),
     bucket: objectStorage.bucket ?? '',
-    region: config['region'] ?? region,
+    region: config['region'] ?? '',
     inPath: config['s3ForcePathStyle'] === 'true',
     ...(endpoint && { endpoint: endpoint.includes('://') ? endpoint : `https://${endpoint}` }),
   };
 }
 
-export const shelfOf = (location: KubeObject, world: Pick<World, 'bucket'>, region = ''): Shelf => ({
-  bucket: world.bucket(bucketOf(location, region)),
+/** @param how  `brief` where the move goes on without an answer */
+export const shelfOf = (location: KubeObject, world: Pick<World, 'bucket'>, how?: 'brief'): Shelf => ({
+  bucket: world.bucket({ ...bucketOf(location), ...(how === 'brief' && { brief: true }) }),
   prefix: String(location['spec']?.objectStorage?.prefix ?? ''),
 });
 

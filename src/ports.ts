@@ -367,6 +367,8 @@ export interface BucketAt {
   endpoint?: string;
   /** the bucket stands in the path, not in the name of the host */
   inPath: boolean;
+  /** asked once and shortly: what it says would be good to know, and the move goes on without */
+  brief?: boolean;
 }
 
 /**

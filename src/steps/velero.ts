@@ -136,7 +136,7 @@ async function isGoneFromStore(
 ): Promise<boolean> {
   const place = await world.target.get({ kind: 'BackupStorageLocation.velero.io', namespace, name: location });
   if (!place) return false;
-  const { bucket, prefix } = shelfOf(place, world);
+  const { bucket, prefix } = shelfOf(place, world, 'brief');
   try {
     return (await bucket.list(folderOf(prefix, name))).length === 0;
   } catch (error) {
@@ -341,7 +341,7 @@ async function mustHoldAll(args: BackupArgs, ended: KubeObject, { world, progres
   const { source } = world;
   const { namespace, location } = args;
   const place = await source.get({ kind: 'BackupStorageLocation.velero.io', namespace, name: location });
-  const contents = place && (await contentsOf(shelfOf(place, world), ended.metadata.name));
+  const contents = place && (await contentsOf(shelfOf(place, world, 'brief'), ended.metadata.name));
   if (!contents) return progress('its list of contents could not be read: what is missing shows after the restore');
   const held = new Map(Object.entries(contents).map(([key, names]) => [kindIn(key), new Set(names)]));
   const missing = Object.entries(args.expects).flatMap(([kind, names]) =>
@@ -376,7 +376,8 @@ async function reasonsFor(
 ): Promise<string | undefined> {
   const found = await cluster.get({ kind: 'BackupStorageLocation.velero.io', namespace, name: location });
   const errors =
-    found && (await errorsOf(shelfOf(found, world), kind === BACKUP ? 'backups' : 'restores', ended.metadata.name));
+    found &&
+    (await errorsOf(shelfOf(found, world, 'brief'), kind === BACKUP ? 'backups' : 'restores', ended.metadata.name));
   if (!errors || errors.length === 0) return undefined;
   return grouped(
     errors.map(({ namespace: inside, text }) => ({
@@ -551,7 +552,7 @@ export const restore: StepKind<RestoreArgs, RestoreBefore> = {
  */
 async function syncNow(args: RestoreArgs, name: string, { world }: StepContext): Promise<boolean> {
   const location = await mustBeAvailable(world.target, args.namespace, args.location, false);
-  const { bucket, prefix } = shelfOf(location, world);
+  const { bucket, prefix } = shelfOf(location, world, 'brief');
   const body = await bucket.get(`${folderOf(prefix, name)}${DESCRIPTION}`).catch((error: unknown) => {
     if (isMigrateError(error) && error.code.startsWith('STORE_')) return undefined;
     throw error;

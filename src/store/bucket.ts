@@ -21,11 +21,13 @@ interface Reply {
 }
 
 const TRIES = 4;
+const BRIEF_MS = 5000;
 
 /** One bucket over S3's HTTP. All its requests can be repeated without harm. */
 export function bucketAt(at: BucketAt, options: BucketOptions): Bucket {
   const { clock, tap, keys, timeoutMs } = options;
-  const { base, region } = addressOf(at, options.endpoint);
+  const tries = at.brief ? 1 : TRIES;
+  const limitMs = at.brief ? Math.min(timeoutMs, BRIEF_MS) : timeoutMs;
 
   const ask = async (
     method: string,
@@ -33,6 +35,7 @@ export function bucketAt(at: BucketAt, options: BucketOptions): Bucket {
     query: Record<string, string> = {},
     body: Buffer = Buffer.alloc(0),
   ): Promise<Reply> => {
+    const { base, region } = addressOf(at, options.endpoint);
     const url = new URL(base);
     const inside = key === '' ? '' : key.split('/').map(encoded).join('/');
     url.pathname = `${base.pathname.replace(/\/$/, '')}/${inside}`;
@@ -51,14 +54,14 @@ export function bucketAt(at: BucketAt, options: BucketOptions): Bucket {
             url,
             body,
             signedHeaders({ method, url, body, region, keys: keys(at.provider), now: clock.now() }),
-            timeoutMs,
+            limitMs,
           ),
         );
         if (reply.status < 500 && reply.status !== 429) return reply;
-        if (attempt === TRIES) return reply;
+        if (attempt === tries) return reply;
       } catch (error) {
         if (!isNetwork(error)) throw error;
-        if (attempt === TRIES) throw unreachable(at, base, error);
+        if (attempt === tries) throw unreachable(at, base, error);
       }
       await clock.sleep(500 * 2 ** attempt);
     }
@@ -110,6 +113,13 @@ function addressOf(
   { bucket, region, endpoint, inPath, provider }: BucketAt,
   instead: string | undefined,
 ): { base: URL; region: string } {
+  if (instead === undefined && endpoint === undefined && region === '') {
+    throw new MigrateError('STORE_REFUSED', {
+      what: `The storage location of bucket ${bucket} names neither a region nor an address.`,
+      why: 'Its plug-in finds them out inside the cluster; from here nobody can.',
+      fix: 'Add `config.region` to the BackupStorageLocation, or name the address by MIGRATE_STORE_ENDPOINT.',
+    });
+  }
   const [url, isInPath] =
     instead !== undefined
       ? [instead, true]

@@ -71,6 +71,7 @@ test('killed outright at points drawn by a seed, the command goes on and goes ba
     const env = {
       KUBECONFIG: kubeconfig,
       MIGRATE_ALIBABA_ENDPOINT: twin.cloud.url,
+      MIGRATE_STORE_ENDPOINT: twin.storeUrl,
       ALIBABA_CLOUD_ACCESS_KEY_ID: twin.cloud.accessKeyId,
       ALIBABA_CLOUD_ACCESS_KEY_SECRET: twin.cloud.accessKeySecret,
       MIGRATE_STATE: path.join(dir, 'state'),

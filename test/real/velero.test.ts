@@ -21,7 +21,7 @@ const LOCATION = '/apis/velero.io/v1/namespaces/velero/backupstoragelocations/de
 const MERGE = 'application/merge-patch+json';
 const SERVED = 200;
 
-describe('steps on real Velero servers', { timeout: 230_000 }, () => {
+describe('steps on real Velero servers', { timeout: 300_000 }, () => {
   let move: Move;
 
   const send = async (plane: ControlPlane, path: string, object: object): Promise<void> => {
@@ -116,7 +116,7 @@ describe('steps on real Velero servers', { timeout: 230_000 }, () => {
   test('waves come one after the other', async () => {
     const it = await scene(
       'waves',
-      'namespaces: [shop, many], apps: converted, waves: [{ namespaces: [shop], labels: { tier: first } }, { namespaces: [shop] }]',
+      'namespaces: [shop], apps: converted, waves: [{ namespaces: [shop], labels: { tier: first } }, { namespaces: [shop], labels: { tier: none } }]',
     );
     assert.deepEqual(
       it.plan.steps.map((one) => one.id),
@@ -126,7 +126,7 @@ describe('steps on real Velero servers', { timeout: 230_000 }, () => {
       it.plan.steps.map(
         (one) => Object.values((one.args as { expects?: Record<string, string[]> }).expects ?? {}).flat().length,
       ),
-      [0, 1, 2, 200],
+      [0, 1, 0, 2],
     );
     mustBeDone(await it.go());
     await it.back();

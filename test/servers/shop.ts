@@ -15,6 +15,7 @@ import {
   startVelero,
   veleroObjects,
 } from '../../src/twin/controllers/velero.js';
+import { startObjectServer } from '../../src/twin/controllers/object-server.js';
 import { followReach } from '../../src/twin/reach.js';
 import { isNode, seedObjects } from '../../src/twin/seed.js';
 import type { ClusterSeed, Json, Seed, TwinObject } from '../../src/twin/types.js';
@@ -84,6 +85,8 @@ export async function startRealShop({ perSecond = 100 }: { perSecond?: number } 
     cloud.seed(seed.cloud);
 
     const store = memoryStore();
+    const objects = await startObjectServer(store);
+    stops.push(() => objects.stop());
     const open = async (side: Side): Promise<RealSide> => {
       const plane = await startControlPlane({ version: VERSIONS[side], podCidr: podCidrOf(seed[side]) });
       stops.push(() => plane.stop());
@@ -120,6 +123,7 @@ export async function startRealShop({ perSecond = 100 }: { perSecond?: number } 
       env: {
         KUBECONFIG: kubeconfig,
         MIGRATE_ALIBABA_ENDPOINT: cloud.url,
+        MIGRATE_STORE_ENDPOINT: objects.url,
         ALIBABA_CLOUD_ACCESS_KEY_ID: accessKey.id,
         ALIBABA_CLOUD_ACCESS_KEY_SECRET: accessKey.secret,
       },

@@ -153,12 +153,33 @@ export function sharedOut(members: readonly Backend[], sum: number): Backend[] {
 
 const keyOf = ({ server, ip = '', port }: Backend) => `${server} ${ip} ${port}`;
 
-/** Sets the members of a side one by one, in every group, those alone that differ. */
-export async function weighMembers(side: Side | 'servers', route: ClbRoute, sum: number, world: World): Promise<void> {
-  for (const { id, [side]: members } of await readGroups(route, world)) await weighGroup(id, members, sum, world);
+/**
+ * Sets the members of a side one by one, in every group, those alone that differ. A member that goes between the look and the call makes the
+ * cloud refuse the whole call: then it is looked anew.
+ *
+ * @param sum  of a group's members of that side, together
+ */
+export async function weighMembers(
+  side: Side | 'servers',
+  route: ClbRoute,
+  sum: number | ((group: Group) => number | undefined),
+  world: World,
+): Promise<void> {
+  for (let triesLeft = 4; ; triesLeft -= 1) {
+    try {
+      for (const group of await readGroups(route, world)) {
+        const wanted = typeof sum === 'number' ? sum : sum(group);
+        if (wanted !== undefined) await weighGroup(group.id, group[side], wanted, world);
+      }
+      return;
+    } catch (error) {
+      if (!(error instanceof MigrateError && error.code === 'CLOUD_REFUSED') || triesLeft === 0) throw error;
+      await world.clock.sleep(500);
+    }
+  }
 }
 
-export async function weighGroup(group: string, members: readonly Backend[], sum: number, world: World): Promise<void> {
+async function weighGroup(group: string, members: readonly Backend[], sum: number, world: World): Promise<void> {
   const now = new Map(members.map((it) => [keyOf(it), it.weight]));
   const changed = sharedOut(members, sum).filter((it) => now.get(keyOf(it)) !== it.weight);
   if (changed.length > 0) await world.cloud.setWeights(group, changed);
@@ -190,6 +211,8 @@ export async function untilTaken(side: Side, route: ClbRoute, setting: SideSetti
       });
     }
     await clock.sleep(pause);
+    // Pods that came or went meanwhile: the sum is shared out anew among those that are there.
+    if (setting.sum !== undefined) await weighMembers(side, route, setting.sum, world);
   }
 }
 

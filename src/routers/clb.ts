@@ -26,7 +26,6 @@ import {
   textsOf,
   untilHeard,
   untilTaken,
-  weighGroup,
   weighMembers,
   weightIn,
   writeTexts,
@@ -208,13 +207,15 @@ async function mend(
 ): Promise<void> {
   if (sum !== undefined || !isHeard(side, route)) return;
   const service = await serviceOn(world[side], route);
+  const wanted = new Map<string, number>();
   for (const { id, [side]: members } of await readGroups(route, world)) {
     const backends = await backendsOn(world[side], service, members, route);
-    const wanted = sumOf(backends, weightOf(service));
-    if (backends.mode === 'local' || weightIn(members) === wanted) continue;
-    progress(`${side} members back to ${wanted} together`);
-    await weighGroup(id, members, wanted, world);
+    const sum = sumOf(backends, weightOf(service));
+    if (backends.mode === 'local' || weightIn(members) === sum) continue;
+    progress(`${side} members back to ${sum} together`);
+    wanted.set(id, sum);
   }
+  if (wanted.size > 0) await weighMembers(side, route, ({ id }) => wanted.get(id), world);
 }
 
 /** What of a side is set through the API. */
@@ -291,8 +292,7 @@ async function mustServe(
 /** The target's API server does not answer: the weights are written where they count, and the annotation is owed. */
 async function setAtLoadBalancer(route: ClbRoute, was: SideSetting, world: World): Promise<Debt> {
   const wanted = (members: number) => was.sum ?? sumOf({ mode: 'eni', members }, readWeight(was.weight));
-  for (const { id, target } of await readGroups(route, world))
-    await weighGroup(id, target, wanted(target.length), world);
+  await weighMembers('target', route, ({ target }) => wanted(target.length), world);
   const wrong = (await readGroups(route, world)).find((it) => weightIn(it.target) !== wanted(it.target.length));
   if (wrong)
     throw new MigrateError('WEIGHT_NOT_TAKEN', {

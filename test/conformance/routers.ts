@@ -396,6 +396,10 @@ async function killed(held: Held, from: number, to: number): Promise<void> {
   }
 }
 
+/** How many of each side there are to share among. */
+const membersOf = async ({ router, route, stage }: Held): Promise<string> =>
+  JSON.stringify((await router.read(route, stage.world)).splits.map((it) => [it.source.members, it.target.members]));
+
 /** A shift to anywhere while pods are rolled or scaled. */
 async function disturbed(busy: Held, random: () => number, what: string): Promise<void> {
   const { way } = busy;
@@ -404,16 +408,19 @@ async function disturbed(busy: Held, random: () => number, what: string): Promis
   const shares = way.raisesPods || way.beyond ? way.shares : [0, 100, 1 + random() * 10, 1 + random() * 98];
   const asked = Number(shares[Math.floor(random() * shares.length)]!.toFixed(1));
   const was = await shareOf(busy);
+  const members = await membersOf(busy);
   const since = twin.clock.now();
   // Other numbers of pods reach other shares.
   const loose = way.raisesPods ? 15 : 12;
   await shift(busy, asked, Math.max(1, way.beyond ? loose : toleranceOf(busy)));
   const now = await shareOf(busy);
+  // Pods that came or went in the middle change the share; the engine follows them in the next look of its hold.
+  const still = (await membersOf(busy)) === members;
   assert.ok(
-    Math.abs(now - asked) <= (way.beyond ? loose : Math.max(1, toleranceOf(busy))),
+    !still || Math.abs(now - asked) <= (way.beyond ? loose : Math.max(1, toleranceOf(busy))),
     `${what}: ${now}, not ${asked}`,
   );
-  if (!way.observed) inside(twin.clients.share({ since }), was, now, what);
+  if (!way.observed && still) inside(twin.clients.share({ since }), was, now, what);
   await twin.clock.sleep(random() * 3_000 + (way.observed ? way.bitesMs : 0));
 }
 

@@ -4,10 +4,18 @@ import type { Step } from './step.js';
 
 /** The entries of `data.databases`, and the steps that each becomes. What a state of the switch-over means: src/standing.ts. */
 
+const ENV = /^[A-Za-z_][A-Za-z0-9_]*$/;
+
 /** Where a password is found; never the password itself. */
 const passwordFrom = z.union(
   [
-    z.strictObject({ env: z.string().regex(/^[A-Za-z_][A-Za-z0-9_]*$/, 'is not the name of an environment variable') }),
+    // Not by a format, whose complaint repeats the value: it could be the password itself.
+    z.strictObject({
+      env: z
+        .string()
+        .refine((it) => ENV.test(it), 'is not the name of an environment variable')
+        .meta({ pattern: ENV.source }),
+    }),
     z.strictObject({
       secret: z.strictObject({
         cluster: z.enum(['source', 'target']),

@@ -398,6 +398,8 @@ function words(issue: z.core.$ZodIssue, value: unknown): string {
     // The key that says which shape an entry has.
     case 'invalid_union': {
       const choices = [...issue.message.matchAll(/'([^']+)'/g)].map((it) => it[1] ?? '');
+      // A union of other shapes says for itself what it wants; what stands there may be a password and is not repeated.
+      if (choices.length === 0) return issue.message;
       const meant = typeof value === 'string' ? nearest(value, choices) : undefined;
       const all = choices.map((it) => `\`${it}\``).join(', ');
       if (value === undefined) return `is missing; it can be ${all}`;

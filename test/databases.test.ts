@@ -49,6 +49,11 @@ test('a password in the playbook is refused, and not repeated', () => {
   );
   assert.match(said, /never the password/);
   assert.doesNotMatch(said, /hunter2/);
+  const misplaced = complaints(
+    '- { kind: mysql, name: shop/orders, source: { host: a, password: { env: hunter2-c4n4ry } }, target: { host: b } }',
+  );
+  assert.match(misplaced, /not the name of an environment variable/);
+  assert.doesNotMatch(misplaced, /hunter2/);
 });
 
 test('one name stands for one database', () => {

@@ -1,9 +1,10 @@
+import { nameOf as leftName } from './apps.js';
 import { arriving, isBrought, type Passage } from './arriving.js';
 import { commonVersions } from './convert.js';
 import { MigrateError } from './errors.js';
 import { passageFor } from './inert.js';
 import type { DryRun, DryRunAnswer, Inventory } from './inventory.js';
-import { about, canonical, kindOf } from './objects.js';
+import { about, canonical, kindOf, pathOf } from './objects.js';
 import type { Playbook } from './playbook.js';
 import type { Cluster, DryRunReply, Kind, KubeObject, Right, World } from './ports.js';
 import { hideIn, kept } from './redact.js';
@@ -24,6 +25,7 @@ export async function dryRunOn(
   const { data } = playbook;
   if (!data) return { answers: [], lacks: [] };
   const passage: Passage = passageFor(playbook, inventory);
+  const left = new Set(data.leaveOut.map((it) => it.toLowerCase()));
   const missing = missingNamespaces(data.namespaces, inventory);
   const desk = deskOn(world.target, inventory, missing);
   const answers: DryRunAnswer[] = [];
@@ -46,6 +48,8 @@ export async function dryRunOn(
   const put = async (all: readonly KubeObject[]) =>
     desk.put(
       all.flatMap((raw) => {
+        // What stays behind need not be taken.
+        if (left.has(leftName(kindOf(raw), pathOf(raw.metadata)))) return [];
         const object = arriving(raw, passage);
         return object ? [{ raw, object }] : [];
       }),

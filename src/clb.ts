@@ -1,6 +1,13 @@
 import type { GroupEntry } from './routes.js';
 import { MigrateError } from './errors.js';
-import { isMadeByController, LOAD_BALANCER_LABEL, obstacles, OTHER_WAYS, portsOf } from './hand-over.js';
+import {
+  controllerVersion,
+  isMadeByController,
+  LOAD_BALANCER_LABEL,
+  obstacles,
+  OTHER_WAYS,
+  portsOf,
+} from './hand-over.js';
 import type { CloudInventory, ClusterInventory, Inventory } from './inventory.js';
 import { BACKEND_TYPE, instanceOf, lbAnnotation, ownerOf, pathOf, splitPath } from './objects.js';
 import type { Playbook } from './playbook.js';
@@ -226,21 +233,12 @@ const LEAST = { clb: [2, 11, 1], nlb: [2, 11, 2] };
 function whyNotEach(router: ClbRoute['router'], playbook: Playbook, inventory: Inventory): string | undefined {
   const least = `v${LEAST[router].join('.')}`;
   for (const side of playbook.source.context === '' ? (['target'] as const) : SIDES) {
-    const version = playbook[side].ccm ?? controllerVersion(inventory[side]);
+    const version = controllerVersion(inventory[side]) ?? playbook[side].ccm;
     if (version === undefined)
       return `the version of the ${side}'s cloud controller manager is not known; say it in the playbook: \`${side}: { ccm: ${least} }\``;
     if (isOlder(version, LEAST[router])) return `the ${side}'s cloud controller manager is ${version}, before ${least}`;
   }
   return undefined;
-}
-
-/** By the image, where the controller runs in the cluster; in a managed one the provider runs it out of sight. */
-function controllerVersion({ objects }: ClusterInventory): string | undefined {
-  const images = ['Deployment.apps', 'DaemonSet.apps']
-    .flatMap((kind) => objects[kind] ?? [])
-    .filter((it) => it.metadata.namespace === 'kube-system' && it.metadata.name.startsWith('cloud-controller-manager'))
-    .map((it) => String(it['spec']?.template?.spec?.containers?.[0]?.image ?? ''));
-  return /:(v?\d+\.\d+\.\d+)/.exec(images[0] ?? '')?.[1];
 }
 
 function isOlder(version: string, than: readonly number[]): boolean {

@@ -40,14 +40,9 @@ const byServerGroup = <Name extends 'clb' | 'nlb'>(router: Name, ids: { group: s
       scheduler: z.literal('wrr').optional(),
       /**
        * the source's controller made the load balancer: it is taken over first, with all of the Service's ports, and keeps its address. Where
-       * the controller is out of sight, e.g. in a managed cluster, say its version: `{ controller: 2.14.0 }`
+       * the controller is out of sight, e.g. in a managed cluster, say its version: `source: { ccm: 2.14.0 }`
        */
-      handOver: z
-        .union([
-          z.literal(true),
-          z.strictObject({ controller: z.string().regex(/^v?\d+\.\d+\.\d+/, 'is not a version, e.g. 2.14.0') }),
-        ])
-        .optional(),
+      handOver: z.literal(true).optional(),
     })
     .refine((it) => (it.group === '') === (it.handOver !== undefined), {
       path: ['group'],

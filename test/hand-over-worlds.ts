@@ -24,7 +24,7 @@ export function handOverWorld({ mode = 'eni', version = '2.14.0', steps = '[50]'
     .replace(/^ {2}hold: .*$/m, '  hold: 1s')
     .replace(/^ {2}steps: .*$/m, `  steps: ${steps}`)
     .replace(/^ {2}gates:\n(?: {4}.*\n)+/m, '')
-    .replace('handOver: true', `handOver: { controller: ${version} }`);
+    .replace(/^source: \{ /m, `source: { ccm: ${version}, `);
   const { seed } = shipped('handover');
   const { source } = seed;
   const objects = (source.objects as Json[]).filter((it) => it.kind !== 'DaemonSet');
@@ -56,7 +56,9 @@ export const withoutRenaming: Faults = {
 
 /** The shop, data and all, whose load balancer its source's controller made. */
 export function handOverShop(): { playbook: Playbook; seed: Seed } {
-  const text = quickShopText().replace('group: rsp-shop', 'handOver: { controller: 2.11.2 }');
+  const text = quickShopText()
+    .replace('group: rsp-shop', 'handOver: true')
+    .replace(/^source: \{ /m, 'source: { ccm: 2.11.2, ');
   const { seed } = shipped('shop');
   const service = (seed.source.objects as Json[]).find((it) => it.kind === 'Service' && it.metadata.name === 'web');
   const uid = '0b1c2d3e-4f50-4617-8293-a4b5c6d7e8f9';

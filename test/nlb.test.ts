@@ -272,7 +272,8 @@ test('with its data on the way too, the Service arrives without an address and j
   Object.assign(balancer.groups[0], { name: 'k8s.31080.TCP.web.shop.c-shop-a', tags });
   const playbook = quick('nlb', (text) =>
     text
-      .replace('group: sgp-shop, port: 80', 'handOver: { controller: 2.14.0 }, port: 80')
+      .replace('group: sgp-shop, port: 80', 'handOver: true, port: 80')
+      .replace(/^source: \{ /m, 'source: { ccm: 2.14.0, ')
       .replace(/^ {2}steps: .*$/m, '  steps: [100]'),
   );
   const { start, world, there, back } = await thereAndBack({ playbook, seed });

@@ -49,9 +49,8 @@ const inTheWay = ({ asked, balancer, source }: BalancedFront): Finding[] =>
       }))
     : [];
 
-function byController({ asked, about }: BalancedFront, { source }: Sight): Finding[] {
-  const said = typeof asked.handOver === 'object' ? asked.handOver.controller : undefined;
-  const version = controllerVersion(source.inventory) ?? said;
+function byController({ about }: BalancedFront, { playbook, source }: Sight): Finding[] {
+  const version = controllerVersion(source.inventory) ?? playbook.source.ccm;
   const want = `${KNOWN_CONTROLLERS.from} or later, before ${KNOWN_CONTROLLERS.before}`;
   if (version === undefined)
     return [
@@ -60,7 +59,7 @@ function byController({ asked, about }: BalancedFront, { source }: Sight): Findi
         saw: "the source's cloud controller manager is out of sight",
         want,
         breaks: 'nothing that is known: which rules it has can not be told',
-        fix: 'Say its version in the playbook, e.g. `handOver: { controller: 2.14.0 }`: the console shows it among the add-ons of the cluster.',
+        fix: 'Say its version in the playbook, e.g. `source: { ccm: 2.14.0 }`: the console shows it among the add-ons of the cluster.',
       },
     ];
   return isKnownController(version)

@@ -400,13 +400,22 @@ async function killed(held: Held, from: number, to: number): Promise<void> {
 const membersOf = async ({ router, route, stage }: Held): Promise<string> =>
   JSON.stringify((await router.read(route, stage.world)).splits.map((it) => [it.source.members, it.target.members]));
 
+/** The share itself, or a neighbour that the pods of this moment reach. */
+async function nearestTo({ router, route, stage, way }: Held, asked: number): Promise<number> {
+  if (way.raisesPods || way.beyond) return asked;
+  const ask = { asked, tolerance: Math.max(1, way.tolerance ?? 0) };
+  const answer = await router.choose(route, ask, await router.read(route, stage.world), stage.world);
+  return isReachable(answer) ? asked : (answer.above ?? answer.below ?? 0);
+}
+
 /** A shift to anywhere while pods are rolled or scaled. */
 async function disturbed(busy: Held, random: () => number, what: string): Promise<void> {
   const { way } = busy;
   const { twin } = busy.stage;
   disturb(busy, random);
   const shares = way.raisesPods || way.beyond ? way.shares : [0, 100, 1 + random() * 10, 1 + random() * 98];
-  const asked = Number(shares[Math.floor(random() * shares.length)]!.toFixed(1));
+  const drawn = Number(shares[Math.floor(random() * shares.length)]!.toFixed(1));
+  const asked = await nearestTo(busy, drawn);
   const was = await shareOf(busy);
   const members = await membersOf(busy);
   const since = twin.clock.now();

@@ -3,7 +3,6 @@ import { test } from 'node:test';
 import { conversionFor, conversionTo, routeOf } from '../src/convert.js';
 import { CONVERSIONS, structural } from '../src/conversions.js';
 import type { ClusterInventory } from '../src/inventory.js';
-import type { KubeObject } from '../src/ports.js';
 
 // oxlint-disable-next-line typescript/no-explicit-any
 type Fields = any;

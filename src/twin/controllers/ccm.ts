@@ -31,7 +31,6 @@ import { openGates, plugInterfaces } from './service-pods.js';
 import { isAtLeast } from './weights.js';
 
 export { type CcmOptions, slicesResource } from './service-loop.js';
-export type { CcmIdentity } from './ccm-model.js';
 
 export const SERVICE_FINALIZER = 'service.k8s.alibaba/resources';
 export const HASH_LABEL = 'service.beta.kubernetes.io/hash';

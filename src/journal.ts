@@ -71,12 +71,8 @@ export function openJournal(store: JournalStore, now: () => number): Journal {
     debts: () => [...state.debts.values()],
     opened: () => entries.findLast((it) => it.type === 'opened'),
     entries: () => entries,
-    // What was completed and then undone all the way is not complete any more.
-    completed: () => state.records.size > 0 && entries.some((it) => it.type === 'completed'),
-    keepsBoth: () => {
-      const last = entries.findLast((it) => it.type === 'completed' || it.type === 'opened');
-      return state.records.size > 0 && last?.type === 'completed' && last.both === true;
-    },
+    completed: () => ending(state, entries) !== undefined,
+    keepsBoth: () => ending(state, entries)?.both === true,
     write(body) {
       const entry: Entry = { seq: (entries.at(-1)?.seq ?? 0) + 1, at: new Date(now()).toISOString(), ...body };
       store.append(JSON.stringify(entry));
@@ -84,6 +80,12 @@ export function openJournal(store: JournalStore, now: () => number): Journal {
       fold(state, entry);
     },
   };
+}
+
+/** The end of the run; none where something was begun since, or all was undone after it. */
+function ending({ records }: Folded, entries: readonly Entry[]): Extract<Entry, { type: 'completed' }> | undefined {
+  const last = entries.findLast((it) => it.type === 'completed' || it.type === 'opened');
+  return records.size > 0 && last?.type === 'completed' ? last : undefined;
 }
 
 const rank = (record: StepRecord) => (record.state === 'done' ? 0 : 1);

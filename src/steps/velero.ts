@@ -306,7 +306,9 @@ async function untilEnded(
       throw new MigrateError('VELERO_TOO_SLOW', {
         what: `${word} ${args.namespace}/${base} on the ${cluster.side} has been ${phase} for ${spell(args.deadlineMs)}.`,
         why: 'Velero does not run, waits in a queue, or hangs; it has no deadline of its own for this.',
-        fix: 'Look at its log; give it longer by `data.velero.deadline`, or run again.',
+        fix: /^(?:Queued|ReadyToStart)?$/.test(phase)
+          ? 'Restart the Velero server: its queue can lose count of a backup that was refused, and then starts no other. Then run again.'
+          : 'Look at its log; give it longer by `data.velero.deadline`, or run again.',
       });
     } else {
       const { totalItems, [counter]: done } = (object?.['status']?.progress ?? {}) as Record<string, number>;

@@ -322,8 +322,8 @@ const contentOf = ({ steps, shares, notes }: Plan): Json => ({
   shares,
   notes,
   steps: steps.map((step) => {
-    const args = step.args as { rules?: string };
-    return args.rules === undefined
+    const args = step.args as { rules?: unknown };
+    return typeof args.rules !== 'string'
       ? step
       : {
           ...step,

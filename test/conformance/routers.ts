@@ -73,7 +73,7 @@ export interface Held {
 /** After a write has happened, and before its reply has come. */
 export class Killed extends Error {}
 
-export async function open(way: Way, perSecond = 200): Promise<Held> {
+export async function open(way: Way, perSecond = 80): Promise<Held> {
   let count = 0;
   let fuse = Infinity;
   const tap = async <T>(it: Call, send: () => Promise<T>): Promise<T> => {

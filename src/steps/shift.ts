@@ -48,18 +48,27 @@ export const shift: StepKind<ShiftArgs, ShiftBefore> = {
     await router.write(route, choice, context);
   },
 
-  async verify(args, { choice }, { world, emit, step }) {
+  async verify(args, { choice }, context) {
     const { route, asked, tolerance } = args;
-    const { splits } = await routerOf(route, routers).read(route, world);
-    const far = furthest(splits, asked);
-    if (!far || off(far, asked) > tolerance) {
-      throw new MigrateError('SHARE_NOT_TAKEN', {
-        what: `${far?.where ?? route.service} sends ${far ? points(measured(far)) : '?'} % to the target, not ${points(asked)} %.`,
-        why: 'Backends came or went while the weights were written, or something else writes them too.',
-        fix: 'Run again: the weights are worked out anew from the backends that are there then.',
-      });
+    const router = routerOf(route, routers);
+    for (let triesLeft = 3; ; triesLeft -= 1) {
+      const reading = await router.read(route, context.world);
+      const far = furthest(reading.splits, asked);
+      if (far && off(far, asked) <= tolerance) {
+        context.emit(shareEvent(context.step.id, args, choice.reachable, reading.splits));
+        return;
+      }
+      // Pods that came or went while it was written, as in a roll-out: worked out anew from those that are there now.
+      const anew = triesLeft > 0 ? await router.choose(route, args, reading, context.world) : undefined;
+      if (!anew || !isReachable(anew) || anew.order.length === 0) {
+        throw new MigrateError('SHARE_NOT_TAKEN', {
+          what: `${far?.where ?? route.service} sends ${far ? points(measured(far)) : '?'} % to the target, not ${points(asked)} %.`,
+          why: 'Backends came or went while the weights were written, or something else writes them too.',
+          fix: 'Run again: the weights are worked out anew from the backends that are there then.',
+        });
+      }
+      await router.write(route, anew, context);
     }
-    emit(shareEvent(step.id, args, choice.reachable, splits));
   },
 
   async hold(args, before, context) {

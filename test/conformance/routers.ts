@@ -398,7 +398,10 @@ async function killed(held: Held, from: number, to: number): Promise<void> {
 
 /** How many of each side there are to share among. */
 const membersOf = async ({ router, route, stage }: Held): Promise<string> =>
-  JSON.stringify((await router.read(route, stage.world)).splits.map((it) => [it.source.members, it.target.members]));
+  sizesOf(await router.read(route, stage.world));
+
+const sizesOf = ({ splits, news = '' }: Reading<unknown>): string =>
+  JSON.stringify([news, ...splits.map((it) => [it.source.members, it.target.members])]);
 
 /** The share itself, or a neighbour that the pods of this moment reach. */
 async function nearestTo({ router, route, stage, way }: Held, asked: number): Promise<number> {

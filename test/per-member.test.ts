@@ -6,6 +6,7 @@ import { checks } from '../checks/index.js';
 import { takeInventory } from '../src/look.js';
 import { memoryStore } from '../src/journal.js';
 import { makePlan, type Plan } from '../src/plan.js';
+import { contextOf } from '../src/engine.js';
 import type { Call } from '../src/ports.js';
 import { rollback } from '../src/rollback.js';
 import { routers } from '../src/routers/index.js';
@@ -120,6 +121,38 @@ test('members that a scale-out brings while a share is held are weighed like the
       warnings.join('; '),
     );
     assert.ok(Math.abs((shares.at(-1) ?? NaN) - 10) <= 0.5, shares.join());
+    assert.equal(twin.clients.counts().failed, 0);
+  } finally {
+    await stage.close();
+  }
+});
+
+test('a share is worked out anew when pods come or go between the write and the look', async () => {
+  const { stage, planned, twin } = await on({
+    source: { pods: 4 },
+    target: { pods: 6 },
+    traffic: 'steps: [20], hold: 1s',
+  });
+  try {
+    const plan = await planned();
+    const store = memoryStore();
+    mustBeDone(await run(plan, ['traffic'], engineOn(stage, store)));
+    await stage.world.target.patch(
+      { kind: 'Deployment.apps', namespace: 'shop', name: 'web' },
+      { spec: { replicas: 40 } },
+    );
+    await twin.clock.sleep(30_000);
+    const shares: number[] = [];
+    const engine = engineOn(stage, store, (it) => it.type === 'share' && shares.push(it.measured));
+    const record = engine.journal.record('traffic/20')!;
+    const weights = () => (twin.cloud.api.listenerBackends(BALANCER, 80) ?? []).map((it) => it.weight);
+    const now = weights();
+    const mine = now.slice(0, 4).reduce((sum, it) => sum + it, 0);
+    const share = 100 - (100 * mine) / now.reduce((sum, it) => sum + it, 0);
+    assert.ok(Math.abs(share - 20) > 1, `nothing was disturbed: ${share}`);
+    const kind = engine.kinds.get('shift')!;
+    await kind.verify(record.step.args, record.before, contextOf(record.step, record.mark, engine));
+    assert.ok(Math.abs((shares.at(-1) ?? NaN) - 20) <= 1, shares.join());
     assert.equal(twin.clients.counts().failed, 0);
   } finally {
     await stage.close();

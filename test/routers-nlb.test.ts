@@ -32,6 +32,7 @@ function way(title: string, half: Half, more: Partial<Way>): Way {
     },
     shares: [1, 5, 20, 50, 100],
     bitesMs: 1_000,
+    podsAreMembers: true,
     meddle: (stage) =>
       stage.twin.target.api.mergePatch('v1/services', 'shop', 'web', {
         metadata: { annotations: { [lbKey('weight')]: '100', [lbKey('ignore-weight-update')]: null } },

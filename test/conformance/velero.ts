@@ -34,7 +34,7 @@ const LOCATIONS = 'velero.io/v1/backupstoragelocations';
 const ENDED = /^(Completed|PartiallyFailed|Failed|FailedValidation)$/;
 
 export function veleroConformance(title: string, open: () => Promise<Pair>): void {
-  describe(`Velero of ${title}`, { timeout: 500_000 }, () => {
+  describe(`Velero of ${title}`, { timeout: 200_000 }, () => {
     let pair: Pair;
     let source: Judged;
     let target: Judged;
@@ -43,7 +43,7 @@ export function veleroConformance(title: string, open: () => Promise<Pair>): voi
     const fresh = (word: string): string => `${word}-${++count}`;
 
     const until = async <T>(what: string, ask: () => Promise<T | undefined | false>): Promise<T> => {
-      for (let tries = 0; tries < 1200; tries++) {
+      for (let tries = 0; tries < 300; tries++) {
         const answer = await ask();
         if (answer !== undefined && answer !== false) return answer;
         await pair.sleep(100);

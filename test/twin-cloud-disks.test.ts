@@ -520,3 +520,86 @@ test('the network is described as far as the controller reads it', async (t) => 
     [],
   );
 });
+
+test('what was written goes along with snapshot, copy and disk, and nothing that came later', async (t) => {
+  const world = await started(t);
+  const { it, ecs, clock } = world;
+  it.cloud.writeTo('d-1', 'one');
+  const live = await takeSnapshot(world, 'd-1', 'live');
+  it.cloud.writeTo('d-1', 'two');
+  await clock.idle();
+  it.cloud.detachDisk('d-1');
+  assert.throws(() => it.cloud.writeTo('d-1', 'three'), { code: 'IncorrectDiskStatus', status: 403 });
+  const last = await readySnapshot(world, 'd-1', 'last');
+  assert.deepEqual(it.cloud.contentOf(live), { writes: 1, data: ['one'] });
+  assert.deepEqual(it.cloud.contentOf(last), { writes: 2, data: ['one', 'two'] });
+
+  const { body } = await ecs.copySnapshot(copyOf(last));
+  await clock.idle();
+  const made = await ecs.createDisk(
+    diskFrom({ regionId: FAR, zoneId: 'cn-beijing-h', snapshotId: body!.snapshotId!, size: 40 }),
+  );
+  await clock.idle();
+  assert.deepEqual(it.cloud.contentOf(made.body!.diskId!), it.cloud.contentOf('d-1'));
+  assert.equal(it.cloud.contentOf('d-404'), undefined);
+});
+
+test('whoever has a disk attached writes as often as the rate says, and not once it is detached', async (t) => {
+  const { it, clock } = await started(t, { rates: { diskWritesPerSecond: 2 } });
+  const writes = (id: string) => it.cloud.contentOf(id)!.writes;
+  await clock.sleep(10_000);
+  assert.deepEqual([writes('d-1'), writes('d-2')], [20, 0]);
+  it.cloud.detachDisk('d-1');
+  await clock.sleep(10_000);
+  assert.equal(writes('d-1'), 20);
+  it.cloud.attachDisk('d-1', 'i-2');
+  it.cloud.writeTo('d-1', 'by hand');
+  await clock.sleep(1_000);
+  assert.deepEqual(it.cloud.contentOf('d-1'), { writes: 23, data: ['by hand'] });
+});
+
+test('a later snapshot of a disk takes a part of the time', async (t) => {
+  const world = await started(t);
+  const begin = world.clock.now();
+  await readySnapshot(world, 'd-1', 'one');
+  const between = world.clock.now();
+  await readySnapshot(world, 'd-1', 'two');
+  assert.deepEqual([between - begin, world.clock.now() - between], [50_000, 14_000]);
+});
+
+test('a snapshot of an ESSD is available before it is accomplished, and can still not be copied', async (t) => {
+  const world = await started(t);
+  const [essd, ssd] = [await takeSnapshot(world, 'd-1'), await takeSnapshot(world, 'd-2')];
+  await world.clock.sleep(3_000);
+  const found = await Promise.all([essd, ssd].map((id) => snapshotOf(world, REGION, id)));
+  assert.deepEqual(
+    found.map((it) => [it!.available, it!.status]),
+    [
+      [true, 'progressing'],
+      [false, 'progressing'],
+    ],
+  );
+  await assert.rejects(world.ecs.copySnapshot(copyOf(essd)), { code: 'InvalidSnapshotId.NotReady' });
+  await assert.rejects(world.ecs.createDisk(diskFrom({ snapshotId: essd })), { code: 'InvalidSnapshotId.NotReady' });
+});
+
+test('the account may have so many snapshots and copies under way at once', async (t) => {
+  const world = await started(t, { limits: { snapshotsUnderWay: 1, copiesUnderWay: 1 } });
+  const { ecs, clock } = world;
+  const one = await takeSnapshot(world, 'd-1');
+  await assert.rejects(takeSnapshot(world, 'd-2'), { code: 'QuotaExceed.ConcurrentSnapshotQuota', statusCode: 403 });
+  await clock.idle();
+  const two = await readySnapshot(world, 'd-2');
+  await ecs.copySnapshot(copyOf(one));
+  await assert.rejects(ecs.copySnapshot(copyOf(two)), { code: 'QuotaExceed.ConcurrentSnapshotQuota' });
+  await ecs.copySnapshot(copyOf(two, { destinationRegionId: 'cn-shanghai' }));
+  await clock.idle();
+  await ecs.copySnapshot(copyOf(two));
+});
+
+test('a disk may have several snapshots under way where its quota says so', async (t) => {
+  const world = await started(t, { limits: { snapshotsUnderWayPerDisk: 2 } });
+  await takeSnapshot(world, 'd-1', 'one');
+  await takeSnapshot(world, 'd-1', 'two');
+  await assert.rejects(takeSnapshot(world, 'd-1', 'three'), { code: 'QuotaExceed.ConcurrentSnapshotQuota' });
+});

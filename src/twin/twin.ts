@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { writeFile } from 'node:fs/promises';
 import { type Clients, openClients } from './clients.js';
 import { realClock, type SteeredClock, virtualClock } from './clock.js';
-import { type StartedCloud, startCloud } from './cloud/cloud.js';
+import { type CloudOptions, type StartedCloud, startCloud } from './cloud/cloud.js';
 import { startCcm } from './controllers/ccm.js';
 import { startGateways } from './controllers/gateway.js';
 import { fsmCrds } from './controllers/fsm-crds.js';
@@ -37,6 +37,8 @@ export interface TwinOptions {
   clientsPerSecond?: number;
   /** calls per 60 s over the wire by action name; beyond it Throttling.User */
   callsPerMinute?: Record<string, number>;
+  /** quotas and speeds of the cloud, and what of its work fails, where they differ from what cloud/README.md says */
+  cloud?: Pick<CloudOptions, 'limits' | 'rates' | 'failsJob'>;
   /** from an event to the reconcile that the cloud controller manager makes of it */
   ccmLatencyMs?: { from: number; to: number };
 }
@@ -203,7 +205,11 @@ export async function startTwin(seed: Seed, options: TwinOptions): Promise<Twin>
     vpcs: vpcsOf(all),
     health: (server, ip, port) => clients?.health(server, ip, port) ?? 'normal',
     ...(options.faults ? { faults: options.faults } : {}),
-    ...(options.callsPerMinute ? { limits: { callsPerMinute: options.callsPerMinute } } : {}),
+    ...options.cloud,
+    limits: {
+      ...options.cloud?.limits,
+      callsPerMinute: { ...options.cloud?.limits?.callsPerMinute, ...options.callsPerMinute },
+    },
   });
   stops.push(() => cloud.stop());
   for (const plan of all)

@@ -207,7 +207,27 @@ export interface CloudSeed {
     kmsKey?: string;
     instance?: string;
     tags?: Record<string, string>;
+    /** `data` where left out */
+    type?: 'data' | 'system';
+    /** true where left out: of one that never was, no snapshot can be taken */
+    everAttached?: boolean;
+    /** what was written to it before */
+    content?: string[];
   }[];
+  /**
+   * What a zone doesn't sell: categories, levels such as `cloud_essd.PL0`, `*` for nothing at all,
+   * e.g. `{ 'cn-hangzhou-b': ['cloud_essd'] }`
+   */
+  notSold?: Record<string, string[]>;
+  /** regions into which nothing is copied that is, or is to be, encrypted */
+  noEncryptedCopyTo?: string[];
+  /** by region, its keys; where a region isn't named every key is there and enabled */
+  kmsKeys?: Record<string, { id: string; enabled?: boolean }[]>;
+  /**
+   * What begins and then fails: CreateSnapshot of a disk, CopySnapshot of a snapshot, CreateDisk of a snapshot (of a zone, without one), NLB's
+   * actions on what they name. Of anything where `resource` is left out; once unless `times` says more.
+   */
+  failures?: { action: string; resource?: string; times?: number }[];
   securityGroups?: {
     id: string;
     name?: string;
@@ -366,6 +386,17 @@ export interface ClientCount {
   longestPauseMs: number;
 }
 
+/**
+ * What stands for the bytes of a disk. A snapshot has its disk's at the moment when it was asked for; a copy has its snapshot's, and so has a
+ * disk made from either.
+ */
+export interface DiskContent {
+  /** all writes so far, those without data among them (`rates.diskWritesPerSecond`) */
+  writes: number;
+  /** what `writeTo` wrote, in order */
+  data: readonly string[];
+}
+
 /** The twin's cloud, as the controllers and the virtual clients in the same process see it. */
 export interface TwinCloud {
   readonly region: string;
@@ -384,6 +415,10 @@ export interface TwinCloud {
   /** Attach and detach a disk as the CSI driver would; throws CloudError. */
   attachDisk(disk: string, instance: string): void;
   detachDisk(disk: string): void;
+  /** Writes to a disk that is attached; throws CloudError IncorrectDiskStatus for any other, so that nobody writes after he let go. */
+  writeTo(disk: string, data: string): void;
+  /** What a disk, or a snapshot, holds at this moment; undefined when there is none. */
+  contentOf(id: string): DiskContent | undefined;
   /** Makes the ECS instance known: nodes are seeded with one each. */
   addInstance(instance: { id: string; zone: string; ip: string; vpc?: string }): void;
   /** Live members of the group behind a running listener, for the virtual clients; undefined when there is no such running listener. */

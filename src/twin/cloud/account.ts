@@ -4,9 +4,10 @@ import { hashText, idSource } from './ids.js';
 import { invalid, missing, parameters as readParameters } from './parameters.js';
 import type { Action, Context, Health, Limits, Product, Rates } from './product.js';
 import { checkRegion } from './regions.js';
-import { attachNow, detachNow } from './ecs/disks.js';
+import { contentOf, writeTo } from './ecs/content.js';
+import { attachNow, detachNow } from './ecs/attaching.js';
 import { ecs } from './ecs.js';
-import { seedState } from './seed.js';
+import { addNotSold, seedState } from './seed.js';
 import { plugInterface, registerInstance } from './servers.js';
 import { listenerBackends, listenerScheduler } from './slb/traffic.js';
 import { nlb } from './nlb.js';
@@ -31,26 +32,36 @@ export const DEFAULT_LIMITS: Limits = {
   rulesPerListener: 40,
   tagsPerResource: 20,
   snapshotsPerDisk: 256,
+  snapshotsUnderWayPerDisk: 1,
+  snapshotsUnderWay: Number.POSITIVE_INFINITY,
+  copiesUnderWay: Number.POSITIVE_INFINITY,
+  disksPerRegion: Number.POSITIVE_INFINITY,
+  diskGiBPerCategoryAndZone: Number.POSITIVE_INFINITY,
   disksPerInstance: 16,
+  attachingPerInstance: Number.POSITIVE_INFINITY,
+  detachingPerInstance: Number.POSITIVE_INFINITY,
   nlbsPerRegion: 60,
   nlbGroupsPerRegion: 3000,
   nlbServersPerCall: 40,
   nlbServersPerGroup: 400,
   nlbServersPerLoadBalancer: 400,
   nlbGroupsPerServer: 200,
-  callsPerMinute: { CreateVServerGroup: 90 },
+  callsPerMinute: { CreateVServerGroup: 90, CopySnapshot: 1000 },
 };
 
 export const DEFAULT_RATES: Rates = {
   applyMs: 0,
   snapshotFixedMs: 10_000,
   snapshotGiBPerSecond: 1,
+  snapshotIncrement: 0.1,
+  snapshotInstantMs: 2_000,
   copyFixedMs: 60_000,
   copyMiBPerSecond: 100,
   copyIncrement: 0.1,
   diskFixedMs: 5_000,
   diskGiBPerSecond: 2,
   attachMs: 3_000,
+  diskWritesPerSecond: 0,
   nlbJobMs: 1_000,
 };
 
@@ -66,9 +77,12 @@ export interface AccountOptions {
   health?: (server: string, ip: string, port: number) => Health;
   /** `accept`: members may be servers that nobody made known */
   unknownServers?: 'refuse' | 'accept';
-  /** disk categories that a zone doesn't sell, e.g. `{ 'cn-hangzhou-b': ['cloud_essd'] }` */
+  /** as in the seed, which adds to it */
   notSold?: Record<string, string[]>;
-  /** whether the job of an NLB action on that resource fails; none does without it */
+  /**
+   * Whether what an action begins on that resource fails; nothing does without it. NLB's actions: the job. CreateSnapshot of that disk,
+   * CopySnapshot of that snapshot: it stops halfway. CreateDisk of that snapshot, or of that zone without one: the disk goes away again.
+   */
   failsJob?: (action: string, resource: string) => boolean;
   vpcs?: Vpc[];
   eips?: Eip[];
@@ -145,6 +159,14 @@ function throttle(clock: TwinClock, limits: Limits): (action: string) => void {
   };
 }
 
+/** Whether the seed says that this one fails; each of its failures happens as often as it says. */
+function takeFailure({ failures }: CloudState, action: string, resource: string): boolean {
+  const found = failures.find((it) => it.action === action && (it.resource ?? resource) === resource && it.times > 0);
+  if (!found) return false;
+  found.times -= 1;
+  return true;
+}
+
 const isNlb = (id: string): boolean => id.startsWith('nlb-');
 
 /** One cloud account in memory, without the wire. */
@@ -153,6 +175,7 @@ export function openAccount(options: AccountOptions): Account {
   const state = emptyState(options.region);
   for (const it of options.vpcs ?? []) state.vpcs.set(it.id, it);
   for (const it of options.eips ?? []) state.eips.set(it.id, it);
+  addNotSold(state, options.notSold ?? {});
   for (const it of options.certificates ?? []) state.certificates.set(it.id, it);
 
   const limits = {
@@ -174,8 +197,8 @@ export function openAccount(options: AccountOptions): Account {
     rates: { ...DEFAULT_RATES, ...options.rates },
     health: options.health ?? (() => 'normal' as const),
     strictServers: options.unknownServers !== 'accept',
-    notSold: options.notSold ?? {},
-    failsJob: options.failsJob ?? (() => false),
+    failsJob: (action: string, resource: string): boolean =>
+      takeFailure(state, action, resource) || (options.failsJob?.(action, resource) ?? false),
     firstVpc,
   };
   const contexts = { wire: { ...shared, via: 'wire' }, direct: { ...shared, via: 'direct' } } satisfies Record<
@@ -241,8 +264,10 @@ export function openAccount(options: AccountOptions): Account {
     plugInterface: (ip, instance, zone) => plugInterface(state, ids, ip, instance, zone),
     unplugInterface: (ip) => void state.interfaces.delete(ip),
     addInstance: (instance) => void registerInstance(state, ids, instance),
-    attachDisk: (disk, instance) => attachNow(state, disk, instance),
-    detachDisk: (disk) => detachNow(state, disk),
+    attachDisk: (disk, instance) => attachNow(disk, instance, contexts.direct),
+    detachDisk: (disk) => detachNow(disk, contexts.direct),
+    writeTo: (disk, data) => writeTo(disk, data, state),
+    contentOf: (id) => contentOf(id, contexts.direct),
     loadBalancerAt: (address) =>
       [...state.loadBalancers.values()].find((it) => it.address === address)?.id ??
       [...state.nlb.loadBalancers.values()].find((it) => it.dnsName === address)?.id,

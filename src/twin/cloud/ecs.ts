@@ -1,3 +1,5 @@
+import { attachActions } from './ecs/attaching.js';
+import { copyActions } from './ecs/copies.js';
 import { diskActions } from './ecs/disks.js';
 import { instanceActions } from './ecs/instances.js';
 import { securityGroupActions } from './ecs/security-groups.js';
@@ -47,7 +49,9 @@ export const ecs: Product = {
   version: '2014-05-26',
   actions: {
     ...snapshotActions,
+    ...copyActions,
     ...diskActions,
+    ...attachActions,
     ...instanceActions,
     ...securityGroupActions,
     ...tagActions(tagged),

@@ -12,8 +12,21 @@ export interface Limits {
   listenersPerLoadBalancer: number;
   rulesPerListener: number;
   tagsPerResource: number;
+  /** manual snapshots of one disk; also copies of one disk's snapshots in one region */
   snapshotsPerDisk: number;
+  /** of one disk, being created at once */
+  snapshotsUnderWayPerDisk: number;
+  /** of the account in one region, being created at once; copies count on their own, where they go */
+  snapshotsUnderWay: number;
+  copiesUnderWay: number;
+  /** pay-as-you-go disks of the account in one region */
+  disksPerRegion: number;
+  /** of the account, over the disks of one category in one zone */
+  diskGiBPerCategoryAndZone: number;
   disksPerInstance: number;
+  /** disks on their way to one instance at once, and away from it */
+  attachingPerInstance: number;
+  detachingPerInstance: number;
   nlbsPerRegion: number;
   nlbGroupsPerRegion: number;
   /** servers in one call; the text of the API says 200, older text and the controller 40 */
@@ -21,7 +34,7 @@ export interface Limits {
   nlbServersPerGroup: number;
   nlbServersPerLoadBalancer: number;
   nlbGroupsPerServer: number;
-  /** calls per 60 s of the clock by action name, over the wire; beyond it Throttling.User */
+  /** calls in 60 s of the clock by action name, over the wire; beyond it Throttling.User. Of Ecs: in a minute of the clock, per region */
   callsPerMinute: Record<string, number>;
 }
 
@@ -31,6 +44,10 @@ export interface Rates {
   applyMs: number;
   snapshotFixedMs: number;
   snapshotGiBPerSecond: number;
+  /** part of the disk that is read for a snapshot when an earlier one of it is there */
+  snapshotIncrement: number;
+  /** until a snapshot of an ESSD says Available, which is before it is accomplished */
+  snapshotInstantMs: number;
   copyFixedMs: number;
   copyMiBPerSecond: number;
   /** part of the data that a second copy of the same disk to the same region moves */
@@ -39,6 +56,8 @@ export interface Rates {
   diskGiBPerSecond: number;
   /** attaching and detaching through the API */
   attachMs: number;
+  /** how often whoever has a disk attached writes to it */
+  diskWritesPerSecond: number;
   /** from a write of NLB until its job is done; further writes over the wire are busy meanwhile */
   nlbJobMs: number;
 }
@@ -56,9 +75,7 @@ export interface Context {
   readonly health: (server: string, ip: string, port: number) => Health;
   /** whether members must be instances and interfaces that exist */
   readonly strictServers: boolean;
-  /** disk categories that a zone doesn't sell */
-  readonly notSold: Readonly<Record<string, readonly string[]>>;
-  /** whether the job of an NLB action on that resource will fail */
+  /** whether what an action begins on that resource will fail */
   readonly failsJob: (action: string, resource: string) => boolean;
   /** id of the VPC in which everything is that names none: the first of the options, else of the load balancers, else a made-up one */
   readonly firstVpc: () => string;

@@ -1,5 +1,4 @@
 import { refuse } from './errors.js';
-import type { Context } from './product.js';
 import { type CloudState, regionOfZone } from './state.js';
 
 /** @source https://www.alibabacloud.com/help/en/cloud-migration-guide-for-beginners/latest/regions-and-zones */
@@ -52,5 +51,8 @@ export function zonesOf(state: CloudState, region: string): string[] {
   return [...new Set([...usual, ...seeded])].sort();
 }
 
-export const isSold = (zone: string, category: string, { notSold }: Context): boolean =>
-  !(notSold[zone] ?? []).includes(category);
+/** @param what  a disk category, or a level of one such as `cloud_essd.PL0`; `*` asks whether anything is sold at all */
+export function isSold(zone: string, what: string, { notSold }: CloudState): boolean {
+  const missing = notSold.get(zone);
+  return !missing || !(missing.has('*') || missing.has(what));
+}

@@ -155,7 +155,10 @@ function seedDisk(state: CloudState, seed: CloudSeed, it: DiskSeed, nowMs: numbe
     kmsKey: it.kmsKey ?? '',
     instance: it.instance,
     sourceSnapshot: '',
-    everAttached: true,
+    type: it.type ?? 'data',
+    everAttached: it.everAttached ?? true,
+    content: { writes: it.content?.length ?? 0, data: [...(it.content ?? [])] },
+    inUseSinceMs: status === 'In_use' ? nowMs : undefined,
     tags: { ...it.tags },
     createdMs: nowMs,
   });
@@ -297,12 +300,21 @@ function seedNlb(state: CloudState, seed: CloudSeed, it: LoadBalancerSeed, nowMs
   }
 }
 
+export function addNotSold({ notSold }: CloudState, added: Record<string, string[]>): void {
+  for (const [zone, what] of Object.entries(added)) notSold.set(zone, new Set([...(notSold.get(zone) ?? []), ...what]));
+}
+
 /** Adds what the seed describes, as having been there for a while: nothing is busy, every disk has been in use. */
 export function seedState(state: CloudState, seed: CloudSeed, nowMs: number, ids: Ids): void {
   state.regions.add(seed.region);
   for (const it of seed.loadBalancers)
     (it.id.startsWith('nlb-') ? seedNlb : seedLoadBalancer)(state, seed, it, nowMs, ids);
   for (const it of seed.disks ?? []) seedDisk(state, seed, it, nowMs, ids);
+  addNotSold(state, seed.notSold ?? {});
+  for (const region of seed.noEncryptedCopyTo ?? []) state.noEncryptedCopyTo.add(region);
+  for (const [region, keys] of Object.entries(seed.kmsKeys ?? {}))
+    state.kmsKeys.set(region, new Map(keys.map((it) => [it.id, it.enabled ?? true])));
+  for (const { action, resource, times = 1 } of seed.failures ?? []) state.failures.push({ action, resource, times });
   for (const it of seed.domains ?? []) seedDomain(state, it, ids);
   for (const it of seed.securityGroups ?? []) seedSecurityGroup(state, seed, it, nowMs);
 }

@@ -1,6 +1,6 @@
 import { type DnsState, emptyDns, fullName } from './alidns/state.js';
 import { emptyNlbState, type NlbServer, type NlbState } from './nlb/state.js';
-import type { Json } from '../types.js';
+import type { DiskContent, Json } from '../types.js';
 
 export type Tags = Record<string, string>;
 
@@ -95,8 +95,13 @@ export interface Disk {
   kmsKey: string;
   instance: string | undefined;
   sourceSnapshot: string;
+  type: 'data' | 'system';
   /** a disk that was never attached cannot be snapshot */
   everAttached: boolean;
+  /** without the writes since it was attached */
+  content: DiskContent;
+  /** since when somebody has it attached */
+  inUseSinceMs: number | undefined;
   tags: Tags;
   createdMs: number;
 }
@@ -108,6 +113,8 @@ export interface Snapshot {
   region: string;
   status: 'progressing' | 'accomplished' | 'failed';
   sourceDisk: string;
+  sourceType: Disk['type'];
+  content: DiskContent;
   sizeGiB: number;
   category: string;
   encrypted: boolean;
@@ -117,8 +124,10 @@ export interface Snapshot {
   retentionDays: number | undefined;
   tags: Tags;
   createdMs: number;
-  /** when it is (or was) complete */
+  /** when it is to be complete */
   readyMs: number;
+  /** when it was complete, or failed */
+  endedMs?: number;
 }
 
 export interface Instance {
@@ -201,6 +210,14 @@ export interface CloudState {
   readonly groups: Map<string, Group>;
   readonly disks: Map<string, Disk>;
   readonly snapshots: Map<string, Snapshot>;
+  /** what a zone doesn't sell: categories, levels such as `cloud_essd.PL0`, or `*` for anything */
+  readonly notSold: Map<string, Set<string>>;
+  /** regions into which nothing is copied that is, or is to be, encrypted */
+  readonly noEncryptedCopyTo: Set<string>;
+  /** by region, whether a key is enabled; in a region that isn't here every key is there and good */
+  readonly kmsKeys: Map<string, Map<string, boolean>>;
+  /** what is still to fail */
+  readonly failures: { action: string; resource: string | undefined; times: number }[];
   readonly instances: Map<string, Instance>;
   /** by address */
   readonly interfaces: Map<string, Interface>;
@@ -221,6 +238,10 @@ export function emptyState(region: string): CloudState {
     groups: new Map(),
     disks: new Map(),
     snapshots: new Map(),
+    notSold: new Map(),
+    noEncryptedCopyTo: new Set(),
+    kmsKeys: new Map(),
+    failures: [],
     instances: new Map(),
     interfaces: new Map(),
     vpcs: new Map(),
@@ -246,7 +267,7 @@ const orderedRecord = <T>(record: Record<string, T>): Record<string, T> =>
 const backendKey = (it: Backend): string => `${it.server}|${it.ip}|${String(it.port).padStart(5, '0')}`;
 const listenerKey = (it: Listener): string => `${String(it.port).padStart(5, '0')}${it.protocol}`;
 
-const BOOKKEEPING: readonly string[] = ['createdMs', 'readyMs', 'busyUntilMs'];
+const BOOKKEEPING: readonly string[] = ['createdMs', 'readyMs', 'endedMs', 'busyUntilMs', 'inUseSinceMs', 'content'];
 
 /** A thing with its tags in order, and without what only says when something happened. */
 const lasting = (it: { tags: Tags }): Json => ({

@@ -32,6 +32,9 @@ export const CATEGORIES: Readonly<Record<string, Category>> = {
 
 export const DEFAULT_LEVEL = 'PL1';
 
+/** Snapshots of these are of use before they are accomplished. */
+export const isInstant = (name: string): boolean => /^cloud_(essd|auto|regional_disk)/.test(name);
+
 export function categoryOf(name: string): Category {
   return (
     CATEGORIES[name] ??

@@ -4,44 +4,13 @@ import { pageOf } from '../paging.js';
 import type { Parameters } from '../parameters.js';
 import type { Action, Context } from '../product.js';
 import { isSold, zonesOf } from '../regions.js';
-import { type CloudState, type Disk, type Instance, isoSeconds, type Snapshot } from '../state.js';
+import { type Disk, isoSeconds, type Snapshot } from '../state.js';
 import { carries, newTags, tagList } from '../tags.js';
 import { categoryOf, checkSize, levelOf } from './categories.js';
-import { findDisk, findInstance, SERVICE_KEY } from './find.js';
+import { EMPTY } from './content.js';
+import { SERVICE_KEY, wrongStatus } from './find.js';
 
 const SECOND_MS = 1000;
-
-const wrongStatus = (): never =>
-  refuse(403, 'IncorrectDiskStatus', 'The current disk status does not support this operation.');
-
-function checkPlace(disk: Disk, instance: Instance): void {
-  const near = disk.zone === '' ? disk.region === instance.region : disk.zone === instance.zone;
-  if (!near) refuse(403, 'ResourcesNotInSameZone', 'The specified instance and disk are not in the same zone.');
-}
-
-function checkRoom(instance: Instance, { state, limits }: Context): void {
-  const attached = [...state.disks.values()].filter((it) => it.instance === instance.id).length;
-  if (attached >= limits.disksPerInstance)
-    refuse(403, 'InstanceDiskLimitExceeded', 'The amount of the disks on the instance exceeds its limit.');
-}
-
-/** Attaches at once, as seen by somebody who waited. Attached to this instance already is fine. */
-export function attachNow(state: CloudState, id: string, instanceId: string): void {
-  const disk = state.disks.get(id) ?? refuse(404, 'InvalidDiskId.NotFound', 'The specified disk does not exist.');
-  if (disk.status === 'In_use' && disk.instance === instanceId) return;
-  if (disk.status !== 'Available') wrongStatus();
-  const instance = findInstance(instanceId, state);
-  checkPlace(disk, instance);
-  Object.assign(disk, { status: 'In_use', instance: instance.id, everAttached: true } satisfies Partial<Disk>);
-}
-
-/** Detaches at once; a disk that is attached nowhere is fine. */
-export function detachNow(state: CloudState, id: string): void {
-  const disk = state.disks.get(id) ?? refuse(404, 'InvalidDiskId.NotFound', 'The specified disk does not exist.');
-  if (disk.status === 'Available') return;
-  if (disk.status !== 'In_use') wrongStatus();
-  Object.assign(disk, { status: 'Available', instance: undefined } satisfies Partial<Disk>);
-}
 
 function fields(it: Disk): Json {
   const attached = it.instance !== undefined && it.status === 'In_use';
@@ -52,7 +21,7 @@ function fields(it: Disk): Json {
     RegionId: it.region,
     ZoneId: it.zone,
     Status: it.status,
-    Type: 'data',
+    Type: it.type,
     Size: it.sizeGiB,
     Category: it.category,
     ...(it.performanceLevel === undefined ? {} : { PerformanceLevel: it.performanceLevel }),
@@ -97,7 +66,7 @@ function placeOf(parameters: Parameters, category: string, context: Context): st
   if (!zonesOf(context.state, parameters.required('RegionId')).includes(zone)) {
     refuse(404, 'InvalidZoneId.NotFound', 'The specified ZoneId does not exist.');
   }
-  if (!isSold(zone, category, context)) {
+  if (!isSold(zone, category, context.state)) {
     refuse(
       400,
       'InvalidDataDiskCategory.NotSupported',
@@ -150,7 +119,10 @@ function createDisk(parameters: Parameters, context: Context): Json {
     kmsKey: encrypted ? (parameters.text('KMSKeyId') ?? SERVICE_KEY) : '',
     instance: undefined,
     sourceSnapshot: snapshot?.id ?? '',
+    type: 'data',
     everAttached: false,
+    content: snapshot?.content ?? EMPTY,
+    inUseSinceMs: undefined,
     tags: newTags(parameters, limits.tagsPerResource),
     createdMs: clock.now(),
   };
@@ -188,39 +160,6 @@ export const diskActions: Record<string, Action> = {
       );
       const page = pageOf(found, parameters);
       return { ...page.fields, Disks: { Disk: page.items.map(fields) } };
-    },
-  },
-
-  AttachDisk: {
-    requires: ['InstanceId', 'DiskId'],
-    run(parameters, context) {
-      const disk = findDisk(parameters, context.state);
-      const instance = findInstance(parameters.required('InstanceId'), context.state);
-      if (disk.status !== 'Available') wrongStatus();
-      checkPlace(disk, instance);
-      checkRoom(instance, context);
-      Object.assign(disk, { status: 'Attaching', instance: instance.id, everAttached: true } satisfies Partial<Disk>);
-      context.clock.after(context.rates.attachMs, () => {
-        if (disk.status === 'Attaching') disk.status = 'In_use';
-      });
-      return {};
-    },
-  },
-
-  DetachDisk: {
-    requires: ['InstanceId', 'DiskId'],
-    run(parameters, context) {
-      const disk = findDisk(parameters, context.state);
-      const instance = findInstance(parameters.required('InstanceId'), context.state);
-      if (disk.instance !== instance.id)
-        refuse(404, 'InvalidDisk.AlreadyDetached', 'The specified disk is not attached to the instance.');
-      if (disk.status !== 'In_use') wrongStatus();
-      disk.status = 'Detaching';
-      context.clock.after(context.rates.attachMs, () => {
-        if (disk.status !== 'Detaching') return;
-        Object.assign(disk, { status: 'Available', instance: undefined } satisfies Partial<Disk>);
-      });
-      return {};
     },
   },
 

@@ -63,7 +63,7 @@ function soldIn(zone: string, asked: string | undefined, context: Context): Json
   return Object.entries(CATEGORIES)
     .filter(([name]) => asked === undefined || name === asked)
     .map(([name, { minGiB, maxGiB }]) => {
-      const sold = isSold(zone, name, context);
+      const sold = isSold(zone, name, context.state);
       return {
         Value: name,
         Status: sold ? 'Available' : 'SoldOut',
@@ -175,7 +175,7 @@ export const instanceActions: Record<string, Action> = {
     requires: ['RegionId'],
     run(parameters, context) {
       const zones = zonesOf(context.state, parameters.required('RegionId'));
-      const sold = (zone: string): string[] => Object.keys(CATEGORIES).filter((it) => isSold(zone, it, context));
+      const sold = (zone: string): string[] => Object.keys(CATEGORIES).filter((it) => isSold(zone, it, context.state));
       return {
         Zones: {
           Zone: zones.map((id) => ({

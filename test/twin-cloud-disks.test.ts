@@ -4,7 +4,8 @@ import { $OpenApiUtil } from '@alicloud/openapi-core';
 import ecs20140526, * as $ecs from '@alicloud/ecs20140526';
 import { virtualClock, type SteeredClock } from '../src/twin/clock.js';
 import type { CloudOptions, StartedCloud } from '../src/twin/cloud/cloud.js';
-import { KEY, officialClient, REGION, startedCloud, VERSIONS } from './twin-cloud-clients.js';
+import type { CloudSeed } from '../src/twin/types.js';
+import { KEY, officialClient, REGION, SEED, startedCloud, VERSIONS } from './twin-cloud-clients.js';
 
 const FAR = 'cn-beijing';
 const ZONE = 'cn-hangzhou-h';
@@ -19,9 +20,10 @@ interface World {
 async function started(
   t: { after(run: () => Promise<void>): void },
   options: Partial<CloudOptions> = {},
+  seed: Partial<CloudSeed> = {},
 ): Promise<World> {
   const clock = virtualClock('2026-01-01T00:00:00Z');
-  const it = await startedCloud(t, { clock, ...options });
+  const it = await startedCloud(t, { clock, ...options }, { ...SEED, ...seed });
   const config = new $OpenApiUtil.Config({
     accessKeyId: KEY.id,
     accessKeySecret: KEY.secret,
@@ -249,7 +251,9 @@ test('the same token gives the same answer once and for all, and refuses other p
     code: 'IdempotentParameterMismatch',
     statusCode: 403,
   });
-  await assert.rejects(ecs.createSnapshot(request({ clientToken: 'x'.repeat(65) })), { code: 'InvalidClientToken' });
+  await assert.rejects(ecs.createSnapshot(request({ clientToken: 'x'.repeat(65) })), {
+    code: 'InvalidClientToken.Malformed',
+  });
   const { body } = await ecs.describeSnapshots(new $ecs.DescribeSnapshotsRequest({ regionId: REGION }));
   assert.equal(body!.totalCount, 1);
 
@@ -602,4 +606,465 @@ test('a disk may have several snapshots under way where its quota says so', asyn
   await takeSnapshot(world, 'd-1', 'one');
   await takeSnapshot(world, 'd-1', 'two');
   await assert.rejects(takeSnapshot(world, 'd-1', 'three'), { code: 'QuotaExceed.ConcurrentSnapshotQuota' });
+});
+
+test('a copy within the region is made only encrypted, by a key of one’s own or that of the service', async (t) => {
+  const world = await started(t);
+  const { ecs, clock } = world;
+  const plain = await readySnapshot(world, 'd-1');
+  const secret = await readySnapshot(world, 'd-2');
+  const within = (id: string, more: Partial<$ecs.CopySnapshotRequest>) =>
+    ecs.copySnapshot(copyOf(id, { destinationRegionId: REGION, ...more }));
+  await assert.rejects(within(plain, {}), { code: 'InvalidOperation.NotSupportCopyInSameRegion', statusCode: 403 });
+  await assert.rejects(within(plain, { encrypted: false }), { code: 'InvalidOperation.NotSupportCopyInSameRegion' });
+  const made = await within(plain, { encrypted: true });
+  const anew = await within(secret, { encrypted: true, KMSKeyId: 'key-2' });
+  await assert.rejects(takeSnapshot(world, 'd-1', 'meanwhile'), {
+    code: 'InvalidOperation.UnfinishedEncryptedSnapshotCopy',
+  });
+  await clock.idle();
+  const [first, second] = await Promise.all([made, anew].map((it) => snapshotOf(world, REGION, it.body!.snapshotId!)));
+  assert.deepEqual(
+    [first!.encrypted, first!.KMSKeyId, first!.sourceSnapshotId, second!.KMSKeyId, second!.status],
+    [true, 'alias/acs/ecs', plain, 'key-2', 'accomplished'],
+  );
+  // A disk has the key of its snapshot unless it asks for another.
+  const disk = await ecs.createDisk(diskFrom({ snapshotId: anew.body!.snapshotId!, encrypted: true }));
+  assert.equal((await diskOf(world, disk.body!.diskId!))!.KMSKeyId, 'key-2');
+});
+
+test('what concerns encryption is refused where the real ones refuse it', async (t) => {
+  const seed: Partial<CloudSeed> = {
+    noEncryptedCopyTo: ['cn-qingdao'],
+    kmsKeys: { [FAR]: [{ id: 'key-far' }, { id: 'key-off', enabled: false }], [REGION]: [{ id: 'key-1' }] },
+  };
+  const world = await started(t, {}, seed);
+  const { ecs } = world;
+  const plain = await readySnapshot(world, 'd-1');
+  const secret = await readySnapshot(world, 'd-2');
+  const copies: [string, Partial<$ecs.CopySnapshotRequest>, string][] = [
+    [plain, { KMSKeyId: 'key-far' }, 'InvalidEncrypted.NotMatchKmsKeyId'],
+    [secret, { encrypted: false }, 'InvalidEncrypted.NotSupportDecrypt'],
+    [secret, { destinationRegionId: 'cn-qingdao' }, 'InvalidRegionId.NotSupportedEncryptedSnapshotCopy'],
+    [
+      plain,
+      { destinationRegionId: 'cn-qingdao', encrypted: true },
+      'InvalidRegionId.NotSupportedEncryptedSnapshotCopy',
+    ],
+    // A key is of one region.
+    [secret, { KMSKeyId: 'key-1' }, 'InvalidParameter.KMSKeyId.NotFound'],
+    [secret, { KMSKeyId: 'key-off' }, 'InvalidParameter.KMSKeyId.CMKNotEnabled'],
+  ];
+  for (const [id, more, code] of copies)
+    await assert.rejects(ecs.copySnapshot(copyOf(id, more)), { code, statusCode: 403 });
+  await assert.rejects(ecs.createDisk(diskFrom({ size: 20, KMSKeyId: 'key-1' })), {
+    code: 'InvalidEncrypted.NotMatchKmsKeyId',
+    statusCode: 400,
+  });
+  await assert.rejects(ecs.createDisk(diskFrom({ size: 20, encrypted: true, KMSKeyId: 'key-far' })), {
+    code: 'InvalidParameter.KMSKeyId.NotFound',
+    statusCode: 404,
+  });
+
+  await ecs.copySnapshot(copyOf(plain, { destinationRegionId: 'cn-qingdao' }));
+  await ecs.copySnapshot(copyOf(secret, { KMSKeyId: 'key-far' }));
+  await assert.rejects(ecs.copySnapshot(copyOf(secret, { KMSKeyId: 'key-far' })), {
+    code: 'InvalidOperation.UnfinishedEncryptedSnapshotCopy',
+  });
+});
+
+test('a copy under another key moves all of the disk again', async (t) => {
+  const world = await started(t);
+  const snapshot = await readySnapshot(world, 'd-1');
+  const takes = async (more: Partial<$ecs.CopySnapshotRequest>) => {
+    const before = world.clock.now();
+    await world.ecs.copySnapshot(copyOf(snapshot, more));
+    await world.clock.idle();
+    return Math.round((world.clock.now() - before) / 1000);
+  };
+  assert.deepEqual(
+    [await takes({}), await takes({}), await takes({ encrypted: true }), await takes({ encrypted: true })],
+    [470, 101, 470, 101],
+  );
+});
+
+test('what the seed says fails halfway, as often as it says, and works the next time', async (t) => {
+  const world = await started(
+    t,
+    {},
+    {
+      failures: [
+        { action: 'CreateSnapshot', resource: 'd-1' },
+        { action: 'CopySnapshot', times: 2 },
+        { action: 'CreateDisk' },
+      ],
+    },
+  );
+  const { ecs, clock, it } = world;
+  const begin = clock.now();
+  const failed = await readySnapshot(world, 'd-1', 'one');
+  assert.equal(clock.now() - begin, 25_000);
+  const found = await snapshotOf(world, REGION, failed);
+  assert.deepEqual([found!.status, found!.progress, found!.available], ['failed', '50%', false]);
+  await assert.rejects(ecs.copySnapshot(copyOf(failed)), { code: 'InvalidSnapshotId.NotReady' });
+  const good = await readySnapshot(world, 'd-1', 'two');
+  assert.equal((await snapshotOf(world, REGION, good))!.status, 'accomplished');
+
+  const states: (string | undefined)[] = [];
+  for (const name of ['a1', 'a2', 'a3']) {
+    const { body } = await ecs.copySnapshot(copyOf(good, { destinationSnapshotName: name }));
+    await clock.idle();
+    states.push((await snapshotOf(world, FAR, body!.snapshotId!))!.status);
+  }
+  assert.deepEqual(states, ['failed', 'failed', 'accomplished']);
+
+  const gone = await ecs.createDisk(diskFrom({ snapshotId: good }));
+  assert.equal((await diskOf(world, gone.body!.diskId!))!.status, 'Creating');
+  await clock.idle();
+  assert.equal(await diskOf(world, gone.body!.diskId!), undefined);
+  const stays = await ecs.createDisk(diskFrom({ snapshotId: good }));
+  await clock.idle();
+  assert.equal((await diskOf(world, stays.body!.diskId!))!.status, 'Available');
+  assert.equal(it.cloud.contentOf(gone.body!.diskId!), undefined);
+});
+
+test('a test can let the work on one disk fail for as long as it wants', async (t) => {
+  let broken = true;
+  const world = await started(t, { failsJob: (action, id) => broken && action === 'CreateSnapshot' && id === 'd-1' });
+  const state = async (id: string) => (await snapshotOf(world, REGION, id))!.status;
+  assert.equal(await state(await readySnapshot(world, 'd-1', 'one')), 'failed');
+  assert.equal(await state(await readySnapshot(world, 'd-2', 'two')), 'accomplished');
+  broken = false;
+  assert.equal(await state(await readySnapshot(world, 'd-1', 'three')), 'accomplished');
+});
+
+test('the account’s quotas of disks and copies hold', async (t) => {
+  const world = await started(t, {
+    limits: { disksPerRegion: 4, diskGiBPerCategoryAndZone: 100, snapshotsPerDisk: 2 },
+  });
+  const { ecs, clock } = world;
+  await assert.rejects(ecs.createDisk(diskFrom({ size: 61 })), { code: 'QuotaExceed.DiskCapacity', statusCode: 400 });
+  await ecs.createDisk(diskFrom({ size: 60 }));
+  await ecs.createDisk(diskFrom({ size: 20, diskCategory: 'cloud_ssd' }));
+  await assert.rejects(ecs.createDisk(diskFrom({ size: 20, diskCategory: 'cloud_auto' })), {
+    code: 'QuotaExceed.PostPaidDisk',
+    statusCode: 403,
+  });
+  await ecs.createDisk(diskFrom({ regionId: FAR, zoneId: 'cn-beijing-h', size: 20 }));
+
+  const snapshot = await readySnapshot(world, 'd-1');
+  for (const name of ['a1', 'a2']) {
+    await ecs.copySnapshot(copyOf(snapshot, { destinationSnapshotName: name }));
+    await clock.idle();
+  }
+  await assert.rejects(ecs.copySnapshot(copyOf(snapshot)), { code: 'QuotaExceed.SnapshotQuota', statusCode: 403 });
+  await ecs.copySnapshot(copyOf(snapshot, { destinationRegionId: 'cn-shanghai' }));
+});
+
+test('what a zone sells is told beforehand and refused afterwards', async (t) => {
+  const notSold = { 'cn-hangzhou-b': ['*'], [ZONE]: ['cloud_essd.PL0', 'cloud_efficiency'] };
+  const { ecs } = await started(t, {}, { notSold });
+  const refused: [Partial<$ecs.CreateDiskRequest>, string, number][] = [
+    [{ zoneId: 'cn-hangzhou-b' }, 'Zone.NotOnSale', 403],
+    [{ performanceLevel: 'PL0' }, 'InvalidPerformanceLevel.ValueNotSupported', 400],
+    [{ diskCategory: 'cloud_efficiency' }, 'InvalidDataDiskCategory.NotSupported', 400],
+  ];
+  for (const [more, code, statusCode] of refused)
+    await assert.rejects(ecs.createDisk(diskFrom({ size: 20, ...more })), { code, statusCode });
+
+  const ask = async (more: Partial<$ecs.DescribeAvailableResourceRequest>) =>
+    (
+      await ecs.describeAvailableResource(
+        new $ecs.DescribeAvailableResourceRequest({
+          regionId: REGION,
+          destinationResource: 'DataDisk',
+          resourceType: 'disk',
+          ...more,
+        }),
+      )
+    ).body!.availableZones!.availableZone!;
+  const zones = await ask({});
+  assert.deepEqual(
+    zones.filter((it) => it.status === 'SoldOut').map((it) => it.zoneId),
+    ['cn-hangzhou-b'],
+  );
+  const soldOut = (at: string) =>
+    zones
+      .find((it) => it.zoneId === at)!
+      .availableResources!.availableResource![0]!.supportedResources!.supportedResource!.filter(
+        (it) => it.status === 'SoldOut',
+      )
+      .map((it) => it.value);
+  assert.deepEqual(soldOut(ZONE), ['cloud_efficiency']);
+  assert.equal(soldOut('cn-hangzhou-b').length, 8);
+  const [one] = await ask({ zoneId: ZONE, dataDiskCategory: 'cloud_essd' });
+  const [resource] = one!.availableResources!.availableResource!;
+  assert.equal(resource!.type, 'DataDisk');
+  assert.deepEqual(
+    resource!.supportedResources!.supportedResource!.map(({ value, status, statusCategory, min, max, unit }) => ({
+      value,
+      status,
+      statusCategory,
+      min,
+      max,
+      unit,
+    })),
+    [{ value: 'cloud_essd', status: 'Available', statusCategory: 'WithStock', min: 1, max: 65_536, unit: 'GiB' }],
+  );
+  const [system] = await ask({ zoneId: ZONE, destinationResource: 'SystemDisk', instanceType: 'ecs.g7.xlarge' });
+  const sizes = system!.availableResources!.availableResource![0]!.supportedResources!.supportedResource!;
+  assert.ok(sizes.every((it) => it.min === 20 && it.max === 2048));
+  await assert.rejects(ask({ destinationResource: 'SystemDisk' }), { code: 'MissingParameter' });
+  await assert.rejects(ask({ zoneId: 'cn-hangzhou-z' }), { code: 'InvalidZoneId.NotFound' });
+});
+
+test('no disk is made of a system disk’s snapshot, and none is snapshot that was never attached', async (t) => {
+  const disks: CloudSeed['disks'] = [
+    { id: 'd-sys', zone: ZONE, category: 'cloud_essd', sizeGiB: 40, instance: 'i-1', type: 'system' },
+    { id: 'd-new', zone: ZONE, category: 'cloud_essd', sizeGiB: 40, everAttached: false, content: ['old'] },
+  ];
+  const world = await started(t, {}, { disks });
+  const snapshot = await readySnapshot(world, 'd-sys');
+  assert.equal((await snapshotOf(world, REGION, snapshot))!.sourceDiskType, 'system');
+  await assert.rejects(world.ecs.createDisk(diskFrom({ snapshotId: snapshot })), {
+    code: 'InvalidSnapshotId.NotDataDiskSnapshot',
+    statusCode: 403,
+  });
+  await assert.rejects(takeSnapshot(world, 'd-new'), { code: 'IncorrectDiskStatus.NeverAttached' });
+  assert.deepEqual(world.it.cloud.contentOf('d-new'), { writes: 1, data: ['old'] });
+});
+
+test('names and descriptions are held to their rules', async (t) => {
+  const world = await started(t);
+  const { ecs } = world;
+  const snapshot = await readySnapshot(world, 'd-1');
+  for (const name of ['1st', 'a', 'a b', 'http://x', 'x'.repeat(129)]) {
+    await assert.rejects(takeSnapshot(world, 'd-1', name), { code: 'InvalidSnapshotName.Malformed', statusCode: 400 });
+    await assert.rejects(ecs.copySnapshot(copyOf(snapshot, { destinationSnapshotName: name })), {
+      code: 'InvalidSnapshotName.Malformed',
+      statusCode: 403,
+    });
+    await assert.rejects(ecs.createDisk(diskFrom({ size: 20, diskName: name })), {
+      code: 'InvalidDiskName.Malformed',
+      statusCode: 400,
+    });
+  }
+  await assert.rejects(ecs.copySnapshot(copyOf(snapshot, { destinationSnapshotDescription: 'x' })), {
+    code: 'InvalidDescription.Malformed',
+    statusCode: 403,
+  });
+});
+
+test('calls of Ecs are counted by the minute of the clock, by action and by region', async (t) => {
+  const { ecs, clock } = await started(t, { limits: { callsPerMinute: { DescribeSnapshots: 2 } } });
+  const ask = (regionId: string) => ecs.describeSnapshots(new $ecs.DescribeSnapshotsRequest({ regionId }));
+  await clock.sleep(50_000);
+  await ask(REGION);
+  await ask(REGION);
+  await assert.rejects(ask(REGION), { code: 'Throttling.User', statusCode: 400 });
+  await ask(FAR);
+  await ecs.describeDisks(new $ecs.DescribeDisksRequest({ regionId: REGION }));
+  await clock.sleep(10_000);
+  await ask(REGION);
+});
+
+test('a second request with the token of one that is still under way is told to wait', async (t) => {
+  let parked: (() => void) | undefined;
+  const world = await started(t, {
+    faults: {
+      decide() {
+        const told = parked;
+        parked = undefined;
+        told?.();
+        return told && { kind: 'slow', ms: 20_000 };
+      },
+    },
+  });
+  const { ecs, clock } = world;
+  /** @returns what the first one made, and the second one too, after it was refused once */
+  const twice = async (code: string, send: (changed?: boolean) => Promise<string>) => {
+    // Held for the first one, which parks, and for those that follow: no time passes, and it stays where it is.
+    const releases = [clock.hold(), clock.hold()];
+    const isParked = new Promise<void>((resolve) => {
+      parked = resolve;
+    });
+    const first = send();
+    await isParked;
+    await assert.rejects(send(), { code, statusCode: 403 });
+    await assert.rejects(send(true), { code: 'IdempotentParameterMismatch' });
+    for (const release of releases) release();
+    const id = await first;
+    assert.equal(await send(), id);
+    await clock.idle();
+    return id;
+  };
+  const snapshot = await twice('IdempotentProcessing', async (changed) => {
+    const { body } = await ecs.createSnapshot(
+      new $ecs.CreateSnapshotRequest({ diskId: changed ? 'd-2' : 'd-1', clientToken: 't' }),
+    );
+    return body!.snapshotId!;
+  });
+  await twice('IdempotentProcessing', async (changed) => {
+    const request = copyOf(snapshot, { clientToken: 't', ...(changed && { destinationSnapshotName: 'other' }) });
+    return (await ecs.copySnapshot(request)).body!.snapshotId!;
+  });
+  await twice('LastTokenProcessing', async (changed) => {
+    const { body } = await ecs.createDisk(
+      diskFrom({ snapshotId: snapshot, clientToken: 't', size: changed ? 50 : 40 }),
+    );
+    return body!.diskId!;
+  });
+});
+
+test('long lists come whole: up to 100 snapshots and 500 disks a page, found by several tags', async (t) => {
+  const disks = Array.from({ length: 520 }, (_, i) => ({
+    id: `d-${i}`,
+    zone: ZONE,
+    category: 'cloud_essd',
+    sizeGiB: 20,
+    tags: { plan: i % 2 === 0 ? 'even' : 'odd', third: String(i % 3) },
+  }));
+  const world = await started(t, {}, { disks });
+  const { ecs } = world;
+  const list = async (more: Partial<$ecs.DescribeDisksRequest>) =>
+    (await ecs.describeDisks(new $ecs.DescribeDisksRequest({ regionId: REGION, ...more }))).body!;
+  const first = await list({ maxResults: 500 });
+  const rest = await list({ maxResults: 500, nextToken: first.nextToken! });
+  assert.deepEqual([first.disks!.disk!.length, rest.disks!.disk!.length, rest.nextToken], [500, 20, '']);
+  // More than there may be is the most, less the least.
+  assert.equal((await list({ maxResults: 1000 })).disks!.disk!.length, 500);
+  assert.equal((await list({ maxResults: 1 })).disks!.disk!.length, 10);
+  const tag = [
+    { key: 'plan', value: 'even' },
+    { key: 'third', value: '0' },
+  ].map((it) => new $ecs.DescribeDisksRequestTag(it));
+  assert.equal((await list({ tag })).totalCount, 87);
+
+  for (let i = 0; i < 105; i++)
+    await world.it.cloud.call('Ecs', 'CreateSnapshot', { DiskId: `d-${i}`, SnapshotName: `n${i}` });
+  const snapshots = async (more: Partial<$ecs.DescribeSnapshotsRequest>) =>
+    (await ecs.describeSnapshots(new $ecs.DescribeSnapshotsRequest({ regionId: REGION, ...more }))).body!;
+  assert.equal((await snapshots({})).snapshots!.snapshot!.length, 10);
+  const page = await snapshots({ maxResults: 100 });
+  const last = await snapshots({ maxResults: 100, nextToken: page.nextToken! });
+  assert.deepEqual([page.snapshots!.snapshot!.length, last.snapshots!.snapshot!.length, last.nextToken], [100, 5, '']);
+  await assert.rejects(snapshots({ maxResults: 101 }), { code: 'InvalidMaxResults' });
+  await assert.rejects(snapshots({ snapshotIds: JSON.stringify(disks.slice(0, 101).map((it) => it.id)) }), {
+    code: 'InvalidSnapshotIds.Malformed',
+  });
+});
+
+test('an instance attaches and detaches as many disks at once as it may', async (t) => {
+  const disks = ['d-1', 'd-2', 'd-3'].map((id) => ({ id, zone: ZONE, category: 'cloud_essd', sizeGiB: 20 }));
+  const world = await started(
+    t,
+    { limits: { attachingPerInstance: 1, detachingPerInstance: 1, disksPerInstance: 2 } },
+    { disks },
+  );
+  const { ecs, clock } = world;
+  const attach = (diskId: string) => ecs.attachDisk(new $ecs.AttachDiskRequest({ instanceId: 'i-1', diskId }));
+  const detach = (diskId: string) => ecs.detachDisk(new $ecs.DetachDiskRequest({ instanceId: 'i-1', diskId }));
+  await attach('d-1');
+  await assert.rejects(attach('d-2'), { code: 'InvalidOperation.Conflict', statusCode: 409 });
+  await clock.idle();
+  await attach('d-2');
+  await clock.idle();
+  await assert.rejects(attach('d-3'), { code: 'InstanceDiskLimitExceeded', statusCode: 403 });
+  await detach('d-1');
+  await assert.rejects(detach('d-2'), { code: 'DisksDetachingOnEcsExceeded', statusCode: 400 });
+  await clock.idle();
+  await detach('d-2');
+});
+
+test('every action on disks and snapshots can be denied to an identity', async (t) => {
+  const actions: Record<string, Record<string, string>> = {
+    CreateSnapshot: { DiskId: 'd-1' },
+    CopySnapshot: { RegionId: REGION, SnapshotId: 's-1' },
+    DescribeSnapshots: { RegionId: REGION },
+    DeleteSnapshot: { SnapshotId: 's-1' },
+    CreateDisk: { RegionId: REGION, ZoneId: ZONE, Size: '20' },
+    DescribeDisks: { RegionId: REGION },
+    AttachDisk: { DiskId: 'd-2', InstanceId: 'i-1' },
+    DetachDisk: { DiskId: 'd-1', InstanceId: 'i-1' },
+    DeleteDisk: { DiskId: 'd-2' },
+    DescribeInstances: { RegionId: REGION },
+    DescribeNetworkInterfaces: { RegionId: REGION },
+    DescribeAvailableResource: { RegionId: REGION, DestinationResource: 'DataDisk' },
+    TagResources: { RegionId: REGION, ResourceType: 'disk', 'ResourceId.1': 'd-1', 'Tag.1.Key': 'a' },
+    UntagResources: { RegionId: REGION, ResourceType: 'disk', 'ResourceId.1': 'd-1', 'TagKey.1': 'app' },
+    ListTagResources: { RegionId: REGION, ResourceType: 'disk', 'ResourceId.1': 'd-1' },
+  };
+  const denied = Object.keys(actions).map((it) => `ecs:${it}`);
+  const { it } = await started(t, { accessKeys: [{ ...KEY, denied }] });
+  const before = it.cloud.snapshot();
+  const call = officialClient(it.host, VERSIONS.Ecs);
+  for (const [action, parameters] of Object.entries(actions))
+    await assert.rejects(call(action, parameters), { code: 'Forbidden.RAM', statusCode: 403 }, action);
+  assert.deepEqual(it.cloud.snapshot(), before);
+});
+
+test('tags are taken off by key or all at once, listed page by page, and held to their rules', async (t) => {
+  const { ecs } = await started(t);
+  const on = { regionId: REGION, resourceType: 'disk' };
+  const put = (tag: { key: string; value?: string }[], resourceId = ['d-1', 'd-2']) =>
+    ecs.tagResources(
+      new $ecs.TagResourcesRequest({ ...on, resourceId, tag: tag.map((it) => new $ecs.TagResourcesRequestTag(it)) }),
+    );
+  const list = async (more: Partial<$ecs.ListTagResourcesRequest>) => {
+    const rows: string[] = [];
+    for (let nextToken: string | undefined; nextToken !== '';) {
+      const { body } = await ecs.listTagResources(
+        new $ecs.ListTagResourcesRequest({ ...on, ...more, ...(nextToken !== undefined && { nextToken }) }),
+      );
+      rows.push(...body!.tagResources!.tagResource!.map((it) => `${it.resourceId} ${it.tagKey}=${it.tagValue}`));
+      nextToken = body!.nextToken ?? '';
+    }
+    return rows;
+  };
+  await put(Array.from({ length: 19 }, (_, i) => ({ key: `k${i}`, value: 'v' })));
+  await put([{ key: 'plan', value: 'shop' }], ['d-2']);
+  await assert.rejects(put([{ key: 'one-more', value: '' }]), { code: 'NumberExceed.Tags' });
+  await assert.rejects(put([{ key: 'acs:own', value: '' }]), { code: 'InvalidTagKey.Malformed' });
+  await assert.rejects(
+    put([
+      { key: 'k1', value: 'a' },
+      { key: 'k1', value: 'b' },
+    ]),
+    { code: 'Duplicate.TagKey' },
+  );
+  await assert.rejects(put([{ key: 'k1', value: 'x' }], ['d-1', 'd-404']), { code: 'InvalidResourceId.NotFound' });
+  assert.equal((await list({ resourceId: ['d-1', 'd-2'] })).length, 40);
+  assert.equal((await list({ tag: [new $ecs.ListTagResourcesRequestTag({ key: 'plan', value: 'shop' })] })).length, 20);
+
+  const take = (more: Partial<$ecs.UntagResourcesRequest>) =>
+    ecs.untagResources(new $ecs.UntagResourcesRequest({ ...on, resourceId: ['d-1'], ...more }));
+  await assert.rejects(take({}), { code: 'MissingTagKey' });
+  // With keys named, All says nothing.
+  await take({ tagKey: ['app'], all: true });
+  assert.equal((await list({ resourceId: ['d-1'] })).length, 19);
+  await take({ all: true });
+  assert.deepEqual(await list({ resourceId: ['d-1'] }), []);
+});
+
+test('a snapshot whose days are over is gone', async (t) => {
+  const world = await started(t);
+  const { ecs, clock } = world;
+  const { body } = await ecs.createSnapshot(new $ecs.CreateSnapshotRequest({ diskId: 'd-1', retentionDays: 1 }));
+  await clock.idle();
+  await clock.sleep(86_000_000);
+  assert.equal((await snapshotOf(world, REGION, body!.snapshotId!))!.retentionDays, 1);
+  await clock.sleep(400_000);
+  assert.equal(await snapshotOf(world, REGION, body!.snapshotId!), undefined);
+});
+
+test('instances are found by their zone', async (t) => {
+  const { ecs, it } = await started(t);
+  it.cloud.addInstance({ id: 'i-j', zone: 'cn-hangzhou-j', ip: '10.1.1.1' });
+  const { body } = await ecs.describeInstances(
+    new $ecs.DescribeInstancesRequest({ regionId: REGION, zoneId: 'cn-hangzhou-j' }),
+  );
+  assert.deepEqual(
+    body!.instances!.instance!.map((one) => one.instanceId),
+    ['i-j'],
+  );
 });

@@ -99,6 +99,8 @@ export interface Account extends TwinCloud {
   product(version: string): Product | undefined;
   /** One call with everything but signature, faults and rights. */
   invoke(product: Product, action: string, raw: Record<string, string>, via: Context['via']): Json;
+  /** As long as a request with a ClientToken is on its way, another one with it is refused; returns how it ends. */
+  beginToken(product: Product, action: string, raw: Record<string, string>): () => void;
   requestId(): string;
 }
 
@@ -123,37 +125,74 @@ const comparable = (raw: Record<string, string>): string =>
   );
 
 const IDEMPOTENT = { status: 403, code: 'IdempotentParameterMismatch' };
+const MALFORMED = { status: 400, code: 'InvalidClientToken' };
+
+interface TokenBook {
+  run(product: Product, name: string, raw: Record<string, string>, run: () => Json): Json;
+  /** Notes that a request with this token is being worked on; returns how it ends. Refused while another one is. */
+  begin(product: Product, name: string, raw: Record<string, string>): () => void;
+}
 
 /** Answers of calls with a ClientToken: the same call again gets the same answer, another one under its token is refused. */
-function tokenBook(): { run(product: Product, name: string, raw: Record<string, string>, run: () => Json): Json } {
+function tokenBook(): TokenBook {
   const answered = new Map<string, { asked: string; answer: Json }>();
+  const underWay = new Map<string, string>();
+
+  /** undefined without a token */
+  const keyOf = (product: Product, name: string, raw: Record<string, string>): string | undefined => {
+    const token = raw['ClientToken'];
+    if (token === undefined || token === '') return undefined;
+    const { status, code } = product.tokenMalformed ?? MALFORMED;
+    if (!TOKEN_PATTERN.test(token)) refuse(status, code, 'ClientToken has at most 64 ASCII characters.');
+    return `${product.name}/${name}/${token}`;
+  };
+
+  const checkSame = ({ tokenMismatch = IDEMPOTENT }: Product, earlier: string | undefined, asked: string): void => {
+    if (earlier === undefined || earlier === asked) return;
+    refuse(tokenMismatch.status, tokenMismatch.code, 'The specified ClientToken was used with other parameters.');
+  };
+
   return {
-    run({ name: product, tokenMismatch: mismatch = IDEMPOTENT }, name, raw, run) {
-      const key = `${product}/${name}`;
-      const token = raw['ClientToken'];
-      if (token === undefined || token === '') return run();
-      if (!TOKEN_PATTERN.test(token)) refuse(400, 'InvalidClientToken', 'ClientToken has at most 64 ASCII characters.');
+    run(product, name, raw, run) {
+      const key = keyOf(product, name, raw);
+      if (key === undefined) return run();
       const asked = comparable(raw);
-      const earlier = answered.get(`${key}/${token}`);
-      if (earlier && earlier.asked !== asked) {
-        refuse(mismatch.status, mismatch.code, 'The specified ClientToken was used with other parameters.');
-      }
+      const earlier = answered.get(key);
+      checkSame(product, earlier?.asked, asked);
       if (earlier) return structuredClone(earlier.answer);
       const answer = run();
-      answered.set(`${key}/${token}`, { asked, answer: structuredClone(answer) });
+      answered.set(key, { asked, answer: structuredClone(answer) });
       return answer;
+    },
+
+    begin(product, name, raw) {
+      const key = product.tokenUnderWay && keyOf(product, name, raw);
+      if (key === undefined) return () => {};
+      const asked = comparable(raw);
+      const other = underWay.get(key);
+      checkSame(product, other, asked);
+      if (other !== undefined) {
+        const { status, code } = product.tokenUnderWay!(name);
+        refuse(status, code, 'The previous request with this ClientToken is still processing, try it later.');
+      }
+      underWay.set(key, asked);
+      return () => void underWay.delete(key);
     },
   };
 }
 
-function throttle(clock: TwinClock, limits: Limits): (action: string) => void {
+type Throttle = (product: Product, action: string, region: string) => void;
+
+function throttle(clock: TwinClock, limits: Limits): Throttle {
   const calls = new Map<string, number[]>();
-  return (action) => {
+  return ({ name, countsByMinute }, action, region) => {
     const limit = limits.callsPerMinute[action];
     if (limit === undefined) return;
     const now = clock.now();
-    const recent = (calls.get(action) ?? []).filter((at) => now - at < MINUTE_MS);
-    calls.set(action, recent);
+    const sinceMs = countsByMinute ? Math.floor(now / MINUTE_MS) * MINUTE_MS : now - MINUTE_MS + 1;
+    const key = countsByMinute ? `${name}/${action}/${region}` : `${name}/${action}`;
+    const recent = (calls.get(key) ?? []).filter((at) => at >= sinceMs);
+    calls.set(key, recent);
     if (recent.length >= limit) refuse(400, 'Throttling.User', 'Request was denied due to user flow control.');
     recent.push(now);
   };
@@ -240,7 +279,7 @@ export function openAccount(options: AccountOptions): Account {
         'InvalidAction.NotFound',
         'Specified api is not found, please check your url and method.',
       );
-    if (via === 'wire') checkThrottle(name);
+    if (via === 'wire') checkThrottle(product, name, raw['RegionId'] ?? options.region);
     const run = (): Json => perform(product, action, raw, contexts[via]);
     const answer = action.token ? tokens.run(product, name, raw, run) : run();
     return { RequestId: requestId(), ...answer };
@@ -252,6 +291,8 @@ export function openAccount(options: AccountOptions): Account {
     vpc: firstVpc,
     product: (version) => PRODUCTS.find((it) => it.version === version),
     invoke,
+    beginToken: (product, name, raw) =>
+      product.actions[name]?.token ? tokens.begin(product, name, raw) : () => undefined,
     requestId,
     seed: (seed) => seedState(state, seed, clock.now(), ids),
 

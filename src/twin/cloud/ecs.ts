@@ -1,4 +1,5 @@
 import { attachActions } from './ecs/attaching.js';
+import { availableActions } from './ecs/available.js';
 import { copyActions } from './ecs/copies.js';
 import { diskActions } from './ecs/disks.js';
 import { instanceActions } from './ecs/instances.js';
@@ -47,12 +48,19 @@ function legacyTags(
 export const ecs: Product = {
   name: 'Ecs',
   version: '2014-05-26',
+  tokenMalformed: { status: 403, code: 'InvalidClientToken.Malformed' },
+  tokenUnderWay: (action) => ({
+    status: 403,
+    code: action === 'CreateDisk' ? 'LastTokenProcessing' : 'IdempotentProcessing',
+  }),
+  countsByMinute: true,
   actions: {
     ...snapshotActions,
     ...copyActions,
     ...diskActions,
     ...attachActions,
     ...instanceActions,
+    ...availableActions,
     ...securityGroupActions,
     ...tagActions(tagged),
     AddTags: legacyTags((it, tags, limit) => addTags(it.tags, tags, limit)),

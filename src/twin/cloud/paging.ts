@@ -21,10 +21,10 @@ function offsetOf(token: string): number {
 export function pageOf<T>(
   items: T[],
   parameters: Parameters,
-  { size = 10, maxSize = 100, maxResults = 500 } = {},
+  { size = 10, maxSize = 100, maxResults = 500, clamps = false } = {},
 ): Page<T> {
   if (parameters.text('MaxResults') !== undefined || parameters.text('NextToken') !== undefined) {
-    return tokenPageOf(items, parameters, size, maxResults);
+    return tokenPageOf(items, parameters, size, maxResults, clamps);
   }
   const pageSize = parameters.integer('PageSize', 1, maxSize) ?? size;
   const pageNumber = parameters.integer('PageNumber', 1, 1_000_000) ?? 1;
@@ -36,8 +36,16 @@ export function pageOf<T>(
   };
 }
 
-export function tokenPageOf<T>(items: T[], parameters: Parameters, size: number, maxResults: number): Page<T> {
-  const count = parameters.integer('MaxResults', 1, maxResults) ?? size;
+/** @param clamps  a MaxResults below `size` counts as that, and one above `maxResults` as that: neither is refused */
+export function tokenPageOf<T>(
+  items: T[],
+  parameters: Parameters,
+  size: number,
+  maxResults: number,
+  clamps = false,
+): Page<T> {
+  const asked = parameters.integer('MaxResults', clamps ? 0 : 1, clamps ? Number.MAX_SAFE_INTEGER : maxResults) ?? size;
+  const count = clamps ? Math.min(maxResults, Math.max(size, asked)) : asked;
   const token = parameters.text('NextToken');
   const start = token === undefined ? 0 : offsetOf(token);
   const more = start + count < items.length;

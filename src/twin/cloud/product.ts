@@ -101,5 +101,11 @@ export interface Product {
   refusals?: Refusals;
   /** to a ClientToken that was used with other parameters; 403 IdempotentParameterMismatch when absent */
   tokenMismatch?: { status: number; code: string };
+  /** to a ClientToken with other than 1 to 64 ASCII characters; 400 InvalidClientToken when absent */
+  tokenMalformed?: { status: number; code: string };
+  /** to a ClientToken whose first request is still being worked on; without it the second request waits for nothing */
+  tokenUnderWay?: (action: string) => { status: number; code: string };
+  /** its calls are counted per region and in minutes of the clock, each anew; without it in the last 60 seconds, whatever the region */
+  countsByMinute?: true;
   actions: Readonly<Record<string, Action>>;
 }

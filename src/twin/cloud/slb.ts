@@ -148,6 +148,7 @@ function taggedResources(type: string, context: Context): Iterable<Tagged> | und
 export const slb: Product = {
   name: 'Slb',
   version: '2014-05-15',
+  tokenUnderWay: () => ({ status: 400, code: 'OperationFailed.TokenIsProcessing' }),
   actions: {
     ...loadBalancerActions,
     ...listenerActions,

@@ -5,13 +5,15 @@ import type { Tags } from './state.js';
 const KEY_LENGTH = 128;
 
 export function checkKey(key: string): void {
-  if (key === '' || key.length > KEY_LENGTH)
+  if (key === '' || key.length > KEY_LENGTH || /^(aliyun|acs:)/i.test(key) || /https?:\/\//.test(key))
     refuse(400, 'InvalidTagKey.Malformed', 'The specified tag key is not valid.');
 }
 
 /** Adds `wanted`, or refuses when the resource would carry more than `limit`. */
 export function addTags(tags: Tags, wanted: { key: string; value: string | undefined }[], limit: number): void {
   for (const { key } of wanted) checkKey(key);
+  if (new Set(wanted.map((it) => it.key)).size < wanted.length)
+    refuse(400, 'Duplicate.TagKey', 'The Tag.N.Key contain duplicate key.');
   const after = new Set([...Object.keys(tags), ...wanted.map((it) => it.key)]);
   if (after.size > limit) refuse(400, 'NumberExceed.Tags', `A resource carries at most ${limit} tags.`);
   for (const { key, value } of wanted) tags[key] = value ?? '';

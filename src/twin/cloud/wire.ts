@@ -126,6 +126,8 @@ function checkRights({ denied = [] }: AccessKey, { product, action }: Call): voi
   );
 }
 
+type Performed = { answer: Json } | { refusal: CloudRefusal };
+
 const isWrite = (action: string): boolean => !/^(Describe|List|Get)/.test(action);
 
 // What a fault may be about: the most particular thing that the request names.
@@ -203,7 +205,7 @@ export async function startWire({
     if (log.length > LOG_LENGTH) log.shift();
   };
 
-  const perform = (call: Call): { answer: Json } | { refusal: CloudRefusal } => {
+  const perform = (call: Call): Performed => {
     try {
       const answer = account.invoke(call.product, call.action, call.parameters, 'wire');
       note(call, true);
@@ -263,8 +265,26 @@ export async function startWire({
       what: subjectOf(call),
       writes: isWrite(call.action),
     });
-    if (await meetFault(fault, call, response)) return;
-    const result = perform(call);
+    const end = beginCall(call);
+    try {
+      if (await meetFault(fault, call, response)) return;
+      answer(response, perform(call));
+    } finally {
+      end();
+    }
+  };
+
+  /** A slow request counts as being worked on, so that a second one with its ClientToken finds it under way. */
+  const beginCall = ({ product, action, parameters }: Call): (() => void) => {
+    try {
+      return account.beginToken(product, action, parameters);
+    } catch (error) {
+      if (error instanceof CloudRefusal) note({ product, action, parameters }, false, error.code);
+      throw error;
+    }
+  };
+
+  const answer = (response: ServerResponse, result: Performed): void => {
     if ('answer' in result) send(response, 200, result.answer);
     else sendRefusal(response, host, account.requestId(), result.refusal);
   };

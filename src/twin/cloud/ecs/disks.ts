@@ -8,7 +8,9 @@ import { type Disk, isoSeconds, type Snapshot } from '../state.js';
 import { carries, newTags, tagList } from '../tags.js';
 import { categoryOf, checkSize, levelOf } from './categories.js';
 import { EMPTY } from './content.js';
-import { SERVICE_KEY, wrongStatus } from './find.js';
+import { checkKmsKey, SERVICE_KEY, wrongStatus } from './find.js';
+import { checkDescription, checkName } from './names.js';
+import { releaseExpired } from './snapshot-life.js';
 
 const SECOND_MS = 1000;
 
@@ -51,6 +53,8 @@ function findSnapshot(parameters: Parameters, { state }: Context): Snapshot | un
   if (!found || found.region !== parameters.required('RegionId')) {
     return refuse(404, 'InvalidSnapshotId.NotFound', 'The specified SnapshotId does not exist.');
   }
+  if (found.sourceType === 'system')
+    refuse(403, 'InvalidSnapshotId.NotDataDiskSnapshot', 'The specified snapshot is system disk snapshot.');
   if (found.status !== 'accomplished')
     refuse(403, 'InvalidSnapshotId.NotReady', 'The specified snapshot has not completed yet.');
   return found;
@@ -66,27 +70,62 @@ function placeOf(parameters: Parameters, category: string, context: Context): st
   if (!zonesOf(context.state, parameters.required('RegionId')).includes(zone)) {
     refuse(404, 'InvalidZoneId.NotFound', 'The specified ZoneId does not exist.');
   }
-  if (!isSold(zone, category, context.state)) {
-    refuse(
-      400,
-      'InvalidDataDiskCategory.NotSupported',
-      'The specified data disk category is not supported in the zone.',
-    );
-  }
+  checkSold(zone, category, context);
   return zone;
 }
 
-function checkEncryption(snapshot: Snapshot | undefined, encrypted: boolean): void {
+function checkSold(zone: string, category: string, { state }: Context): void {
+  if (!isSold(zone, '*', state))
+    refuse(403, 'Zone.NotOnSale', 'The resource in the specified zone is no longer available for sale.');
+  if (!isSold(zone, category, state))
+    refuse(400, 'InvalidDataDiskCategory.NotSupported', 'Specified disk category is not supported.');
+}
+
+function checkLevelSold(zone: string, category: string, level: string | undefined, { state }: Context): void {
+  if (level !== undefined && !isSold(zone, `${category}.${level}`, state)) {
+    refuse(
+      400,
+      'InvalidPerformanceLevel.ValueNotSupported',
+      `The current ZoneId does not support ${level} of ${category}.`,
+    );
+  }
+}
+
+function checkQuotas(region: string, zone: string, category: string, addedGiB: number, context: Context): void {
+  const { state, limits } = context;
+  const disks = [...state.disks.values()].filter((it) => it.region === region);
+  if (disks.length >= limits.disksPerRegion)
+    refuse(403, 'QuotaExceed.PostPaidDisk', 'Living postPaid disks quota exceeded.');
+  const heldGiB = disks
+    .filter((it) => it.zone === zone && it.category === category)
+    .reduce((sum, it) => sum + it.sizeGiB, 0);
+  if (heldGiB + addedGiB > limits.diskGiBPerCategoryAndZone)
+    refuse(400, 'QuotaExceed.DiskCapacity', 'The used capacity of disk type has exceeded the quota in the zone.');
+}
+
+/** @returns the key of the disk; empty for a plain one */
+function keyOf(parameters: Parameters, snapshot: Snapshot | undefined, { state }: Context): string {
+  const encrypted = parameters.flag('Encrypted') ?? false;
+  const key = parameters.text('KMSKeyId');
   if (snapshot?.encrypted && !encrypted) {
     refuse(403, 'InvalidEncrypted.NotMatchSnapshot', 'A disk of an encrypted snapshot must be encrypted.');
   }
   if (snapshot && !snapshot.encrypted && encrypted) {
     refuse(400, 'EncryptedOption.Conflict', 'A disk of a plain snapshot cannot be encrypted.');
   }
+  if (!encrypted && key !== undefined) {
+    refuse(400, 'InvalidEncrypted.NotMatchKmsKeyId', 'Encrypted must be true when KmsKeyId is not empty.');
+  }
+  if (!encrypted) return '';
+  checkKmsKey(key, parameters.required('RegionId'), 404, state);
+  return key ?? snapshot?.kmsKey ?? SERVICE_KEY;
 }
 
 function createDisk(parameters: Parameters, context: Context): Json {
   const { state, ids, clock, rates, limits } = context;
+  releaseExpired(context);
+  checkName(parameters.text('DiskName'), 400, 'DiskName');
+  checkDescription(parameters.text('Description'), 400);
   const snapshot = findSnapshot(parameters, context);
   const asked = parameters.integer('Size', 1, 1_000_000);
   if (snapshot === undefined && asked === undefined) {
@@ -101,22 +140,24 @@ function createDisk(parameters: Parameters, context: Context): Json {
   // A size below the snapshot's is raised to it.
   const sizeGiB = Math.max(asked ?? 0, snapshot?.sizeGiB ?? 0);
   checkSize(category, performanceLevel, sizeGiB);
-  const encrypted = parameters.flag('Encrypted') ?? false;
-  checkEncryption(snapshot, encrypted);
+  checkLevelSold(zone, category, performanceLevel, context);
+  const kmsKey = keyOf(parameters, snapshot, context);
+  const region = parameters.required('RegionId');
+  checkQuotas(region, zone, category, sizeGiB, context);
 
   const name = parameters.text('DiskName') ?? '';
   const disk: Disk = {
     id: ids('d', snapshot?.id ?? '', zone, name),
     name,
     description: parameters.text('Description') ?? '',
-    region: parameters.required('RegionId'),
+    region,
     zone,
     category,
     performanceLevel,
     sizeGiB,
     status: 'Creating',
-    encrypted,
-    kmsKey: encrypted ? (parameters.text('KMSKeyId') ?? SERVICE_KEY) : '',
+    encrypted: kmsKey !== '',
+    kmsKey,
     instance: undefined,
     sourceSnapshot: snapshot?.id ?? '',
     type: 'data',
@@ -127,8 +168,10 @@ function createDisk(parameters: Parameters, context: Context): Json {
     createdMs: clock.now(),
   };
   state.disks.set(disk.id, disk);
+  const fails = context.failsJob('CreateDisk', snapshot?.id ?? zone);
   clock.after(rates.diskFixedMs + (snapshot ? (sizeGiB / rates.diskGiBPerSecond) * SECOND_MS : 0), () => {
-    if (disk.status === 'Creating') disk.status = 'Available';
+    if (fails) state.disks.delete(disk.id);
+    else disk.status = 'Available';
   });
   return { DiskId: disk.id };
 }
@@ -142,23 +185,26 @@ export const diskActions: Record<string, Action> = {
     run(parameters, { state }) {
       const ids = parameters.ids('DiskIds');
       const is = (name: string, value: string): boolean => (parameters.text(name) ?? value) === value;
-      const status = parameters.text('Status') ?? 'All';
+      const isOrAll = (name: string, value: string): boolean =>
+        ['all', value.toLowerCase()].includes((parameters.text(name) ?? 'all').toLowerCase());
       const filter = parameters.tags();
       const encrypted = parameters.flag('Encrypted');
       const found = [...state.disks.values()].filter(
         (it) =>
           it.region === parameters.required('RegionId') &&
           (ids === undefined || ids.includes(it.id)) &&
-          (status === 'All' || status === it.status) &&
+          isOrAll('Status', it.status) &&
+          isOrAll('DiskType', it.type) &&
+          isOrAll('Category', it.category) &&
           is('ZoneId', it.zone) &&
           is('InstanceId', it.instance ?? '') &&
           is('DiskName', it.name) &&
-          is('Category', it.category) &&
           is('SnapshotId', it.sourceSnapshot) &&
+          is('KMSKeyId', it.kmsKey) &&
           (encrypted ?? it.encrypted) === it.encrypted &&
           carries(it.tags, filter),
       );
-      const page = pageOf(found, parameters);
+      const page = pageOf(found, parameters, { clamps: true });
       return { ...page.fields, Disks: { Disk: page.items.map(fields) } };
     },
   },

@@ -4,6 +4,7 @@ import type { Action, Context } from '../product.js';
 import { isSold, regionList, zonesOf } from '../regions.js';
 import { type Instance, type Interface } from '../state.js';
 import { carries, tagList } from '../tags.js';
+import { INSTANCE_TYPE } from './available.js';
 import { CATEGORIES } from './categories.js';
 
 const interfacesOf = (id: string, { state }: Context): Interface[] =>
@@ -18,7 +19,7 @@ const instanceFields = (it: Instance, context: Context): Json => ({
   Status: 'Running',
   RegionId: it.region,
   ZoneId: it.zone,
-  InstanceType: 'ecs.g7.xlarge',
+  InstanceType: INSTANCE_TYPE,
   InstanceChargeType: 'PostPaid',
   SpotStrategy: 'NoSpot',
   InstanceNetworkType: 'vpc',
@@ -58,22 +59,6 @@ const interfaceFields = (it: Interface, context: Context): Json => ({
   SourceDestCheck: false,
   Tags: { Tag: tagList(it.tags) },
 });
-
-function soldIn(zone: string, asked: string | undefined, context: Context): Json[] {
-  return Object.entries(CATEGORIES)
-    .filter(([name]) => asked === undefined || name === asked)
-    .map(([name, { minGiB, maxGiB }]) => {
-      const sold = isSold(zone, name, context.state);
-      return {
-        Value: name,
-        Status: sold ? 'Available' : 'SoldOut',
-        StatusCategory: sold ? 'WithStock' : 'WithoutStock',
-        Min: minGiB,
-        Max: maxGiB,
-        Unit: 'GiB',
-      };
-    });
-}
 
 export const instanceActions: Record<string, Action> = {
   DescribeInstances: {
@@ -122,38 +107,6 @@ export const instanceActions: Record<string, Action> = {
       return {
         ...page.fields,
         NetworkInterfaceSets: { NetworkInterfaceSet: page.items.map((it) => interfaceFields(it, context)) },
-      };
-    },
-  },
-
-  DescribeAvailableResource: {
-    requires: ['RegionId', 'DestinationResource'],
-    run(parameters, context) {
-      const resource = parameters.oneOf('DestinationResource', ['DataDisk', 'SystemDisk', 'Zone'])!;
-      const asked = parameters.text('ZoneId');
-      const zones = zonesOf(context.state, parameters.required('RegionId')).filter((it) => (asked ?? it) === it);
-      return {
-        AvailableZones: {
-          AvailableZone: zones.map((zone) => ({
-            RegionId: parameters.required('RegionId'),
-            ZoneId: zone,
-            Status: 'Available',
-            StatusCategory: 'WithStock',
-            AvailableResources: {
-              AvailableResource:
-                resource === 'Zone'
-                  ? []
-                  : [
-                      {
-                        Type: resource,
-                        SupportedResources: {
-                          SupportedResource: soldIn(zone, parameters.text(`${resource}Category`), context),
-                        },
-                      },
-                    ],
-            },
-          })),
-        },
       };
     },
   },

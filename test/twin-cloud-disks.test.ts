@@ -1068,3 +1068,31 @@ test('instances are found by their zone', async (t) => {
     ['i-j'],
   );
 });
+
+test('an instance takes disks of the categories of its type, which can be asked before', async (t) => {
+  const { ecs, it } = await started(t, {}, { instanceTypes: { 'ecs.old': ['cloud_ssd'] } });
+  it.cloud.addInstance({ id: 'i-old', zone: ZONE, ip: '10.1.0.77', type: 'ecs.old' });
+  it.cloud.detachDisk('d-1');
+  const attach = (diskId: string) => ecs.attachDisk(new $ecs.AttachDiskRequest({ instanceId: 'i-old', diskId }));
+  await assert.rejects(attach('d-1'), { code: 'InvalidDiskCategory.NotSupported', statusCode: 403 });
+  assert.throws(() => it.cloud.attachDisk('d-1', 'i-old'), { code: 'InvalidDiskCategory.NotSupported' });
+  await attach('d-2');
+  const found = await ecs.describeInstances(
+    new $ecs.DescribeInstancesRequest({ regionId: REGION, instanceIds: JSON.stringify(['i-old']) }),
+  );
+  assert.equal(found.body!.instances!.instance![0]!.instanceType, 'ecs.old');
+  const { body } = await ecs.describeAvailableResource(
+    new $ecs.DescribeAvailableResourceRequest({
+      regionId: REGION,
+      destinationResource: 'DataDisk',
+      resourceType: 'disk',
+      zoneId: ZONE,
+      instanceType: 'ecs.old',
+    }),
+  );
+  const [resource] = body!.availableZones!.availableZone![0]!.availableResources!.availableResource!;
+  assert.deepEqual(
+    resource!.supportedResources!.supportedResource!.map((one) => one.value),
+    ['cloud_ssd'],
+  );
+});

@@ -363,3 +363,40 @@ test('in real time it settles too', async (t) => {
   const { token } = twin.source;
   assert.match(token, /^source-token-[0-9a-f]{32}$/);
 });
+
+test('pods write to the disks they mount until they are gone, so only the snapshot after that holds all of it', async (t) => {
+  const twin = await started(t, () => {}, { cloud: { rates: { diskWritesPerSecond: 1, snapshotFixedMs: 1_000 } } });
+  const { api } = twin.cloud;
+  const DISK = 'd-bp1shoporders';
+  const snap = async (name: string): Promise<string> =>
+    (await api.call('Ecs', 'CreateSnapshot', { DiskId: DISK, SnapshotName: name })).SnapshotId;
+  const scale = async (replicas: number) => {
+    await twin.source.api.mergePatch('apps/v1/deployments', 'shop', 'orders', { spec: { replicas } });
+    await twin.settle();
+  };
+  const writes = (id: string): number => api.contentOf(id)!.writes;
+
+  await twin.clock.sleep(60_000);
+  const live = await snap('live');
+  assert.ok(writes(live) >= 60);
+  await twin.clock.sleep(60_000);
+  await scale(0);
+  const last = await snap('last');
+  await twin.clock.sleep(60_000);
+  assert.ok(writes(live) < writes(last));
+  assert.equal(writes(last), writes(DISK));
+  await scale(1);
+  await twin.clock.sleep(10_000);
+  assert.ok(writes(DISK) > writes(last));
+});
+
+test('instances have the types of their nodes, and the cloud the quotas that the twin was started with', async (t) => {
+  const twin = await started(t, () => {}, {
+    cloud: { limits: { disksPerRegion: 1 } },
+  });
+  const { api } = twin.cloud;
+  const { Instances } = await api.call('Ecs', 'DescribeInstances', { RegionId: 'cn-hangzhou', MaxResults: '100' });
+  assert.ok(Instances.Instance.some((it: Json) => it.InstanceType === 'ecs.g6.2xlarge'));
+  const disk = { RegionId: 'cn-hangzhou', ZoneId: 'cn-hangzhou-h', DiskCategory: 'cloud_ssd', Size: '20' };
+  await assert.rejects(api.call('Ecs', 'CreateDisk', disk), { code: 'QuotaExceed.PostPaidDisk' });
+});

@@ -107,6 +107,11 @@ function planOf(seed: Seed, side: Side): Plan {
 const addressOf = (node: TwinObject): string =>
   (node['status']?.addresses ?? []).find((it: Json) => it.type === 'InternalIP')?.address ?? '';
 
+function typeOf({ metadata: { labels = {} } }: TwinObject): { type?: string } {
+  const type = labels['node.kubernetes.io/instance-type'] ?? labels['beta.kubernetes.io/instance-type'];
+  return type === undefined ? {} : { type };
+}
+
 /** The /16 networks that the nodes of a VPC live in. */
 function cidrsOf(plans: Plan[], vpc: string): string[] {
   const nodes = plans.filter((it) => it.vpc === vpc).flatMap((it) => it.objects.filter(isNode));
@@ -215,7 +220,8 @@ export async function startTwin(seed: Seed, options: TwinOptions): Promise<Twin>
   for (const plan of all)
     for (const node of plan.objects.filter(isNode)) {
       const id = instanceOf(node);
-      if (id !== undefined) cloud.cloud.addInstance({ id, zone: zoneOf(node), ip: addressOf(node), vpc: plan.vpc });
+      if (id !== undefined)
+        cloud.cloud.addInstance({ id, zone: zoneOf(node), ip: addressOf(node), vpc: plan.vpc, ...typeOf(node) });
     }
   cloud.seed(cloudSeed(seed, all));
 

@@ -219,6 +219,8 @@ export interface CloudSeed {
    * e.g. `{ 'cn-hangzhou-b': ['cloud_essd'] }`
    */
   notSold?: Record<string, string[]>;
+  /** disk categories that an instance type takes, e.g. `{ 'ecs.g6.large': ['cloud_ssd'] }`; a type that isn't named takes all */
+  instanceTypes?: Record<string, string[]>;
   /** regions into which nothing is copied that is, or is to be, encrypted */
   noEncryptedCopyTo?: string[];
   /** by region, its keys; where a region isn't named every key is there and enabled */
@@ -420,7 +422,7 @@ export interface TwinCloud {
   /** What a disk, or a snapshot, holds at this moment; undefined when there is none. */
   contentOf(id: string): DiskContent | undefined;
   /** Makes the ECS instance known: nodes are seeded with one each. */
-  addInstance(instance: { id: string; zone: string; ip: string; vpc?: string }): void;
+  addInstance(instance: { id: string; zone: string; ip: string; vpc?: string; type?: string }): void;
   /** Live members of the group behind a running listener, for the virtual clients; undefined when there is no such running listener. */
   listenerBackends(
     loadBalancer: string,

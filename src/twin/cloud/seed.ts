@@ -311,6 +311,8 @@ export function seedState(state: CloudState, seed: CloudSeed, nowMs: number, ids
     (it.id.startsWith('nlb-') ? seedNlb : seedLoadBalancer)(state, seed, it, nowMs, ids);
   for (const it of seed.disks ?? []) seedDisk(state, seed, it, nowMs, ids);
   addNotSold(state, seed.notSold ?? {});
+  for (const [type, categories] of Object.entries(seed.instanceTypes ?? {}))
+    state.instanceTypes.set(type, new Set(categories));
   for (const region of seed.noEncryptedCopyTo ?? []) state.noEncryptedCopyTo.add(region);
   for (const [region, keys] of Object.entries(seed.kmsKeys ?? {}))
     state.kmsKeys.set(region, new Map(keys.map((it) => [it.id, it.enabled ?? true])));

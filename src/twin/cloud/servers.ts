@@ -1,6 +1,9 @@
 import type { Ids } from './ids.js';
 import { type CloudState, type Instance, type Interface, regionOfZone } from './state.js';
 
+/** Of an instance of which nobody says more. */
+const INSTANCE_TYPE = 'ecs.g7.xlarge';
+
 function makeInterface(
   state: CloudState,
   ids: Ids,
@@ -20,12 +23,13 @@ function makeInterface(
 export function registerInstance(
   state: CloudState,
   ids: Ids,
-  { id, zone, ip, vpc }: { id: string; zone: string; ip: string; vpc?: string | undefined },
+  { id, zone, ip, vpc, type }: { id: string; zone: string; ip: string; vpc?: string | undefined; type?: string },
 ): Instance {
   const known = state.instances.get(id);
   const made: Instance = {
     id,
     name: known?.name ?? id,
+    type: type ?? known?.type ?? INSTANCE_TYPE,
     region: zone === '' ? state.region : regionOfZone(zone),
     zone,
     ip,

@@ -133,6 +133,8 @@ export interface Snapshot {
 export interface Instance {
   id: string;
   name: string;
+  /** such as `ecs.g7.xlarge` */
+  type: string;
   region: string;
   zone: string;
   ip: string;
@@ -212,6 +214,8 @@ export interface CloudState {
   readonly snapshots: Map<string, Snapshot>;
   /** what a zone doesn't sell: categories, levels such as `cloud_essd.PL0`, or `*` for anything */
   readonly notSold: Map<string, Set<string>>;
+  /** disk categories that an instance type takes; one that isn't here takes all */
+  readonly instanceTypes: Map<string, Set<string>>;
   /** regions into which nothing is copied that is, or is to be, encrypted */
   readonly noEncryptedCopyTo: Set<string>;
   /** by region, whether a key is enabled; in a region that isn't here every key is there and good */
@@ -239,6 +243,7 @@ export function emptyState(region: string): CloudState {
     disks: new Map(),
     snapshots: new Map(),
     notSold: new Map(),
+    instanceTypes: new Map(),
     noEncryptedCopyTo: new Set(),
     kmsKeys: new Map(),
     failures: [],

@@ -4,9 +4,11 @@ import type { Disk, Instance } from '../state.js';
 import { beginUse, endUse } from './content.js';
 import { findDisk, findInstance, wrongStatus } from './find.js';
 
-function checkPlace(disk: Disk, instance: Instance): void {
+function checkPlace(disk: Disk, instance: Instance, { state }: Context): void {
   const near = disk.zone === '' ? disk.region === instance.region : disk.zone === instance.zone;
   if (!near) refuse(403, 'ResourcesNotInSameZone', 'The specified instance and disk are not in the same zone.');
+  if (!(state.instanceTypes.get(instance.type)?.has(disk.category) ?? true))
+    refuse(403, 'InvalidDiskCategory.NotSupported', `${instance.type} does not support disks of ${disk.category}.`);
 }
 
 const disksOf = (instance: Instance, { state }: Context): Disk[] =>
@@ -39,7 +41,7 @@ export function attachNow(id: string, instanceId: string, context: Context): voi
   if (disk.status === 'In_use' && disk.instance === instanceId) return;
   if (disk.status !== 'Available') wrongStatus();
   const instance = findInstance(instanceId, state);
-  checkPlace(disk, instance);
+  checkPlace(disk, instance, context);
   Object.assign(disk, { instance: instance.id, everAttached: true } satisfies Partial<Disk>);
   attached(disk, context);
 }
@@ -61,7 +63,7 @@ export const attachActions: Record<string, Action> = {
       const disk = findDisk(parameters, context.state);
       const instance = findInstance(parameters.required('InstanceId'), context.state);
       if (disk.status !== 'Available') wrongStatus();
-      checkPlace(disk, instance);
+      checkPlace(disk, instance, context);
       checkRoom(instance, context);
       Object.assign(disk, { status: 'Attaching', instance: instance.id, everAttached: true } satisfies Partial<Disk>);
       context.clock.after(context.rates.attachMs, () => {

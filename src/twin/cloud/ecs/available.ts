@@ -4,9 +4,6 @@ import type { Action, Context } from '../product.js';
 import { isSold, zonesOf } from '../regions.js';
 import { CATEGORIES, type Category } from './categories.js';
 
-/** Of every instance. */
-export const INSTANCE_TYPE = 'ecs.g7.xlarge';
-
 const SYSTEM_DISK: Category = { minGiB: 20, maxGiB: 2048 };
 
 type Range = [name: string, sizes: Category | undefined];
@@ -16,7 +13,6 @@ const KINDS: Readonly<Record<string, readonly Range[]>> = {
   Zone: [],
   IoOptimized: [['optimized', undefined]],
   Network: [['vpc', undefined]],
-  InstanceType: [[INSTANCE_TYPE, undefined]],
   DataDisk: Object.entries(CATEGORIES),
   SystemDisk: Object.keys(CATEGORIES)
     .filter((it) => !it.startsWith('elastic_ephemeral'))
@@ -28,15 +24,26 @@ const status = (sold: boolean): Json => ({
   StatusCategory: sold ? 'WithStock' : 'WithoutStock',
 });
 
-const supported = (zone: string, asked: string | undefined, kind: string, { state }: Context): Json[] =>
-  KINDS[kind]!.filter(([name]) => asked === undefined || name === asked).map(([name, sizes]) => ({
+interface Asked {
+  kind: string;
+  /** undefined: all of the kind */
+  name: string | undefined;
+  instanceType: string | undefined;
+}
+
+/** What the instance type doesn't take isn't listed; what the zone doesn't sell is, as sold out. */
+const supported = (zone: string, { kind, name: asked, instanceType = '' }: Asked, { state }: Context): Json[] =>
+  KINDS[kind]!.filter(
+    ([name, sizes]) =>
+      (asked ?? name) === name && (!sizes || (state.instanceTypes.get(instanceType)?.has(name) ?? true)),
+  ).map(([name, sizes]) => ({
     Value: name,
     ...status(isSold(zone, name, state)),
     ...(sizes ? { Min: sizes.minGiB, Max: sizes.maxGiB, Unit: 'GiB' } : {}),
   }));
 
 export const availableActions: Record<string, Action> = {
-  /** What is asked for as SystemDisk depends on an instance type, which must then be named; every type here takes every category. */
+  /** System disks depend on an instance type, which must be named for them. Types of instances themselves are not told. */
   DescribeAvailableResource: {
     requires: ['RegionId', 'DestinationResource'],
     run(parameters, context) {
@@ -44,13 +51,13 @@ export const availableActions: Record<string, Action> = {
       const kind = parameters.oneOf('DestinationResource', Object.keys(KINDS))!;
       parameters.oneOf('ResourceType', ['instance', 'disk', 'reservedinstance', 'ddh']);
       parameters.oneOf('InstanceChargeType', ['PostPaid', 'PrePaid']);
-      if (kind === 'SystemDisk' && parameters.text('InstanceType') === undefined)
+      const what = { kind, name: parameters.text(`${kind}Category`), instanceType: parameters.text('InstanceType') };
+      if (kind === 'SystemDisk' && what.instanceType === undefined)
         refuse(400, 'MissingParameter', 'The input parameter "InstanceType" is mandatory.');
       const asked = parameters.text('ZoneId');
       const all = zonesOf(context.state, region);
       if (asked !== undefined && !all.includes(asked))
         refuse(404, 'InvalidZoneId.NotFound', 'The specified ZoneId does not exist.');
-      const category = parameters.text(`${kind}Category`) ?? parameters.text(kind);
       return {
         AvailableZones: {
           AvailableZone: all
@@ -66,7 +73,7 @@ export const availableActions: Record<string, Action> = {
                     : [
                         {
                           Type: kind,
-                          SupportedResources: { SupportedResource: supported(zone, category, kind, context) },
+                          SupportedResources: { SupportedResource: supported(zone, what, context) },
                         },
                       ],
               },

@@ -4,7 +4,6 @@ import type { Action, Context } from '../product.js';
 import { isSold, regionList, zonesOf } from '../regions.js';
 import { type Instance, type Interface } from '../state.js';
 import { carries, tagList } from '../tags.js';
-import { INSTANCE_TYPE } from './available.js';
 import { CATEGORIES } from './categories.js';
 
 const interfacesOf = (id: string, { state }: Context): Interface[] =>
@@ -19,7 +18,7 @@ const instanceFields = (it: Instance, context: Context): Json => ({
   Status: 'Running',
   RegionId: it.region,
   ZoneId: it.zone,
-  InstanceType: INSTANCE_TYPE,
+  InstanceType: it.type,
   InstanceChargeType: 'PostPaid',
   SpotStrategy: 'NoSpot',
   InstanceNetworkType: 'vpc',

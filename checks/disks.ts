@@ -24,4 +24,4 @@ export const isDisk = (volume: KubeObject) => volume['spec']?.csi?.driver === DI
 
 /** Whether the data phase makes a new disk, and so a new volume with a new zone, for this one. */
 export const isRewritten = (volume: KubeObject, { playbook }: Sight) =>
-  playbook.data?.disks === 'copy' && isDisk(volume);
+  playbook.data !== undefined && playbook.data.disks.by !== 'none' && isDisk(volume);

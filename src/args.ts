@@ -3,6 +3,7 @@ import type { Kind, KubeObject, Side } from './ports.js';
 import type { Drain, Gate } from './gates.js';
 import type { ClbRoute } from './clb.js';
 import type { Route } from './router.js';
+import type { Window } from './window.js';
 
 /** What the planner writes into steps and their kinds read: JSON, one shape for each kind of step. */
 
@@ -100,19 +101,40 @@ export interface ScaleArgs {
   /** `zero`, or `given`: the replicas of each workload here */
   to: 'zero' | 'given';
   workloads: Workload[];
-  /** names of PersistentVolumes that must be detached from every node before the step is done */
-  detached?: string[];
+}
+
+/** Writers of disks and shares stop on the source, and stay so until the way back. */
+export interface QuiesceArgs {
+  /** `namespace/name` of the claims that nobody may mount afterwards */
+  claims: string[];
+  /** PersistentVolumes that must be attached nowhere */
+  volumes: string[];
+  workloads: Workload[];
+  /** CronJobs whose pods mount a claim: suspended */
+  cronJobs: { namespace: string; name: string }[];
+  window?: Window;
+  /** in place of scaling down */
+  freeze?: { run: string[]; back: string[] };
+  /** steps of the live passes, the last pass of each disk: how long they took tells how long the last pass will */
+  live: string[];
 }
 
 export interface SnapshotArgs {
   claim: string;
   disk: string;
   region: string;
+  /** of the live passes from 1; absent in the last one, which no writer can change any more */
+  live?: number;
+  /** days */
+  keep: number;
 }
 
 export interface CopyArgs extends SnapshotArgs {
+  /** id of the step that made the snapshot */
+  from: string;
   toRegion: string;
   sizeGiB: number;
+  encrypted: boolean;
   kmsKey?: string;
 }
 
@@ -120,9 +142,10 @@ export interface DiskArgs {
   claim: string;
   /** the source's disk */
   disk: string;
-  /** which of our snapshots it is made from */
-  from: 'snapshot' | 'copy';
+  /** id of the step that made the snapshot, or its copy */
+  from: string;
   region: string;
+  /** empty for a regional disk */
   zone: string;
   category: string;
   performanceLevel?: string;
@@ -133,8 +156,14 @@ export interface DiskArgs {
 
 export interface VolumeArgs {
   claim: string;
-  disk: string;
-  region: string;
+  /** absent for a share, which has no disk */
+  disk?: {
+    /** the source's */
+    id: string;
+    region: string;
+    /** id of the step that made the new one */
+    from: string;
+  };
   /** whole, but for the id of the new disk */
   volume: KubeObject;
 }

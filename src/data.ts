@@ -1,7 +1,8 @@
 import { appSteps } from './app-steps.js';
-import type { CopyArgs, DiskArgs, ScaleArgs, SnapshotArgs, VolumeArgs, Workload } from './args.js';
+import type { ScaleArgs, Workload } from './args.js';
 import { databaseSteps } from './databases.js';
-import { movedDisks, type MovedDisk } from './disks.js';
+import { diskSteps } from './disk-steps.js';
+import { movedDisks } from './disks.js';
 import type { ClusterInventory, Inventory } from './inventory.js';
 import { pathOf } from './objects.js';
 import type { Playbook, PlaybookData } from './playbook.js';
@@ -30,8 +31,7 @@ export function dataSteps(playbook: Playbook, inventory: Inventory): { steps: St
   const { disks, notes: diskNotes } = movedDisks(playbook, inventory);
   notes.push(...diskNotes);
   const apps = appSteps({ playbook, data, inventory, add, notes });
-  const volumes = disks.map((disk) => diskSteps(disk, add, apps.first));
-  apps.bring([...new Set(volumes)], disks);
+  apps.bring(diskSteps(disks, data.disks, add, apps.first), disks);
   notes.push(...addDatabases(data.databases, steps));
   if (list(source, 'CronJob.batch', data.namespaces).length > 0) {
     notes.push('CronJobs arrive suspended; they change sides in one step, after the last traffic step.');
@@ -59,64 +59,6 @@ function addDatabases(databases: PlaybookData['databases'], steps: Step[]): stri
 }
 
 export type Add = <Args>(id: string, kind: string, args: Args, after: string[]) => string;
-
-/** quiesce → snapshot → copy when the region differs → disk → volume; returns the id of the last. */
-function diskSteps(disk: MovedDisk, add: Add, backup: string | undefined): string {
-  const id = `disk/${disk.claim}`;
-  const first = backup === undefined ? [] : [backup];
-  const quiesced =
-    disk.workloads.length > 0
-      ? add<ScaleArgs>(
-          `quiesce/${disk.claim}`,
-          'scale',
-          { side: 'source', to: 'zero', workloads: disk.workloads, detached: [disk.volume] },
-          first,
-        )
-      : undefined;
-  const snapshot = add<SnapshotArgs>(
-    `${id}/snapshot`,
-    'snapshot',
-    { claim: disk.claim, disk: disk.disk, region: disk.region },
-    quiesced === undefined ? first : [quiesced],
-  );
-  let ready = snapshot;
-  if (disk.toRegion !== disk.region) {
-    ready = add<CopyArgs>(
-      `${id}/copy`,
-      'copy-snapshot',
-      {
-        claim: disk.claim,
-        disk: disk.disk,
-        region: disk.region,
-        toRegion: disk.toRegion,
-        sizeGiB: disk.sizeGiB,
-        ...(disk.kmsKey && { kmsKey: disk.kmsKey }),
-      },
-      [snapshot],
-    );
-  }
-  const { claim, toRegion: region, zone, category, performanceLevel, sizeGiB, encrypted, kmsKey } = disk;
-  const created = add<DiskArgs>(
-    `${id}/disk`,
-    'create-disk',
-    {
-      claim,
-      disk: disk.disk,
-      from: disk.toRegion === disk.region ? 'snapshot' : 'copy',
-      region,
-      zone,
-      category,
-      sizeGiB,
-      encrypted,
-      ...(performanceLevel && { performanceLevel }),
-      ...(kmsKey && { kmsKey }),
-    },
-    [ready],
-  );
-  return add<VolumeArgs>(`${id}/volume`, 'create-volume', { claim, disk: disk.disk, region, volume: disk.newVolume }, [
-    created,
-  ]);
-}
 
 const list = (side: ClusterInventory, kind: Kind, namespaces: readonly string[]): KubeObject[] =>
   (side.objects[kind] ?? []).filter((it) => namespaces.includes(it.metadata.namespace ?? ''));

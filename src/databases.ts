@@ -1,6 +1,7 @@
 import { z } from 'zod';
-import { duration, httpUrl, name, serviceName } from './formats.js';
+import { command, duration, httpUrl, name, serviceName } from './formats.js';
 import type { Step } from './step.js';
+import { windowEntry } from './window.js';
 
 /** The entries of `data.databases`, and the steps that each becomes. What a state of the switch-over means: src/standing.ts. */
 
@@ -48,19 +49,6 @@ const server = (defaultPort: number) =>
     seenAs: z.strictObject({ host, port }).optional(),
   });
 
-const TIME = /^(?:[01]\d|2[0-3]):[0-5]\d$/;
-const window = z.strictObject({
-  from: z.string().regex(TIME, 'is not a time: write 02:00'),
-  to: z.string().regex(TIME, 'is not a time: write 04:00'),
-  /** of the two times from UTC */
-  offset: z
-    .string()
-    .regex(/^[+-](?:0\d|1[0-4]):[0-5]\d$/, 'is not an offset from UTC: write +08:00')
-    .default('+00:00'),
-});
-
-const command = z.array(z.string().min(1)).min(1, 'needs at least the program');
-
 /** How clients are led to the side that serves: a Service of either cluster, or a command. */
 const repoint = z.union(
   [
@@ -87,7 +75,7 @@ const common = {
   /** the longest that writes may be refused; after that the old side takes them again and the step stops */
   within: duration.default(10_000),
   /** the switch-over begins only between these times of a day */
-  window: window.optional(),
+  window: windowEntry.optional(),
   repoint: z.array(repoint).default([]),
 };
 
@@ -148,7 +136,6 @@ export type PairedDatabase = Exclude<Database, { kind: 'etcd' }>;
 export type ServerEntry = DatabaseOf<'mysql'>['source'];
 export type PasswordFrom = z.output<typeof passwordFrom>;
 export type Repoint = Database['repoint'][number];
-export type Window = NonNullable<Database['window']>;
 
 export interface DatabaseArgs<Kind extends Database = PairedDatabase> {
   database: Kind;

@@ -20,8 +20,12 @@ export interface MovedDisk {
   sizeGiB: number;
   encrypted: boolean;
   kmsKey?: string;
-  /** those whose pods mount the claim; scaled to 0 before the snapshot */
+  /** those whose pods mount the claim; scaled to 0 before the last snapshot */
   workloads: Workload[];
+  /** those whose pods mount it too; suspended */
+  cronJobs: { namespace: string; name: string }[];
+  /** in place of that */
+  freeze?: { run: string[]; back: string[] };
   /** the target's PersistentVolume, whole but for the id of its disk */
   newVolume: KubeObject;
 }
@@ -40,7 +44,7 @@ const LEAST_ESSD_GIB: Record<string, number> = { PL0: 1, PL1: 20, PL2: 461, PL3:
 export function movedDisks(playbook: Playbook, inventory: Inventory): { disks: MovedDisk[]; notes: string[] } {
   const { data, cloud } = playbook;
   const notes: string[] = [];
-  if (!data || data.disks === 'none') return { disks: [], notes };
+  if (!data || data.disks.by === 'none') return { disks: [], notes };
   const { source } = inventory;
   const claims = (source.objects['PersistentVolumeClaim'] ?? []).filter((it) =>
     data.namespaces.includes(it.metadata.namespace ?? ''),
@@ -99,6 +103,7 @@ export function movedDisks(playbook: Playbook, inventory: Inventory): { disks: M
         encrypted: disk.encrypted,
         ...(kmsKey && { kmsKey }),
         workloads: writersOf(claim, source),
+        cronJobs: [],
         newVolume: newVolume(pv, claim, {
           storageClass,
           zone,

@@ -1,9 +1,9 @@
 import { MigrateError } from './errors.js';
 import type { Emit } from './events.js';
 import { guarded } from './guard.js';
-import { approvalOf, type Journal } from './journal.js';
+import { approvalOf, tookMs, type Journal } from './journal.js';
 import type { World } from './ports.js';
-import type { AnyStepKind, Step, StepContext, StepKinds } from './step.js';
+import type { AnyStepKind, Copy, Step, StepContext, StepKinds } from './step.js';
 
 /** What going forward and going back share: the world, the journal, and how steps are started side by side. */
 export interface Engine {
@@ -15,6 +15,10 @@ export interface Engine {
   stopping(): boolean;
   /** steps that act side by side; those that are only held and watched don't count */
   limit: number;
+  /** what we copied is deleted on the way back; the operator said so */
+  deletesCopies?: boolean;
+  /** hears of each that is kept on the way back */
+  kept?(copy: Copy): void;
   /** Asks somebody whether a step may go on; undefined when nobody is there. @returns who said yes */
   approve?(question: string): Promise<string | undefined>;
 }
@@ -50,6 +54,10 @@ export function contextOf(step: Step, mark: string, engine: Engine): StepContext
     emit,
     stopping,
     progress: (note) => emit({ type: 'step', step: step.id, state: 'progress', title, note }),
+    recorded: (id) => engine.journal.record(id)?.before,
+    took: (id) => tookMs(engine.journal, id),
+    deletesCopies: engine.deletesCopies ?? false,
+    kept: (copy) => engine.kept?.(copy),
     keep: (seen) => engine.journal.write({ type: 'gate', step: step.id, ...seen }),
     async approval(since, question) {
       const given = approvalOf(engine.journal, step.id, since);

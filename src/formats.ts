@@ -27,6 +27,9 @@ export const name = z
   .regex(NAME, 'is not a Kubernetes name: lower-case letters, digits and dashes, at most 63');
 export const serviceName = z.string().regex(SERVICE, 'is not NAMESPACE/NAME, e.g. shop/web');
 
+/** a program and its arguments; no shell reads them */
+export const command = z.array(z.string().min(1)).min(1, 'needs at least the program');
+
 export const httpUrl = z.string().superRefine((text, context) => {
   const url = URL.canParse(text) ? new URL(text) : undefined;
   if (!url || (url.protocol !== 'http:' && url.protocol !== 'https:')) {

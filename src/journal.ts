@@ -108,6 +108,17 @@ function parse(text: string): Entry[] {
   });
 }
 
+/** Milliseconds from the last beginning of a step to its end; undefined while it is not done. */
+export function tookMs(journal: Journal, step: string): number | undefined {
+  const mine = journal
+    .entries()
+    .filter((it) => (it.type === 'done' ? it.step : it.type === 'begun' && it.step.id) === step);
+  const [begun, done] = mine.slice(mine.findLastIndex((it) => it.type === 'begun'));
+  return begun && done && journal.record(step)?.state === 'done'
+    ? Date.parse(done.at) - Date.parse(begun.at)
+    : undefined;
+}
+
 /**
  * Who said yes to a step since the last entry of a kind about it. A pause counts only while its step is begun: what was said before a step
  * began is no judgement about how it went.

@@ -366,7 +366,7 @@ function loadBalancerIds(playbook: Playbook, source: ClusterInventory): string[]
 
 function diskIds(playbook: Playbook, source: ClusterInventory): string[] {
   const { data } = playbook;
-  if (!data || data.disks === 'none') return [];
+  if (!data || data.disks.by === 'none') return [];
   const ids = (source.objects['PersistentVolumeClaim'] ?? [])
     .filter((it) => data.namespaces.includes(it.metadata.namespace ?? ''))
     .flatMap((claim) => {

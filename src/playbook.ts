@@ -1,6 +1,7 @@
 import { isMap, isScalar, isSeq, LineCounter, parseDocument, type Document, type Node } from 'yaml';
 import { z } from 'zod';
 import { databaseEntry, twiceNamed } from './databases.js';
+import { disksEntry } from './disk-entry.js';
 import { MigrateError } from './errors.js';
 import { duration, name } from './formats.js';
 import { drainEntry, gateEntry, gateKindOf, leastHold } from './gates.js';
@@ -120,8 +121,8 @@ export const playbookSchema = z.strictObject({
           deadline: duration.default(30 * 60_000),
         })
         .prefault({}),
-      /** `copy`: snapshot, copy when the region differs, new disk in the pods' zone; `none`: leave disks alone */
-      disks: z.enum(['copy', 'none']).default('copy'),
+      /** docs/disks.md */
+      disks: disksEntry.prefault('copy'),
       /** where new disks go; the zone of the target's nodes when there is only one */
       zone: z.string().min(1).optional(),
       /** id of the target region's KMS key, for encrypted disks that cross regions */
@@ -375,11 +376,20 @@ function meantOf(
   document: Document,
   path: Path,
 ): readonly z.core.$ZodIssue[] | undefined {
-  const kind = gateKindOf(valueAt(document, path));
-  if (kind === undefined) return undefined;
+  const value = valueAt(document, path);
+  const kind = gateKindOf(value);
+  if (kind === undefined) return wordOrMap(shapes, value);
   return shapes.find(
     (issues) => !issues.some((it) => it.code === 'unrecognized_keys' && it.path.length === 0 && it.keys.includes(kind)),
   );
+}
+
+/** Where a word may stand for a map, what stands there tells which of the two was meant. */
+function wordOrMap(shapes: readonly (readonly z.core.$ZodIssue[])[], value: unknown) {
+  const wantsWord = (issues: readonly z.core.$ZodIssue[]) =>
+    issues.some((it) => it.path.length === 0 && it.code === 'invalid_value');
+  if (!shapes.some(wantsWord)) return undefined;
+  return shapes.find((it) => wantsWord(it) === (typeof value !== 'object' || value === null));
 }
 
 function words(issue: z.core.$ZodIssue, value: unknown): string {
@@ -451,7 +461,8 @@ function shapeAt(schema: unknown, path: Path, document: Document): unknown {
   if (!(inner instanceof z.ZodUnion)) return inner;
   const value = valueAt(document, path);
   const tag: unknown = inner instanceof z.ZodDiscriminatedUnion ? inner.def.discriminator : undefined;
-  const key = typeof tag === 'string' ? tag : (gateKindOf(value) ?? '');
+  const key = typeof tag === 'string' ? tag : gateKindOf(value);
+  if (key === undefined) return inner.options.find((it: unknown) => it instanceof z.ZodObject);
   return inner.options.find((option: unknown) => {
     const field: unknown = option instanceof z.ZodObject ? option.shape[key] : undefined;
     if (typeof tag !== 'string') return field !== undefined;

@@ -106,7 +106,7 @@ export interface Cluster {
   /** Creates, in the object's own apiVersion. An object of that name that exists is KUBE_EXISTS. */
   create(object: KubeObject): Promise<KubeObject>;
   /** JSON merge patch (RFC 7386); with `uid` or `resourceVersion` in the patch's metadata the server compares. */
-  patch(ref: ObjectRef, patch: object): Promise<KubeObject>;
+  patch(ref: ObjectRef & { subresource?: 'status' }, patch: object): Promise<KubeObject>;
   /** Server-side apply under the field manager `migrate`. */
   apply(object: KubeObject): Promise<KubeObject>;
   /** Asks for deletion; an absent object is no error. `uid` guards against a namesake. */
@@ -328,6 +328,8 @@ export interface Cloud {
     disk: string;
     name: string;
     token: string;
+    /** days after which the cloud deletes it */
+    keepDays?: number;
     tags: Record<string, string>;
   }): Promise<string>;
   copySnapshot(args: {
@@ -336,7 +338,10 @@ export interface Cloud {
     toRegion: string;
     name: string;
     token: string;
+    /** of the copy; one of an encrypted snapshot is so in any case */
+    encrypted?: boolean;
     kmsKey?: string;
+    keepDays?: number;
     tags: Record<string, string>;
   }): Promise<string>;
   createDisk(args: {

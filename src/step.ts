@@ -31,6 +31,14 @@ export interface StepContext {
    * terminal is asked; undefined when nobody has, or nobody is there.
    */
   approval(since: 'undone' | 'paused', question?: string): Promise<Approval | undefined>;
+  /** What another step of the run found before it changed anything; undefined where it was not begun, or is undone. */
+  recorded(step: string): unknown;
+  /** Milliseconds from its beginning to its end, by the journal; undefined while it is not done. */
+  took(step: string): number | undefined;
+  /** Going back: what we copied may be deleted. The operator said so; otherwise it is kept and named. */
+  readonly deletesCopies: boolean;
+  /** Going back: tells of a copy that was kept. */
+  kept(copy: Copy): void;
   /** Puts what a gate saw into the journal. */
   keep(seen: GateSeen): void;
 }
@@ -40,6 +48,14 @@ export interface Approval {
   by: string;
   /** ISO 8601 */
   at: string;
+}
+
+/** One thing in the cloud that we made. All of a plan carry the tag `migrate-plan` with the plan's mark. */
+export interface Copy {
+  what: 'disk' | 'snapshot';
+  id: string;
+  region: string;
+  mark: string;
 }
 
 export interface GateSeen {

@@ -1,6 +1,7 @@
 import { Interrupted } from './engine.js';
 import { MigrateError } from './errors.js';
 import type { StepContext } from './step.js';
+import { waitMs, type Window } from './window.js';
 import { spell } from './words.js';
 
 /**
@@ -33,5 +34,18 @@ export async function until(
     if (note !== told) progress(note);
     told = note;
     await world.clock.sleep(pause);
+  }
+}
+
+/** Waits until the time of day when the playbook lets writes pause. Nothing has been changed yet, so Ctrl-C ends it. */
+export async function untilWindow(
+  { window }: { window?: Window | undefined },
+  { world, progress, stopping }: StepContext,
+): Promise<void> {
+  for (let told = false; window && waitMs(window, world.clock.now()) > 0; told = true) {
+    if (stopping()) throw new Interrupted();
+    const wait = waitMs(window, world.clock.now());
+    if (!told) progress(`waiting ${spell(wait)} for ${window.from} (${window.offset})`);
+    await world.clock.sleep(Math.min(wait, 5000));
   }
 }

@@ -34,7 +34,8 @@ export const diskKinds: Check = {
   ],
 
   look(sight) {
-    if (sight.playbook.data?.disks !== 'copy') throw new Skipped('`data.disks` is none: no disk is copied');
+    if (!sight.playbook.data || sight.playbook.data.disks.by === 'none')
+      throw new Skipped('`data.disks` is none: no disk is copied');
     return volumesOfClaims(sight).flatMap((it) => ofVolume(it, sight));
   },
 };

@@ -42,7 +42,8 @@ export const zoneOfDisks: Check = {
 
   look(sight) {
     const disks = volumesOfClaims(sight).filter((it) => it.volume && isRewritten(it.volume, sight));
-    if (sight.playbook.data?.disks !== 'copy') throw new Skipped('`data.disks` is none: no disk is copied');
+    if (!sight.playbook.data || sight.playbook.data.disks.by === 'none')
+      throw new Skipped('`data.disks` is none: no disk is copied');
     if (disks.length === 0) return [];
     const nodes = usableNodes(sight.target);
     const away = elsewhere(nodes, sight);

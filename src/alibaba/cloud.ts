@@ -278,14 +278,20 @@ function classicCloud(options: CloudOptions): Cloud {
       return (body?.snapshots?.snapshot ?? []).map((it) => snapshotFrom(it, inRegion));
     },
 
-    async createSnapshot({ region: inRegion, disk, name, token, tags }) {
+    async createSnapshot({ region: inRegion, disk, name, token, keepDays, tags }) {
       const { body } = await ecs(inRegion, 'CreateSnapshot', disk, true, (it) =>
-        it.createSnapshot({ diskId: disk, snapshotName: name, clientToken: token, tag: tagList(tags) }),
+        it.createSnapshot({
+          diskId: disk,
+          snapshotName: name,
+          clientToken: token,
+          tag: tagList(tags),
+          ...(keepDays !== undefined && { retentionDays: keepDays }),
+        }),
       );
       return body?.snapshotId ?? '';
     },
 
-    async copySnapshot({ region: inRegion, snapshot, toRegion, name, token, kmsKey, tags }) {
+    async copySnapshot({ region: inRegion, snapshot, toRegion, name, token, encrypted, kmsKey, keepDays, tags }) {
       const { body } = await ecs(inRegion, 'CopySnapshot', `${snapshot} to ${toRegion}`, true, (it) =>
         it.copySnapshot({
           regionId: inRegion,
@@ -295,7 +301,9 @@ function classicCloud(options: CloudOptions): Cloud {
           destinationSnapshotDescription: name,
           clientToken: token,
           tag: tagList(tags),
-          ...(kmsKey !== undefined && { encrypted: true, KMSKeyId: kmsKey }),
+          ...(encrypted && { encrypted }),
+          ...(kmsKey !== undefined && { KMSKeyId: kmsKey }),
+          ...(keepDays !== undefined && { retentionDays: keepDays }),
         }),
       );
       return body?.snapshotId ?? '';
@@ -317,8 +325,8 @@ function classicCloud(options: CloudOptions): Cloud {
       const { body } = await ecs(inRegion, 'CreateDisk', `from ${snapshot}`, true, (it) =>
         it.createDisk({
           regionId: inRegion,
-          zoneId: zone,
           snapshotId: snapshot,
+          ...(zone !== '' && { zoneId: zone }),
           diskCategory: category,
           size: sizeGiB,
           diskName: name,

@@ -51,7 +51,7 @@ export interface EcsClient {
   }): Promise<{ body?: { snapshotId?: string } }>;
   createDisk(request: {
     regionId: string;
-    zoneId: string;
+    zoneId?: string;
     snapshotId: string;
     diskCategory: string;
     size: number;

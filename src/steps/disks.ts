@@ -1,31 +1,41 @@
 import { createHash } from 'node:crypto';
 import type { CopyArgs, DiskArgs, SnapshotArgs, VolumeArgs } from '../args.js';
 import { MigrateError } from '../errors.js';
-import type { Cloud, Disk, Snapshot } from '../ports.js';
+import { rightOn } from '../objects.js';
+import type { Cloud, Disk, KubeObject, Snapshot } from '../ports.js';
 import type { StepContext, StepKind } from '../step.js';
 import { owing } from './owing.js';
 import { until } from '../wait.js';
 
 /**
- * snapshot → copy to the other region → disk in the pods' zone → volume under the old name. Each thing made carries a tag with the plan
- * and the source's disk, so that a killed run adopts it, and nothing without our tag is ever deleted.
+ * snapshot → copy to the other region → disk in the pods' zone → volume under the old name. Each thing made carries a tag with the plan,
+ * the source's disk and the beginning of its step, so that a killed run adopts it, one that was kept on the way back is never taken for a
+ * new one, and nothing without our tag is ever deleted.
  *
  * @source ECS API: CreateSnapshot, CopySnapshot, CreateDisk; an AlibabaCloud ClientToken is ASCII, at most 64 characters
  */
 const TAG = 'migrate-id';
+/** of every copy of a plan */
+const PLAN_TAG = 'migrate-plan';
 const DEADLINE_MS = 6 * 3_600_000;
 
-const idOf = ({ mark }: StepContext, disk: string, what: string) => `${mark}/${disk}/${what}`;
-
-/** Drawn once for each time a step is begun: a token that was used before an undo still means what was deleted then. */
+/** Drawn once for each time a step is begun. */
 export interface Drawn {
-  nonce: string;
+  /** value of the tag: `mark/disk/what/` and what tells this beginning from others */
+  id: string;
 }
 
-const draw = ({ world, step }: StepContext): Drawn => ({ nonce: `${step.id} ${world.clock.now()}` });
-const tokenOf = (id: string, { nonce }: Drawn) =>
-  createHash('sha256').update(`${id} ${nonce}`).digest('hex').slice(0, 64);
-const named = (id: string) => `migrate-${id.replaceAll('/', '-')}`;
+function draw({ world, step, mark }: StepContext, disk: string, what: string): Drawn {
+  const nonce = createHash('sha256').update(`${step.id} ${world.clock.now()}`).digest('hex').slice(0, 8);
+  return { id: `${mark}/${disk}/${what}/${nonce}` };
+}
+
+const tokenOf = ({ id }: Drawn) => createHash('sha256').update(id).digest('hex').slice(0, 64);
+const made = ({ id }: Drawn, { mark }: StepContext) => ({
+  name: `migrate-${id.slice(0, id.lastIndexOf('/')).replaceAll('/', '-')}`,
+  token: tokenOf({ id }),
+  tags: { [TAG]: id, [PLAN_TAG]: mark },
+});
 
 /** The one snapshot or disk with our tag. Two would mean that a token did not hold: then we touch neither. */
 function only<T extends { id: string }>(found: T[], id: string): T | undefined {
@@ -37,97 +47,102 @@ function only<T extends { id: string }>(found: T[], id: string): T | undefined {
   });
 }
 
-const findSnapshot = async (cloud: Cloud, region: string, id: string) =>
+const findSnapshot = async (cloud: Cloud, region: string, { id }: Drawn) =>
   only(await cloud.snapshots(region, { key: TAG, value: id }), id);
-const findDisk = async (cloud: Cloud, region: string, id: string) =>
+const findDisk = async (cloud: Cloud, region: string, { id }: Drawn) =>
   only(await cloud.disks(region, { key: TAG, value: id }), id);
+
+/** What an earlier step of the run made. */
+async function madeBy<T>(
+  step: string,
+  what: string,
+  region: string,
+  { recorded, world }: StepContext,
+  find: (cloud: Cloud, region: string, drawn: Drawn) => Promise<T | undefined>,
+): Promise<T> {
+  const drawn = recorded(step) as Drawn | undefined;
+  const found = drawn && (await find(world.cloud, region, drawn));
+  if (found) return found;
+  throw new MigrateError('COPY_GONE', {
+    what: `${what} is not in ${region} any more.`,
+    why: 'Something deleted it after our step made it.',
+    fix: `Roll back to before step ${step}, then run again.`,
+  });
+}
+
+const passName = ({ live }: { live?: number }) => (live === undefined ? '' : `, live pass ${live}`);
 
 export const snapshot: StepKind<SnapshotArgs, Drawn> = {
   kind: 'snapshot',
-  title: ({ claim, disk }) => `${claim}: snapshot of ${disk}`,
-  wayBack: () => 'deletes the snapshot',
+  title: (args) => `${args.claim}: snapshot of ${args.disk}${passName(args)}`,
+  wayBack: () => 'the snapshot is deleted when told so, else kept',
   rights: () => ({}),
 
-  async check({ claim, disk, region }, context) {
+  async check({ claim, disk, region, live }, context) {
     await mustExist(await context.world.cloud.disk(region, disk), claim, disk, region);
-    return draw(context);
+    return draw(context, disk, live === undefined ? 'snapshot' : `snapshot-live-${live}`);
   },
 
-  async apply({ disk, region }, before, context) {
-    const id = idOf(context, disk, 'snapshot');
-    if (await findSnapshot(context.world.cloud, region, id)) return;
-    await context.world.cloud.createSnapshot({
-      region,
-      disk,
-      name: named(id),
-      token: tokenOf(id, before),
-      tags: { [TAG]: id },
-    });
+  async apply({ disk, region, keep }, before, context) {
+    const { cloud } = context.world;
+    if (await findSnapshot(cloud, region, before)) return;
+    await cloud.createSnapshot({ region, disk, keepDays: keep, ...made(before, context) });
   },
 
-  async verify({ disk, region }, _before, context) {
-    await untilReady(context, region, idOf(context, disk, 'snapshot'), `Snapshot of ${disk}`);
+  async verify(args, before, context) {
+    await untilReady(context, args.region, before, `Snapshot of ${args.disk}${passName(args)}`);
   },
 
-  async undo({ disk, region }, _before, context) {
-    await removeSnapshot(context, region, idOf(context, disk, 'snapshot'));
-    return [];
-  },
+  undo: ({ region }, before, context) => removeSnapshot(context, region, before),
 };
 
 export const copySnapshot: StepKind<CopyArgs, Drawn> = {
   kind: 'copy-snapshot',
-  title: ({ claim, toRegion, sizeGiB }) => `${claim}: copied to ${toRegion} (${sizeGiB} GiB)`,
-  wayBack: () => 'deletes the copy',
+  title: (args) => `${args.claim}: copied to ${args.toRegion} (${args.sizeGiB} GiB${passName(args)})`,
+  wayBack: () => 'the copy is deleted when told so, else kept',
   rights: () => ({}),
 
-  async check(_args, context) {
-    return draw(context);
+  async check({ disk, live }, context) {
+    return draw(context, disk, live === undefined ? 'copy' : `copy-live-${live}`);
   },
 
-  async apply({ disk, region, toRegion, kmsKey }, before, context) {
+  async apply({ disk, region, from, toRegion, encrypted, kmsKey, keep }, before, context) {
     const { cloud } = context.world;
-    const id = idOf(context, disk, 'copy');
-    if (await findSnapshot(cloud, toRegion, id)) return;
-    const from = await findSnapshot(cloud, region, idOf(context, disk, 'snapshot'));
-    if (!from) throw gone(`The snapshot of ${disk}`, region);
+    if (await findSnapshot(cloud, toRegion, before)) return;
+    const source = await madeBy(from, `The snapshot of ${disk}`, region, context, findSnapshot);
     await cloud.copySnapshot({
       region,
-      snapshot: from.id,
+      snapshot: source.id,
       toRegion,
-      name: named(id),
-      token: tokenOf(id, before),
-      tags: { [TAG]: id },
+      keepDays: keep,
+      ...made(before, context),
+      ...(encrypted && { encrypted }),
       ...(kmsKey && { kmsKey }),
     });
   },
 
-  async verify({ disk, toRegion }, _before, context) {
-    await untilReady(context, toRegion, idOf(context, disk, 'copy'), `Copy of ${disk} in ${toRegion}`);
+  async verify(args, before, context) {
+    await untilReady(context, args.toRegion, before, `Copy of ${args.disk} in ${args.toRegion}${passName(args)}`);
   },
 
-  async undo({ disk, toRegion }, _before, context) {
-    await removeSnapshot(context, toRegion, idOf(context, disk, 'copy'));
-    return [];
-  },
+  undo: ({ toRegion }, before, context) => removeSnapshot(context, toRegion, before),
 };
 
 export const createDisk: StepKind<DiskArgs, Drawn> = {
   kind: 'create-disk',
-  title: ({ claim, category, zone, sizeGiB }) => `${claim}: new ${category} disk in ${zone} (${sizeGiB} GiB)`,
-  wayBack: () => 'deletes the new disk',
+  title: ({ claim, category, zone, region, sizeGiB }) =>
+    `${claim}: new ${category} disk in ${zone === '' ? region : zone} (${sizeGiB} GiB)`,
+  wayBack: () => 'the new disk is deleted when told so, else kept',
   rights: () => ({}),
 
-  async check(_args, context) {
-    return draw(context);
+  async check({ disk }, context) {
+    return draw(context, disk, 'disk');
   },
 
   async apply(args, before, context) {
     const { cloud } = context.world;
-    const id = idOf(context, args.disk, 'disk');
-    if (await findDisk(cloud, args.region, id)) return;
-    const from = await findSnapshot(cloud, args.region, idOf(context, args.disk, args.from));
-    if (!from) throw gone(`The ${args.from} of ${args.disk}`, args.region);
+    if (await findDisk(cloud, args.region, before)) return;
+    const from = await madeBy(args.from, `The copy of ${args.disk}`, args.region, context, findSnapshot);
     const { region, zone, category, performanceLevel, sizeGiB, encrypted, kmsKey } = args;
     await cloud.createDisk({
       region,
@@ -136,18 +151,15 @@ export const createDisk: StepKind<DiskArgs, Drawn> = {
       sizeGiB,
       encrypted,
       snapshot: from.id,
-      name: named(id),
-      token: tokenOf(id, before),
-      tags: { [TAG]: id },
+      ...made(before, context),
       ...(performanceLevel && { performanceLevel }),
       ...(kmsKey && { kmsKey }),
     });
   },
 
-  async verify(args, _before, context) {
-    const id = idOf(context, args.disk, 'disk');
-    const from = await findSnapshot(context.world.cloud, args.region, idOf(context, args.disk, args.from));
-    let made: Disk | undefined;
+  async verify(args, before, context) {
+    const from = await madeBy(args.from, `The copy of ${args.disk}`, args.region, context, findSnapshot);
+    let disk: Disk | undefined;
     await until(
       context,
       {
@@ -158,33 +170,29 @@ export const createDisk: StepKind<DiskArgs, Drawn> = {
         fix: 'Look at the disk in the console, then run again.',
       },
       async () => {
-        made = await findDisk(context.world.cloud, args.region, id);
+        disk = await findDisk(context.world.cloud, args.region, before);
         // One that a pod uses already was seen Available by an earlier try.
-        return made?.status === 'Available' || made?.status === 'In_use'
+        return disk?.status === 'Available' || disk?.status === 'In_use'
           ? undefined
-          : `it is ${made?.status ?? 'absent'}`;
+          : `it is ${disk?.status ?? 'absent'}`;
       },
     );
-    const wrong =
-      made &&
-      (made.zone !== args.zone
-        ? `zone ${made.zone}`
-        : made.sizeGiB < args.sizeGiB
-          ? `${made.sizeGiB} GiB`
-          : made.sourceSnapshot !== from?.id
-            ? `made from ${made.sourceSnapshot ?? 'nothing'}`
-            : undefined);
+    const wrong = disk && wrongOf(disk, args, from);
     if (wrong === undefined) return;
     throw new MigrateError('DISK_WRONG', {
-      what: `Disk ${made?.id ?? '?'} for ${args.claim} is not as asked: ${wrong}.`,
+      what: `Disk ${disk?.id ?? '?'} for ${args.claim} is not as asked: ${wrong}.`,
       why: 'The cloud made something else than the plan says.',
       fix: 'Roll back, look at the plan and the region, then run again.',
     });
   },
 
-  async undo(args, _before, context) {
+  async undo(args, before, context) {
     const { cloud, target } = context.world;
-    const id = idOf(context, args.disk, 'disk');
+    if (!context.deletesCopies) {
+      const found = await findDisk(cloud, args.region, before);
+      if (found) context.kept({ what: 'disk', id: found.id, region: args.region, mark: context.mark });
+      return [];
+    }
     return owing(`the new disk for ${args.claim} is still attached to a node there.`, () =>
       until(
         context,
@@ -196,7 +204,7 @@ export const createDisk: StepKind<DiskArgs, Drawn> = {
           fix: 'Detach it, then go back again.',
         },
         async () => {
-          const found = await findDisk(cloud, args.region, id);
+          const found = await findDisk(cloud, args.region, before);
           if (!found) return undefined;
           if (found.status !== 'Available') {
             // Only the target's controllers let go of it: when nobody is there to do so, nobody waits.
@@ -211,12 +219,22 @@ export const createDisk: StepKind<DiskArgs, Drawn> = {
   },
 };
 
+function wrongOf(disk: Disk, args: DiskArgs, from: Snapshot): string | undefined {
+  if (disk.zone !== args.zone) return `zone ${disk.zone}`;
+  if (disk.sizeGiB < args.sizeGiB) return `${disk.sizeGiB} GiB`;
+  if (disk.sourceSnapshot !== from.id) return `made from ${disk.sourceSnapshot ?? 'nothing'}`;
+  if (disk.category !== args.category) return `category ${disk.category}`;
+  return disk.encrypted === args.encrypted ? undefined : disk.encrypted ? 'encrypted' : 'not encrypted';
+}
+
 export const createVolume: StepKind<VolumeArgs, Record<string, never>> = {
   kind: 'create-volume',
-  title: ({ claim, volume }) => `${claim}: volume ${volume.metadata.name} with the new disk`,
-  wayBack: () => 'deletes the volume object; the disk has its own step',
+  title: ({ claim, disk, volume }) =>
+    `${claim}: volume ${volume.metadata.name} ${disk ? 'with the new disk' : 'of the share'}`,
+  wayBack: ({ disk }) =>
+    disk ? 'deletes the volume object; the disk has its own step' : 'deletes the volume object; the share stays',
   rights: () => ({
-    target: ['get', 'create', 'delete'].map((verb) => ({ verb, group: '', resource: 'persistentvolumes' })),
+    target: ['get', 'create', 'delete'].map((verb) => rightOn(verb, 'PersistentVolume')),
   }),
 
   async check({ volume }, { world }) {
@@ -229,27 +247,27 @@ export const createVolume: StepKind<VolumeArgs, Record<string, never>> = {
     });
   },
 
-  async apply({ disk, region, volume }, _before, context) {
-    const { cloud, target } = context.world;
-    const id = idOf(context, disk, 'disk');
-    const made = await findDisk(cloud, region, id);
-    if (!made) throw gone(`The new disk for ${volume.metadata.name}`, region);
-    if (made.id === disk) throw new Error('a copy has the id of its original');
+  async apply({ disk, volume }, _before, context) {
+    const { target } = context.world;
+    const handle = disk && (await newDiskOf(disk, volume, context)).id;
+    if (handle === disk?.id && disk) throw new Error('a copy has the id of its original');
     if (await target.get({ kind: 'PersistentVolume', name: volume.metadata.name })) return;
     await target.create({
       ...volume,
       metadata: { ...volume.metadata, labels: { ...volume.metadata.labels, 'migrate/plan': context.mark } },
-      spec: { ...volume['spec'], csi: { ...volume['spec'].csi, volumeHandle: made.id } },
+      ...(handle !== undefined && {
+        spec: { ...volume['spec'], csi: { ...volume['spec'].csi, volumeHandle: handle } },
+      }),
     });
   },
 
-  async verify({ disk, region, volume }, _before, context) {
-    const made = await findDisk(context.world.cloud, region, idOf(context, disk, 'disk'));
+  async verify({ disk, volume }, _before, context) {
+    const wanted: unknown = disk ? (await newDiskOf(disk, volume, context)).id : volume['spec']?.csi?.volumeHandle;
     const found = await context.world.target.get({ kind: 'PersistentVolume', name: volume.metadata.name });
     const handle: unknown = found?.['spec']?.csi?.volumeHandle;
-    if (made && handle === made.id) return;
+    if (found && handle === wanted) return;
     throw new MigrateError('VOLUME_WRONG', {
-      what: `Volume ${volume.metadata.name} on the target names disk ${String(handle ?? 'none')}, not ${made?.id ?? 'ours'}.`,
+      what: `Volume ${volume.metadata.name} on the target names disk ${String(handle ?? 'none')}, not ${String(wanted ?? 'ours')}.`,
       why: 'Something else made or changed it. A disk must never be in use on two sides.',
       fix: 'Delete that object if nothing uses it, then run again.',
     });
@@ -276,6 +294,9 @@ export const createVolume: StepKind<VolumeArgs, Record<string, never>> = {
     }),
 };
 
+const newDiskOf = (disk: NonNullable<VolumeArgs['disk']>, volume: KubeObject, context: StepContext) =>
+  madeBy(disk.from, `The new disk for ${volume.metadata.name}`, disk.region, context, findDisk);
+
 async function mustExist(disk: Disk | undefined, claim: string, id: string, region: string): Promise<void> {
   if (disk) return;
   throw new MigrateError('DISK_MISSING', {
@@ -285,17 +306,9 @@ async function mustExist(disk: Disk | undefined, claim: string, id: string, regi
   });
 }
 
-const gone = (what: string, region: string) =>
-  new MigrateError('COPY_GONE', {
-    what: `${what} is not in ${region} any more.`,
-    why: 'Something deleted it after our step made it.',
-    fix: 'Roll back to before that step, then run again.',
-  });
-
 /** @throws MigrateError SNAPSHOT_FAILED, SNAPSHOT_TOO_SLOW */
-async function untilReady(context: StepContext, region: string, id: string, subject: string): Promise<Snapshot> {
+async function untilReady(context: StepContext, region: string, drawn: Drawn, subject: string): Promise<void> {
   const { world } = context;
-  let found: Snapshot | undefined;
   await until(
     context,
     {
@@ -306,7 +319,7 @@ async function untilReady(context: StepContext, region: string, id: string, subj
       fix: 'Look at it in the console, then run again: the copy goes on meanwhile.',
     },
     async () => {
-      found = await findSnapshot(world.cloud, region, id);
+      const found = await findSnapshot(world.cloud, region, drawn);
       if (found?.status === 'failed') {
         throw new MigrateError('SNAPSHOT_FAILED', {
           what: `${subject} (${found.id}) failed.`,
@@ -317,11 +330,12 @@ async function untilReady(context: StepContext, region: string, id: string, subj
       return found?.status === 'accomplished' ? undefined : `${found?.progress ?? 0} %`;
     },
   );
-  if (!found) throw new Error('a snapshot that is ready was seen');
-  return found;
 }
 
-async function removeSnapshot({ world }: StepContext, region: string, id: string): Promise<void> {
-  const found = await findSnapshot(world.cloud, region, id);
-  if (found) await world.cloud.deleteSnapshot(region, found.id);
+async function removeSnapshot(context: StepContext, region: string, drawn: Drawn): Promise<[]> {
+  const { cloud } = context.world;
+  const found = await findSnapshot(cloud, region, drawn);
+  if (found && context.deletesCopies) await cloud.deleteSnapshot(region, found.id);
+  else if (found) context.kept({ what: 'snapshot', id: found.id, region, mark: context.mark });
+  return [];
 }

@@ -9,6 +9,7 @@ import { copySnapshot, createDisk, createVolume, snapshot } from './disks.js';
 import { drain } from './drain.js';
 import { handOver } from './hand-over.js';
 import { nlbHandOver } from './nlb-hand-over.js';
+import { quiesce } from './quiesce.js';
 import { rollouts } from './rollouts.js';
 import { scale } from './scale.js';
 import { scheduler } from './scheduler.js';
@@ -25,6 +26,7 @@ const ALL: readonly AnyStepKind[] = [
   restore,
   convert,
   scale,
+  quiesce,
   snapshot,
   copySnapshot,
   createDisk,

@@ -8,7 +8,7 @@ import { owing } from './owing.js';
 import { until } from '../wait.js';
 
 /**
- * Sets the replicas of workloads on one side: to 0 before a disk is copied, up when they start on the target, to 0 again at the end.
+ * Sets the replicas of workloads on one side: up when they start on the target, to 0 at the end.
  * Done means that the pods are there and ready, or gone; a number in a spec proves nothing.
  */
 export interface ScaleBefore {
@@ -26,19 +26,17 @@ export const scale: StepKind<ScaleArgs, ScaleBefore> = {
       : `${names(workloads)} ${workloads.length === 1 ? 'starts' : 'start'} on the ${side}`,
   wayBack: ({ side, to }) =>
     to === 'zero' ? `up again on the ${side}` : `to 0 again on the ${side}; what was written there stays there`,
-  rights: ({ side, workloads, detached }) => ({
+  rights: ({ side, workloads }) => ({
     [side]: [
       ...[...new Set(workloads.map((it) => it.kind))].flatMap((kind) =>
         ['get', 'patch'].map((verb) => rightOn(verb, kind)),
       ),
       { verb: 'list', group: '', resource: 'pods' },
-      ...(detached ? [{ verb: 'list', group: 'storage.k8s.io', resource: 'volumeattachments' }] : []),
     ],
   }),
 
   async check({ side, workloads }, { world }) {
-    const found = await Promise.all(workloads.map((it) => mustGet(world[side], it)));
-    return { replicas: found.map((it) => Number(it['spec']?.replicas ?? 1)) };
+    return { replicas: await replicasOf(world[side], workloads) };
   },
 
   async apply({ side, to, workloads }, _before, { world }) {
@@ -49,14 +47,13 @@ export const scale: StepKind<ScaleArgs, ScaleBefore> = {
     );
   },
 
-  async verify({ side, to, workloads, detached }, _before, context) {
+  async verify({ side, to, workloads }, _before, context) {
     await settled(
       context,
       side,
       workloads,
       workloads.map((it) => (to === 'zero' ? 0 : it.replicas)),
     );
-    if (detached) await untilDetached(context, side, detached);
   },
 
   async undo({ side, workloads }, before, context) {
@@ -91,7 +88,17 @@ async function mustGet(cluster: Cluster, workload: Workload): Promise<KubeObject
   });
 }
 
-async function setAll(cluster: Cluster, workloads: readonly Workload[], replicas: readonly number[]): Promise<void> {
+/** As the workloads are now, in their order. */
+export async function replicasOf(cluster: Cluster, workloads: readonly Workload[]): Promise<number[]> {
+  const found = await Promise.all(workloads.map((it) => mustGet(cluster, it)));
+  return found.map((it) => Number(it['spec']?.replicas ?? 1));
+}
+
+export async function setAll(
+  cluster: Cluster,
+  workloads: readonly Workload[],
+  replicas: readonly number[],
+): Promise<void> {
   for (const [index, workload] of workloads.entries()) {
     const wanted = replicas[index] ?? 0;
     const now = await mustGet(cluster, workload);
@@ -100,7 +107,7 @@ async function setAll(cluster: Cluster, workloads: readonly Workload[], replicas
 }
 
 /** Ready as many as wanted, and for 0 until the pods themselves are gone: a terminating pod still writes. */
-async function settled(
+export async function settled(
   context: StepContext,
   side: ScaleArgs['side'],
   workloads: readonly Workload[],
@@ -142,26 +149,4 @@ async function podsOf(cluster: Cluster, workload: KubeObject): Promise<number> {
   );
   const pods = await cluster.list('Pod', { namespace: workload.metadata.namespace ?? '', labels: labels.join(',') });
   return pods.length;
-}
-
-async function untilDetached(context: StepContext, side: ScaleArgs['side'], volumes: readonly string[]): Promise<void> {
-  const { world } = context;
-  await until(
-    context,
-    {
-      code: 'VOLUME_STILL_ATTACHED',
-      deadlineMs: DEADLINE_MS,
-      subject: `Volumes on the ${side}`,
-      why: 'A snapshot of a disk that is still attached may miss the last writes.',
-      fix: 'See which pod or node holds it (kubectl get volumeattachment), then run again.',
-    },
-    async () => {
-      const attachments = await world[side].list('VolumeAttachment.storage.k8s.io');
-      const held = attachments.find((it) => volumes.includes(it['spec']?.source?.persistentVolumeName as string));
-      return (
-        held &&
-        `${String(held['spec']?.source?.persistentVolumeName)} is still attached to ${String(held['spec']?.nodeName)}`
-      );
-    },
-  );
 }

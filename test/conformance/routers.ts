@@ -108,7 +108,8 @@ export async function open(way: Way, perSecond = 200): Promise<Held> {
   };
 }
 
-const contextOf = (world: World): StepContext => ({
+/** Of a step outside any run. */
+export const contextOf = (world: World): StepContext => ({
   world,
   step: { id: 'traffic/held', kind: 'shift', phase: 'traffic', args: {}, after: [] },
   mark: 'held',
@@ -117,6 +118,10 @@ const contextOf = (world: World): StepContext => ({
   stopping: () => false,
   approval: async () => undefined,
   keep: () => undefined,
+  recorded: () => undefined,
+  took: () => undefined,
+  deletesCopies: false,
+  kept: () => undefined,
 });
 
 export async function join({ router, route, context }: Held): Promise<unknown> {

@@ -18,6 +18,7 @@ import { type RemoteApi, remoteApi } from '../../src/twin/controllers/remote.js'
 import type { TwinObject } from '../../src/twin/types.js';
 import { addNodes, type ControlPlane, type KubernetesObject, startControlPlane } from '../servers/control-plane.js';
 import { type StrictDoor, strictDoor } from '../servers/strict.js';
+import { contextOf } from '../conformance/routers.js';
 
 /**
  * The routers between whole clusters against real API servers of 1.20 and 1.36 and a third one as the Fleet, with definitions written by
@@ -297,16 +298,7 @@ traffic: { services: [${JSON.stringify(entry)}] }
     clock: { now: () => clock.now(), sleep: (ms) => clock.sleep(ms) },
   });
   const [route] = router.routes(services, playbook, await takeInventory(playbook, world, []));
-  const context: StepContext = {
-    world,
-    step: { id: 'traffic/held', kind: 'shift', phase: 'traffic', args: {}, after: [] },
-    mark: 'held',
-    emit: () => undefined,
-    progress: () => undefined,
-    stopping: () => false,
-    approval: async () => undefined,
-    keep: () => undefined,
-  };
+  const context = contextOf(world);
   return { router, route, context, world };
 }
 

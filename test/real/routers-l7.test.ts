@@ -17,6 +17,7 @@ import { remoteApi } from '../../src/twin/controllers/remote.js';
 import { type ControlPlane, type KubernetesObject, startControlPlane } from '../servers/control-plane.js';
 import { giveDefinitions } from '../servers/definitions.js';
 import { type StrictDoor, strictDoor } from '../servers/strict.js';
+import { contextOf } from '../conformance/routers.js';
 
 /**
  * The routers of the source's proxies against a real API server with the kinds as they are published. Every write asks for strict
@@ -354,16 +355,7 @@ traffic: { services: [${JSON.stringify(entry)}] }
     clock: { now: () => clock.now(), sleep: (ms) => clock.sleep(ms) },
   });
   const [route] = router.routes(services, playbook, { source: { objects: {} } } as unknown as Inventory);
-  const context: StepContext = {
-    world,
-    step: { id: 'traffic/held', kind: 'shift', phase: 'traffic', args: {}, after: [] },
-    mark: 'held',
-    emit: () => undefined,
-    progress: () => undefined,
-    stopping: () => false,
-    approval: async () => undefined,
-    keep: () => undefined,
-  };
+  const context = contextOf(world);
   return { router, route, context, world };
 }
 

@@ -4,8 +4,9 @@ import type { DatabaseArgs, DatabaseOf } from '../../databases.js';
 import { otherSide, type Side } from '../../ports.js';
 import type { Etcd, EtcdMember } from '../../standing.js';
 import type { StepContext, StepKind } from '../../step.js';
+import { untilWindow } from '../../wait.js';
 import { spell } from '../../words.js';
-import { secretRights, untilWindow } from './paired.js';
+import { secretRights } from './paired.js';
 
 /**
  * etcd moves by its members: those of the target join the cluster of the source one by one, clients are led to them, and those of the source

@@ -1,10 +1,10 @@
-import { Interrupted } from '../../engine.js';
 import { MigrateError } from '../../errors.js';
-import type { DatabaseArgs, PairedDatabase, PasswordFrom, Window } from '../../databases.js';
+import type { DatabaseArgs, PairedDatabase, PasswordFrom } from '../../databases.js';
 import { rightOn } from '../../objects.js';
 import type { Right, Side } from '../../ports.js';
 import { HANDING_OVER, type DatabasePair, type Settings } from '../../standing.js';
 import type { StepContext, StepKind } from '../../step.js';
+import { untilWindow } from '../../wait.js';
 import { spell } from '../../words.js';
 import { both, proveCaughtUp, stateOf, switchOver } from './switch-over.js';
 
@@ -203,29 +203,4 @@ export function secretRights(passwords: readonly (PasswordFrom | undefined)[]): 
     (rights[cluster] ??= []).push({ ...rightOn('get', 'Secret'), namespace });
   }
   return rights;
-}
-
-const DAY_MS = 86_400_000;
-
-/** Waits until the time of day when the playbook lets writes pause. Nothing has been changed yet, so Ctrl-C ends it. */
-export async function untilWindow(
-  { window }: { window?: Window | undefined },
-  { world, progress, stopping }: StepContext,
-): Promise<void> {
-  for (let told = false; window && waitMs(window, world.clock.now()) > 0; told = true) {
-    if (stopping()) throw new Interrupted();
-    const wait = waitMs(window, world.clock.now());
-    if (!told) progress(`waiting ${spell(wait)} for ${window.from} (${window.offset})`);
-    await world.clock.sleep(Math.min(wait, 5000));
-  }
-}
-
-/** @returns milliseconds until the window opens; 0 inside it */
-export function waitMs({ from, to, offset }: Window, now: number): number {
-  const minutes = (text: string) => Number(text.slice(0, 2)) * 60 + Number(text.slice(3, 5));
-  const shift = (offset.startsWith('-') ? -1 : 1) * minutes(offset.slice(1)) * 60_000;
-  const local = (((now + shift) % DAY_MS) + DAY_MS) % DAY_MS;
-  const [start, end] = [minutes(from) * 60_000, minutes(to) * 60_000];
-  const inside = start <= end ? local >= start && local < end : local >= start || local < end;
-  return inside ? 0 : (start - local + DAY_MS) % DAY_MS;
 }

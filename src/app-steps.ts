@@ -20,6 +20,7 @@ import type { ClusterInventory, Inventory } from './inventory.js';
 import type { NamedRule } from './modifiers.js';
 import { raisedByShares } from './mcs.js';
 import { pathOf, splitKind } from './objects.js';
+import { heldWorkloads } from './one-side.js';
 import { refIn } from './passing.js';
 import type { Playbook, PlaybookData } from './playbook.js';
 import type { Kind } from './ports.js';
@@ -220,7 +221,7 @@ function addStart(
 ): string[] {
   if (data.arrive !== 'stopped') return [];
   const there = expectedOf(arrived);
-  const later = raisedByShares(playbook, inventory);
+  const later = new Set([...raisedByShares(playbook, inventory), ...heldWorkloads(playbook)]);
   const workloads: Workload[] = namespaces
     .flatMap((it) => workloadsOf(inventory.source, it))
     .filter((it) => it.replicas > 0 && there[it.kind]?.includes(pathOf(it)) && !later.has(`${it.kind} ${pathOf(it)}`));

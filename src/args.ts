@@ -203,10 +203,6 @@ export interface ShiftArgs {
   gates: Gate[];
 }
 
-export interface CronJobsArgs {
-  jobs: { namespace: string; name: string }[];
-}
-
 export interface DrainArgs {
   route: Route;
   drain: Drain;

@@ -2,6 +2,7 @@ import type { Passage } from './arriving.js';
 import type { Inventory } from './inventory.js';
 import type { NamedRule, RestoreRules, Rule } from './modifiers.js';
 import { BACKEND_TYPE, kindOf, lbKey, splitPath } from './objects.js';
+import { heldRules } from './one-side.js';
 import type { Playbook, PlaybookData } from './playbook.js';
 import type { Kind, KubeObject } from './ports.js';
 import { isGroupEntry, type GroupEntry } from './routes.js';
@@ -39,6 +40,7 @@ export function namedRules(playbook: Playbook, inventory: Inventory): NamedRule[
     ...claims(data, inventory),
     ...images(data, inventory),
     ...data.rules.map((rule, index): NamedRule => ({ name: `data.rules[${index}]`, rule: rule as Rule })),
+    ...heldRules(playbook, inventory),
   ];
 }
 

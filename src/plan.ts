@@ -70,10 +70,19 @@ export function planTakes({ data }: Playbook): Readers {
       'Deployment.apps': workload,
       'StatefulSet.apps': [...workload, 'spec.volumeClaimTemplates'],
       'DaemonSet.apps': pods,
-      'CronJob.batch': [...always, ...images.map((it) => `spec.jobTemplate.${TEMPLATE}.${it}`)],
+      'CronJob.batch': [
+        ...always,
+        'spec.suspend',
+        'spec.startingDeadlineSeconds',
+        ...images.map((it) => `spec.jobTemplate.${TEMPLATE}.${it}`),
+      ],
       'RoleBinding.rbac.authorization.k8s.io': [...always, 'roleRef'],
       Pod: ['status.podIP'],
-      ...Object.fromEntries([...NEVER_TRAVELS].filter((it) => it !== 'Pod').map((kind) => [kind, 'named'] as const)),
+      'Job.batch': ['spec.suspend', 'status.conditions'],
+      'ScaledObject.keda.sh': [...always, 'spec.scaleTargetRef'],
+      ...Object.fromEntries(
+        [...NEVER_TRAVELS].filter((it) => it !== 'Pod' && it !== 'Job.batch').map((kind) => [kind, 'named'] as const),
+      ),
     },
     target: TARGET,
   };

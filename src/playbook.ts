@@ -6,6 +6,7 @@ import { MigrateError } from './errors.js';
 import { duration, name } from './formats.js';
 import { drainEntry, gateEntry, gateKindOf, leastHold } from './gates.js';
 import { hostOf } from './dns.js';
+import { contradictionsOfSides, sideKeys } from './one-side.js';
 import { isGroupEntry, routeEntry } from './routes.js';
 import { nearest, spell } from './words.js';
 
@@ -152,6 +153,7 @@ export const playbookSchema = z.strictObject({
       arrive: z.enum(['stopped', 'running']).default('stopped'),
       /** each with its replica, switch-over and way back: docs/databases.md */
       databases: z.array(databaseEntry).default([]),
+      ...sideKeys,
     })
     .optional(),
   traffic: z
@@ -310,6 +312,7 @@ function contradictions(playbook: Playbook): { path: Path; message: string }[] {
     });
   }
   found.push(...contradictionsOfGates(playbook.traffic));
+  found.push(...contradictionsOfSides(playbook));
   if (playbook.traffic?.services.some((it) => it.router === 'mcs') && !playbook.fleet)
     found.push({ path: ['traffic'], message: 'needs `fleet: { context: … }`: MultiClusterServices live in the Fleet' });
   const seen = new Map<string, number>();

@@ -1,7 +1,8 @@
-import type { AttachArgs, CronJobsArgs, DrainArgs, RetireArgs, ScaleArgs, ShiftArgs } from './args.js';
+import type { AttachArgs, DrainArgs, RetireArgs, ScaleArgs, ShiftArgs } from './args.js';
 import { workloadsOf } from './data.js';
 import { MigrateError } from './errors.js';
 import type { Inventory } from './inventory.js';
+import { sideSteps } from './one-side.js';
 import type { PlannedShare } from './plan.js';
 import type { Playbook } from './playbook.js';
 import {
@@ -25,18 +26,35 @@ export function trafficSteps(
   before: Step[],
 ): { steps: Step[]; shares: PlannedShare[]; notes: string[] } {
   const { traffic } = playbook;
-  if (!traffic) return { steps: [], shares: [], notes: [] };
-  const routes = routesOf(playbook, inventory, routers);
+  const lastOfData = leaves(before);
+  const routes = traffic ? routesOf(playbook, inventory, routers) : [];
+  const suffixOf = (route: Route) => (routes.length === 1 ? '' : `/${route.service}`);
+  const asksOf = (route: Route) => route.steps ?? traffic?.steps ?? [];
+  const sides = sideSteps(playbook, inventory, {
+    routes: routes.map((route) => ({
+      ...route,
+      wave: waveOf(route),
+      last: `traffic/${asksOf(route).at(-1)}${suffixOf(route)}`,
+      atEnd: asksOf(route).at(-1) === 100,
+    })),
+    before,
+    brought: lastOfData,
+  });
+  if (!traffic) return { steps: sides.steps.map((it) => it.step), shares: [], notes: sides.notes };
   const steps: Step[] = [];
   const shares: PlannedShare[] = [];
-  const lastOfData = leaves(before);
   const lasts: string[] = [];
   const waves = wavesOf(routes);
   const lastsOf = new Map<number, string[]>();
+  for (const {
+    step: { id },
+    wave,
+  } of sides.steps)
+    lastsOf.set(wave, [...(lastsOf.get(wave) ?? []), id]);
 
   for (const route of routes.toSorted((a, b) => waveOf(a) - waveOf(b))) {
     const router = routerOf(route, routers);
-    const suffix = routes.length === 1 ? '' : `/${route.service}`;
+    const suffix = suffixOf(route);
     const attach = `traffic/attach${suffix}`;
     let ready = lastOfData;
     for (const own of router.before?.(route) ?? []) {
@@ -47,7 +65,7 @@ export function trafficSteps(
     steps.push(step<AttachArgs>(attach, 'attach', { route }, ready));
     let from: unknown;
     let last = [attach, ...inWaves(route, routes, waves, lastsOf)];
-    const asks = route.steps ?? traffic.steps;
+    const asks = asksOf(route);
     for (const [index, asked] of asks.entries()) {
       const id = `traffic/${asked}${suffix}`;
       const ask = { asked, tolerance: traffic.tolerance };
@@ -77,18 +95,16 @@ export function trafficSteps(
     lastsOf.set(waveOf(route), [...(lastsOf.get(waveOf(route)) ?? []), ...last]);
   }
 
-  const cronJobs = playbook.data ? cronJobSteps(playbook.data.namespaces, inventory) : [];
-  const atEnd = routes.every((it) => (it.steps ?? traffic.steps).at(-1) === 100);
+  const atEnd = routes.every((it) => asksOf(it).at(-1) === 100);
   const notes = routes.flatMap((route) => {
     const router = routerOf(route, routers);
     return [...promise(route, router.traits(route)), ...(router.notes?.(route, inventory) ?? [])];
   });
-  if (cronJobs.length > 0 && atEnd) {
-    steps.push(step<CronJobsArgs>('traffic/cronjobs', 'switch-cronjobs', { jobs: cronJobs }, [...lasts]));
-    lasts.splice(0, lasts.length, 'traffic/cronjobs');
-  } else if (cronJobs.length > 0) notes.push('The last traffic step is below 100 %: CronJobs stay with the source.');
+  const changed = [...sides.steps.map((it) => it.step), ...sides.rest(lasts)];
+  steps.push(...changed);
+  if (changed.length > 0) lasts.splice(0, lasts.length, ...leaves(steps));
   if (atEnd) steps.push(...completeSteps(playbook, inventory, routes, lasts));
-  return { steps, shares, notes };
+  return { steps, shares, notes: [...notes, ...sides.notes] };
 }
 
 /** What a share of this router means and does not mean, where that is not plain. */
@@ -166,11 +182,6 @@ function completeSteps(playbook: Playbook, inventory: Inventory, routes: Route[]
   });
   return [...drained, ...retired, ...stopped];
 }
-
-const cronJobSteps = (namespaces: readonly string[], { source }: Inventory): CronJobsArgs['jobs'] =>
-  (source.objects['CronJob.batch'] ?? [])
-    .filter((it) => namespaces.includes(it.metadata.namespace ?? ''))
-    .map((it) => ({ namespace: it.metadata.namespace ?? '', name: it.metadata.name }));
 
 /** The playbook's services, each in the words of its router, in the playbook's order. */
 export function routesOf(playbook: Playbook, inventory: Inventory, routers: Routers): Route[] {

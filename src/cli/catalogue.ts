@@ -266,6 +266,19 @@ export const catalogue: Readonly<Record<string, Entry>> = {
       '用当前 playbook 和有读取权限的身份重新采集。',
     ],
   ),
+  PLAN_SIDE_UNFIT: entry(
+    1,
+    [
+      'An entry of `data.oneSide` can not change sides.',
+      'It names a kind or an object that is not on the source, or a kind that the target does not serve.',
+      'Correct its name, write the kind with its group (`issuer.cert-manager.io`), or bring its definition to the target first.',
+    ],
+    [
+      '`data.oneSide` 的某个条目无法切换。',
+      '所写的类型或对象在源集群不存在，或目标集群不提供该类型。',
+      '更正名称，写上带组的类型（如 `issuer.cert-manager.io`），或先把定义带到目标集群。',
+    ],
+  ),
   PLAN_SERVICE_UNFIT: entry(
     1,
     [
@@ -1102,17 +1115,56 @@ export const catalogue: Readonly<Record<string, Entry>> = {
     ],
     ['有两个快照或云盘带有相同标记。', '必须唯一，无法判断哪个正确。', '删除错误的一个或其标签后重试。'],
   ),
-  CRONJOB_CHANGED: entry(
+  SIDE_CHANGED: entry(
     1,
     [
-      'A CronJob was put back.',
-      'Something (GitOps, an operator) undoes what was written: a job must not run on both sides.',
-      'Change it at its source, or pause that, then run again.',
+      'What had changed sides was put back.',
+      'Something (GitOps, an operator, an autoscaler) undoes what was written; it must not be awake on both sides.',
+      'Change it at its source, or pause that too by an entry of `data.oneSide`; then run again.',
     ],
     [
-      'CronJob 被改回。',
-      '有程序（GitOps、Operator）在撤销修改；同一任务不能两侧同时运行。',
-      '在源头修改或暂停该程序后重试。',
+      '已切换的对象被改回。',
+      '有程序（GitOps、Operator、自动伸缩）在撤销修改；它不能在两侧同时工作。',
+      '在源头修改，或用 `data.oneSide` 的条目一并暂停该程序，再重试。',
+    ],
+  ),
+  SIDE_AWAKE: entry(
+    1,
+    [
+      'What may be active on one side alone is awake on the target already.',
+      'It is woken there after it rests on the source; until then two of it would work.',
+      'Stop it on the target by hand, then run again: it is started there in its time.',
+    ],
+    [
+      '只允许单侧运行的对象在目标集群上已处于运行状态。',
+      '须等源集群上的停下后才在目标集群启动，否则两份会同时工作。',
+      '先在目标集群手工停止它再重试；到时会自动启动。',
+    ],
+  ),
+  SIDE_UNFIT: entry(
+    1,
+    [
+      'A field of `data.oneSide` can not be set.',
+      'A list or a plain value is in the way of its path; only fields of maps can be set and put back exactly.',
+      'Name another field, or a program (`run`, `back`); then make a new plan.',
+    ],
+    [
+      '`data.oneSide` 指定的字段无法设置。',
+      '路径中间是列表或普通值；只有 map 的字段才能设置并精确恢复。',
+      '改用其他字段，或用程序（`run`、`back`），再重新生成计划。',
+    ],
+  ),
+  JOBS_STILL_RUN: entry(
+    1,
+    [
+      'A Job still runs where it should have come to its end.',
+      'Jobs are neither copied nor killed; what made it is not woken on the other side while it runs.',
+      'Wait for it or delete it, then run again; or set `data.jobs: leave`, or a longer `data.jobsWithin`, and make a new plan.',
+    ],
+    [
+      '应当结束的 Job 仍在运行。',
+      'Job 既不复制也不终止；在它运行期间，不会在另一侧唤醒它的来源。',
+      '等待或删除它后重试；或设置 `data.jobs: leave`、更长的 `data.jobsWithin` 并重新生成计划。',
     ],
   ),
 

@@ -160,7 +160,7 @@ export function clusterOver(connection: Connection): Cluster {
     async patch(ref, patch) {
       return (await connection.request({
         method: 'PATCH',
-        path: `${await pathOf(ref)}?fieldManager=migrate`,
+        path: `${await pathOf(ref)}${ref.subresource === undefined ? '' : `/${ref.subresource}`}?fieldManager=migrate`,
         body: patch,
         contentType: MERGE,
       })) as KubeObject;

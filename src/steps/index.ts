@@ -4,7 +4,6 @@ import { convert } from './convert.js';
 import { etcdJoin, etcdMove } from './databases/etcd.js';
 import { databaseReplica, databaseRetire, databaseSwitch } from './databases/paired.js';
 import { databaseRepoint } from './databases/repoint.js';
-import { cronJobs } from './cronjobs.js';
 import { copySnapshot, createDisk, createVolume, snapshot } from './disks.js';
 import { drain } from './drain.js';
 import { handOver } from './hand-over.js';
@@ -14,6 +13,7 @@ import { rollouts } from './rollouts.js';
 import { scale } from './scale.js';
 import { scheduler } from './scheduler.js';
 import { shift } from './shift.js';
+import { sides } from './sides.js';
 import { manifests } from './manifests.js';
 import { backup, restore, rules } from './velero.js';
 import { written } from './written.js';
@@ -43,7 +43,7 @@ const ALL: readonly AnyStepKind[] = [
   nlbHandOver,
   attach,
   shift,
-  cronJobs,
+  sides,
   drain,
   retire,
 ];

@@ -10,8 +10,8 @@ const SECRET_NAME = /passw|secret|token|credential|private|api_?-?key|access_?-?
 /** `accessKeySecret: xyz`, `"token":"xyz"`, `password=xyz` inside a longer text */
 const SECRET_IN_TEXT =
   /((?:passw|secret|token|credential|private|api_?-?key|access_?-?key)[-\w.]*["']?\s*[:=]\s*)("[^"\n]*"|'[^'\n]*'|[^\s,;}"']+)/gi;
-/** user:password@ in an address */
-const SECRET_IN_URL = /(\w+:\/\/[^\s/:@]*:)[^\s/@]+@/g;
+/** user:password@ in an address; only from where a word begins, for a long one would be tried from each of its letters */
+const SECRET_IN_URL = /(\b\w+:\/\/[^\s/:@]*:)[^\s/@]+@/g;
 
 const HIDDEN = '(hidden)';
 

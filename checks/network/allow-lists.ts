@@ -3,9 +3,9 @@ import { some } from '../about.js';
 import { pluginOf } from '../networks.js';
 import { mapTexts, workloadTexts, textsOf, WORKLOADS, workloads } from '../pods.js';
 
-/** Names that Alibaba gives to managed databases, caches, queues and search. */
+/** Names that Alibaba gives to managed databases, caches, queues and search; tried only from where a name begins. */
 const MANAGED =
-  /[-a-z0-9.]+\.(?:rds|redis\.rds|mongodb\.rds|kvstore|polardb(?:\.rds)?|clickhouse|elasticsearch|hbaseue|lindorm|alikafka|mq-internet-access|drds|adb|gpdb\.rds)\.aliyuncs\.com/g;
+  /(?<![-a-z0-9.])[-a-z0-9.]+\.(?:rds|redis\.rds|mongodb\.rds|kvstore|polardb(?:\.rds)?|clickhouse|elasticsearch|hbaseue|lindorm|alikafka|mq-internet-access|drds|adb|gpdb\.rds)\.aliyuncs\.com/g;
 
 /**
  * Managed databases let in by address. The target's nodes have others; and where pods have addresses of the VPC, they no

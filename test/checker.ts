@@ -20,8 +20,10 @@ export interface Checker {
 
 export interface Judged {
   taken: Record<Side, number>;
-  /** but for the longest pause */
+  /** over the time in which writes were open: all but the longest pause */
   perSecond: number;
+  /** how often each side was asked to take a write, taken or not */
+  tried: Record<Side, number>;
   pauseMs: number;
   /** a write that began on one side after a later owner had taken one */
   twoWriters: string[];
@@ -38,17 +40,23 @@ interface Ack {
 export interface WriterOptions {
   /** Connects and returns what makes one write; `close` drops the connection however it is. */
   connect(side: Side): Promise<{ write(id: number): Promise<void>; close(): void }>;
-  /** writers on each side */
+  /** writers on each side; each has a connection of its own and waits for its answer before the next */
   width?: number;
   /** before a new connection is tried: where each costs the server a process, a shorter pause measures the machine */
   retryMs?: number;
 }
 
-export function startChecker({ connect, width = 4, retryMs = 60 }: WriterOptions): Checker {
+/** More than is held to, so that a busy machine still comes to that; a quick one is not kept busy by it. */
+const WANTED_PER_SECOND = 400;
+
+export function startChecker({ connect, width = 6, retryMs = 60 }: WriterOptions): Checker {
   const acks: Ack[] = [];
+  const tried = { source: 0, target: 0 };
+  let triedBefore = { ...tried };
   let next = 0;
   let stopped = false;
   let from = 0;
+  const periodMs = (1000 * width) / WANTED_PER_SECOND;
   let markedAt = performance.now();
 
   async function writer(side: Side): Promise<void> {
@@ -56,11 +64,15 @@ export function startChecker({ connect, width = 4, retryMs = 60 }: WriterOptions
     while (!stopped) {
       const id = ++next;
       const began = performance.now();
-      let pauseMs = 3;
+      // As long as it takes until its turn comes again; none where the server takes that long itself.
+      let pauseMs = 0;
+      tried[side]++;
       try {
         session ??= await connect(side);
         await within(session.write(id), 8000);
-        acks.push({ id, side, began, ended: performance.now() });
+        const ended = performance.now();
+        acks.push({ id, side, began, ended });
+        pauseMs = Math.max(0, periodMs - (ended - began));
       } catch (error) {
         pauseMs = 12;
         if (isFatal(error)) {
@@ -79,8 +91,12 @@ export function startChecker({ connect, width = 4, retryMs = 60 }: WriterOptions
     mark() {
       from = acks.length;
       markedAt = performance.now();
+      triedBefore = { ...tried };
     },
-    since: () => judge(acks.slice(from), (performance.now() - markedAt) / 1000),
+    since: () => ({
+      ...judge(acks.slice(from), (performance.now() - markedAt) / 1000),
+      tried: { source: tried.source - triedBefore.source, target: tried.target - triedBefore.target },
+    }),
     acknowledged: () => acks.map((it) => it.id),
     by: (side) => acks.filter((it) => it.side === side).length,
     async stop() {
@@ -107,7 +123,7 @@ async function within<T>(work: Promise<T>, ms: number): Promise<T> {
   }
 }
 
-function judge(acks: readonly Ack[], seconds: number): Judged {
+function judge(acks: readonly Ack[], seconds: number): Omit<Judged, 'tried'> {
   const taken = { source: 0, target: 0 };
   for (const it of acks) taken[it.side]++;
   const ended = acks.map((it) => it.ended).sort((a, b) => a - b);
@@ -135,12 +151,17 @@ function overlaps(acks: readonly Ack[], owner: Side): string[] {
     );
 }
 
-/** After a switch-over to that side: it took writes, nobody else did beside it, and enough of them were made for that to mean something. */
-export function mustServe(judged: Judged, side: Side): void {
-  assert.deepEqual(judged.twoWriters, []);
+/**
+ * After a switch-over to that side: it took writes, nobody else did beside it, and enough of them were made for that to mean something.
+ *
+ * @param oneCluster  both sides are members of it, so either takes writes
+ */
+export function mustServe(judged: Judged, side: Side, oneCluster = false): void {
+  if (!oneCluster) assert.deepEqual(judged.twoWriters, []);
   assert.equal(judged.owner, side);
-  // Two idle cores make 300 to 500; where others compute beside it, half of 200 still means something.
-  assert.ok(judged.perSecond >= 100, `only ${judged.perSecond.toFixed(0)} writes a second`);
+  assert.ok(judged.perSecond >= 200, `only ${judged.perSecond.toFixed(0)} writes a second`);
+  for (const one of ['source', 'target'] as const)
+    assert.ok(judged.tried[one] >= 20, `the ${one} was asked ${judged.tried[one]} times only`);
 }
 
 /** Waits until the side has taken so many writes since now. */

@@ -78,11 +78,11 @@ export async function killedAtEach(
 ): Promise<void> {
   const { checker, database, env, held } = it;
   const plan = planFor([database]);
-  const pauses: number[] = [];
+  const longest = { ms: 0, where: '' };
   const oneOwner = (where: string) => {
     const judged = checker.since();
     assert.deepEqual(judged.twoWriters, [], where);
-    pauses.push(judged.pauseMs);
+    if (judged.pauseMs > longest.ms) Object.assign(longest, { ms: judged.pauseMs, where });
     checker.mark();
     return judged.owner;
   };
@@ -136,6 +136,6 @@ export async function killedAtEach(
   await noneLost(checker, 'source', held);
   assert.ok(points >= least, `only ${points} points`);
   t.diagnostic(
-    `${points} points, each resumed and rolled back; ${checker.acknowledged().length} writes; longest pause ${Math.max(...pauses).toFixed(0)} ms`,
+    `${points} points, each resumed and rolled back; ${checker.acknowledged().length} writes; longest pause ${longest.ms.toFixed(0)} ms (${longest.where})`,
   );
 }

@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { createServer, type AddressInfo } from 'node:net';
 import { test } from 'node:test';
 import {
   completeDatabases,
@@ -7,6 +9,7 @@ import {
   type DatabaseArgs,
   type DatabaseOf,
 } from '../src/databases.js';
+import { etcdCluster } from '../src/db/etcd.js';
 import { execPair } from '../src/db/exec.js';
 import type { DatabaseOptions } from '../src/db/wire.js';
 import { MigrateError } from '../src/errors.js';
@@ -243,6 +246,20 @@ test('complete lets go of the old server, once all is moved', async () => {
   assert.deepEqual(model.writable, { source: false, target: true });
   const error = await stoppedBy(rollback(undefined, engineFor(model, store)));
   assert.equal(error.code, 'DB_LET_GO');
+});
+
+test('a port that takes the connection and closes it is told as a member that does not answer, and at once', async () => {
+  const port = createServer((socket) => socket.destroy()).listen(0, '127.0.0.1');
+  await once(port, 'listening');
+  const client = `http://127.0.0.1:${(port.address() as AddressInfo).port}`;
+  const members = [{ name: 'a-0', peer: 'http://127.0.0.1:1', client }];
+  const locks = entry({ kind: 'etcd', name: 'shop/locks', source: { members }, target: { members } });
+  const plain: Tap = (_call, send) => send();
+  const etcd = await etcdCluster(locks as DatabaseOf<'etcd'>, { tap: plain } as DatabaseOptions);
+  const began = performance.now();
+  await assert.rejects(etcd.members(), { code: 'DB_UNREACHABLE' });
+  assert.ok(performance.now() - began < 2000);
+  port.close();
 });
 
 // ---- the states of a switch-over, with servers in memory

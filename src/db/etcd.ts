@@ -1,8 +1,11 @@
+import http from 'node:http';
+import https from 'node:https';
 import type { DatabaseOf } from '../databases.js';
 import { isMigrateError, MigrateError } from '../errors.js';
 import type { Side } from '../ports.js';
 import type { Etcd, EtcdMember } from '../standing.js';
-import { call, messageOf, passwordOf, refused, unreachable, type DatabaseOptions } from './wire.js';
+import { spell } from '../words.js';
+import { call, passwordOf, refused, unreachable, type DatabaseOptions } from './wire.js';
 
 /**
  * etcd over the JSON gateway that every member has. Numbers of 64 bits are strings there, and zero is left out.
@@ -21,15 +24,10 @@ export async function etcdCluster(database: DatabaseOf<'etcd'>, options: Databas
   let favourite: string | undefined;
 
   async function post(client: string, path: string, body: object): Promise<Reply> {
-    const reply = await fetch(`${client}${path}`, {
-      method: 'POST',
-      body: JSON.stringify(body),
-      headers: { 'content-type': 'application/json', ...(token !== undefined && { authorization: token }) },
-      signal: AbortSignal.timeout(ANSWER_MS),
-    });
-    const json = (await reply.json()) as Reply;
-    if (reply.ok) return json;
-    throw new Refused(String(json['message'] ?? json['error'] ?? reply.status));
+    const { status, text } = await posted(`${client}${path}`, JSON.stringify(body), token);
+    const json = JSON.parse(text) as Reply;
+    if (status >= 200 && status < 300) return json;
+    throw new Refused(String(json['message'] ?? json['error'] ?? status));
   }
 
   async function send(
@@ -49,7 +47,7 @@ export async function etcdCluster(database: DatabaseOf<'etcd'>, options: Databas
         }
         return await post(client, path, body);
       } catch (error) {
-        if (!(error instanceof Refused)) throw unreachable(who, causeOf(error), [password]);
+        if (!(error instanceof Refused)) throw unreachable(who, error, [password]);
         if (/invalid auth token/.test(error.message)) token = undefined;
         throw refused(who, act, error, [password]);
       }
@@ -190,6 +188,25 @@ class Refused extends Error {
   override name = 'Refused';
 }
 
-/** fetch says only that it failed; why is in its cause. */
-const causeOf = (error: unknown): unknown =>
-  error instanceof Error && error.cause instanceof Error ? new Error(messageOf(error.cause)) : error;
+/**
+ * Not by fetch: where somebody takes the connection and closes it at once, as a port does behind which the member has gone, that of Node 20
+ * never answers and holds nothing open, so that the process ends in the middle of a step without a word.
+ */
+const posted = (url: string, body: string, token: string | undefined): Promise<{ status: number; text: string }> =>
+  new Promise((resolve, reject) => {
+    const headers = {
+      'content-type': 'application/json',
+      'content-length': Buffer.byteLength(body),
+      ...(token !== undefined && { authorization: token }),
+    };
+    const { request } = url.startsWith('https:') ? https : http;
+    const signal = AbortSignal.timeout(ANSWER_MS);
+    const asked = request(url, { method: 'POST', headers, agent: false, signal }, (reply) => {
+      const parts: Buffer[] = [];
+      reply.on('data', (part: Buffer) => parts.push(part));
+      reply.on('end', () => resolve({ status: reply.statusCode ?? 0, text: Buffer.concat(parts).toString('utf8') }));
+      reply.on('error', reject);
+    });
+    asked.on('error', (error) => reject(signal.aborted ? new Error(`no answer within ${spell(ANSWER_MS)}`) : error));
+    asked.end(body);
+  });

@@ -8,6 +8,7 @@ import type { Side } from '../../src/ports.js';
 import { run } from '../../src/run.js';
 import { noneLost, startChecker, untilServed, type Checker } from '../checker.js';
 import { killedAtEach, thereAndBack } from '../database-exercise.js';
+import { killedOutright } from '../database-kills.js';
 import { entry, planFor, stageOn } from '../database-stage.js';
 import { databaseFamily, startMariaDb } from '../servers/databases.js';
 
@@ -109,6 +110,9 @@ test('MariaDB: a replica is copied under steady writes, takes them over, and giv
   thereAndBack(t, exercise({ replica: 'build' }), 10));
 
 test('MariaDB: killed at each step, the switch-over goes on and goes back', (t) => killedAtEach(t, exercise(), 15));
+
+test('MariaDB: the process is ended by SIGKILL at each step, and goes on and goes back', (t) =>
+  killedOutright(t, exercise(), { least: 12, turned: 4 }));
 
 test('MariaDB: when the new server dies while nobody can write, the old one takes writes again', async () => {
   checker.mark();

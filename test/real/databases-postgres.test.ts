@@ -11,6 +11,7 @@ import type { Side } from '../../src/ports.js';
 import { startChecker, untilServed, type Checker } from '../checker.js';
 import { mustBeDone } from '../crashing.js';
 import { killedAtEach, tellsNoSecret, thereAndBack } from '../database-exercise.js';
+import { killedOutright } from '../database-kills.js';
 import { entry, planFor, stageOn } from '../database-stage.js';
 import { databaseFamily, startPostgres } from '../servers/databases.js';
 
@@ -121,3 +122,6 @@ test('PostgreSQL: a replica is copied under steady writes, takes them over, and 
 
 test('PostgreSQL: killed at each step, the switch-over goes on and goes back', (t) =>
   killedAtEach(t, exercise(), 10, 'switch'));
+
+test('PostgreSQL: the process is ended by SIGKILL at each step, and goes on, goes back, and lets go', (t) =>
+  killedOutright(t, exercise(), { least: 12, turned: 5, ending: true }));

@@ -3,6 +3,7 @@ import { Redis } from 'ioredis';
 import type { Side } from '../../src/ports.js';
 import { startChecker, untilServed, type Checker } from '../checker.js';
 import { killedAtEach, thereAndBack } from '../database-exercise.js';
+import { killedOutright } from '../database-kills.js';
 import { entry } from '../database-stage.js';
 import { databaseFamily, startRedis } from '../servers/databases.js';
 
@@ -79,3 +80,6 @@ test('Redis: a replica is copied under steady writes, takes them over, and gives
   thereAndBack(t, exercise({ replica: 'build' }), 3));
 
 test('Redis: killed at each step, the switch-over goes on and goes back', (t) => killedAtEach(t, exercise(), 8));
+
+test('Redis: the process is ended by SIGKILL at each step, and goes on, goes back, and lets go', (t) =>
+  killedOutright(t, exercise(), { least: 12, turned: 4, ending: true }));

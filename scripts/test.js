@@ -2,6 +2,7 @@ import { spawn } from 'node:child_process';
 import { existsSync, mkdtempSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 
 /**
@@ -28,6 +29,7 @@ const runner = spawn(
   process.execPath,
   [
     '--enable-source-maps',
+    `--require=${fileURLToPath(new URL('untracked.cjs', import.meta.url))}`,
     '--test',
     `--test-concurrency=${Math.max(2, os.availableParallelism())}`,
     '--test-reporter=spec',

@@ -6,11 +6,18 @@ import { run } from '../src/run.js';
 import { differences } from '../src/cli/rehearse.js';
 import { crashing, engineOn, mustBeDone, quickShop, stageFor, undrawn } from './shop.js';
 
+/** Nothing is written while a share is held, so no point lies within: it need not be long. */
+const HOLD = '1s';
+
 /** One whole run, to know how many points there are and what the end looks like. */
 async function uninterrupted() {
   const crash = crashing(Infinity);
   const store = crash.wrap(memoryStore());
-  const { stage, plan, engine, start } = await stageFor(quickShop(), { tap: crash.tap, store, clientsPerSecond: 5 });
+  const { stage, plan, engine, start } = await stageFor(quickShop(HOLD), {
+    tap: crash.tap,
+    store,
+    clientsPerSecond: 5,
+  });
   try {
     crash.arm();
     mustBeDone(await run(plan, ['data', 'traffic'], engine));
@@ -26,7 +33,7 @@ async function killed(at: number, plan: Awaited<ReturnType<typeof uninterrupted>
   const crash = crashing(at);
   const lines = memoryStore();
   let revived = false;
-  const { stage, engine } = await stageFor(quickShop(), {
+  const { stage, engine } = await stageFor(quickShop(HOLD), {
     tap: (call, send) => (revived ? send() : crash.tap(call, send)),
     store: crash.wrap(lines),
     plan,

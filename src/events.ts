@@ -72,6 +72,8 @@ export interface PlanRow {
   asked?: number;
   reachable?: number;
   how?: string;
+  /** what going back loses once it has begun */
+  noReturn?: string;
 }
 
 /** What a gate saw, bounded in size and without credentials: it goes into the journal too. */

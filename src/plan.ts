@@ -10,6 +10,7 @@ import type { Playbook } from './playbook.js';
 import type { Right, Side } from './ports.js';
 import type { Routers } from './router.js';
 import type { Step, StepKinds } from './step.js';
+import { markNoReturn } from './no-return.js';
 import { trafficSteps } from './traffic.js';
 
 /** (Playbook, Inventory) → Plan. Pure: no I/O, no clock. The same two give the same plan, byte for byte. */
@@ -118,6 +119,7 @@ export function makePlan(playbook: Playbook, inventory: Inventory, routers: Rout
   const data = dataSteps(playbook, inventory);
   const traffic = trafficSteps(playbook, inventory, routers, data.steps);
   const moved = [...data.steps, ...traffic.steps];
+  markNoReturn(moved);
   const plan = {
     schemaVersion: 1 as const,
     name: playbook.name,

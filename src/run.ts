@@ -1,5 +1,6 @@
 import { brief, contextOf, Interrupted, kindOf, schedule, type Engine, type RunOutcome } from './engine.js';
 import { MigrateError } from './errors.js';
+import { mayCross } from './no-return.js';
 import type { Plan } from './plan.js';
 import { undoRecord } from './rollback.js';
 import type { Phase, Step } from './step.js';
@@ -36,6 +37,7 @@ async function forward(step: Step, mark: string, engine: Engine, rest: () => voi
   try {
     let record = journal.record(step.id);
     if (!record) {
+      await mayCross(step, context);
       const before: unknown = await kind.check(step.args, context);
       journal.write({ type: 'begun', step, mark, before });
       record = journal.record(step.id);

@@ -10,6 +10,8 @@ export interface Step<Args = unknown> {
   args: Args;
   /** ids of the steps that must be done before */
   after: string[];
+  /** What going back loses once this step has begun. It is printed before, and somebody has to say yes to this step itself. */
+  noReturn?: string;
 }
 
 export const PHASES = ['data', 'traffic', 'complete'] as const;

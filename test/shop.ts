@@ -95,6 +95,7 @@ export const engineOn = (
   limit: 8,
   // What goes back leaves nothing behind here, so that worlds can be compared.
   deletesCopies: true,
+  approve: (question) => Promise.resolve(question.includes('point of no return') ? 'the test' : undefined),
 });
 
 /**

@@ -6,13 +6,14 @@ import type { Journal } from '../journal.js';
 import type { Plan } from '../plan.js';
 import { deadCluster } from '../kube/nobody.js';
 import { SIDES, type Cluster, type Side, type World } from '../ports.js';
+import { lossOf, lostBy, mustAcceptLoss, wayBackOf } from '../no-return.js';
 import { rollback, toUndo, undoRecord } from '../rollback.js';
 import { routers } from '../routers/index.js';
 import { run } from '../run.js';
-import type { Phase } from '../step.js';
+import type { Copy, Phase, Step } from '../step.js';
 import { stepKinds } from '../steps/index.js';
 import { routerOf, routesOf as routesOfPlaybook } from '../traffic.js';
-import { nearest, points } from '../words.js';
+import { count, nearest, points } from '../words.js';
 import { counting, open, type Act, type CommonOptions, type Counter, type Io } from './act.js';
 import { endedBy, NOTHING, routesOf, shareNow, whatServes } from './ending.js';
 import { look, mustBeReady, preflightEvent } from './looking.js';
@@ -55,7 +56,7 @@ export const runAct: Act<RunOptions> = (options, io) =>
     if (
       !options.yes &&
       !(await io.confirm(
-        `${resumed ? 'Go on with' : 'Start'} ${todo.length} steps from ${plan.pins.source.context} to ${plan.pins.target.context}?`,
+        `${resumed ? 'Go on with' : 'Start'} ${count(todo.length, 'step')} from ${plan.pins.source.context} to ${plan.pins.target.context}?${asksAgain(todo)}`,
       ))
     )
       return { plan, outcome: { outcome: 'interrupted' } };
@@ -74,6 +75,14 @@ export const runAct: Act<RunOptions> = (options, io) =>
     });
     return { plan, outcome: await run(plan, phases, engine) };
   });
+
+/** Points of no return are asked about one by one, when they come. */
+const asksAgain = (steps: readonly Step[]): string => {
+  const marked = steps.filter((it) => it.noReturn !== undefined && it.phase !== 'complete');
+  return marked.length === 0
+    ? ''
+    : ` ${count(marked.length, 'point')} of no return ${marked.length === 1 ? 'asks' : 'ask'} again: ${marked.map((it) => it.id).join(', ')}.`;
+};
 
 export interface ShiftOptions extends CommonOptions {
   /** percent */
@@ -255,7 +264,16 @@ async function keepBoth(
  */
 export const PATIENCE_BACK = { source: 60_000, target: 400 };
 
-export const rollbackAct: Act<CommonOptions & { to?: string }> = (options, io) =>
+export interface RollbackOptions extends CommonOptions {
+  /** id of the step that stays the last one done */
+  to?: string;
+  /** what the target wrote past a point of no return may be lost */
+  acceptLoss?: boolean;
+  /** snapshots, their copies and disks that we made go too; otherwise they are kept, and named */
+  deleteCopies?: boolean;
+}
+
+export const rollbackAct: Act<RollbackOptions> = (options, io) =>
   acting(
     options,
     io,
@@ -266,15 +284,26 @@ export const rollbackAct: Act<CommonOptions & { to?: string }> = (options, io) =
         io.emit({ type: 'warning', what: 'There is nothing to undo: the journal has no step that is begun or done.' });
         return { outcome: { outcome: 'done' } };
       }
-      const lost = engine.journal
-        .records()
-        .filter((it) => steps.includes(it.step.id) && it.step.kind === 'scale' && it.step.id.startsWith('data/start'));
-      const warning =
-        lost.length > 0
-          ? ` What ${lost.map((it) => it.step.id).join(', ')} wrote on the target stays there and does not come back.`
-          : '';
-      if (!options.yes && !(await io.confirm(`Undo ${steps.length} steps, newest first?${warning}`)))
-        return { outcome: { outcome: 'interrupted' } };
+      const undone = engine.journal.records().filter((it) => steps.includes(it.step.id));
+      const stay: RunOutcome = { outcome: 'interrupted' };
+      if (!options.yes && !(await io.confirm(`Undo ${count(steps.length, 'step')}, newest first?`)))
+        return { outcome: stay };
+      const lost = lostBy(undone);
+      if (lost.length > 0 && !options.acceptLoss) {
+        if (options.yes) mustAcceptLoss(lost);
+        io.emit({ type: 'warning', what: lossOf(lost) });
+        if (!(await io.confirm('Go back all the same, and lose what the target wrote since?')))
+          return { outcome: stay };
+      }
+      const copies = undone.filter((it) => MAKES_COPIES.has(it.step.kind));
+      const deletes =
+        options.deleteCopies ??
+        (!options.yes &&
+          copies.length > 0 &&
+          (await io.confirm(
+            `Also delete the ${count(copies.length, 'copy', 'copies')} that we made (snapshots, disks)? No keeps them.`,
+          )));
+      const kept: Copy[] = [];
       io.emit({
         type: 'started',
         command: 'rollback',
@@ -285,13 +314,35 @@ export const rollbackAct: Act<CommonOptions & { to?: string }> = (options, io) =
         target: options.playbook.target.context,
         resumed: false,
       });
-      const outcome = await rollback(options.to, engine);
+      const outcome = await rollback(options.to, {
+        ...engine,
+        deletesCopies: deletes,
+        kept: (copy) => void kept.push(copy),
+      });
+      if (kept.length > 0) io.emit({ type: 'warning', ...keptCopies(kept) });
       if (outcome.outcome === 'done' && session.journal.records().length === 0 && session.journal.debts().length === 0)
         session.archive();
       return { outcome };
     },
     PATIENCE_BACK,
   );
+
+const MAKES_COPIES = new Set(['snapshot', 'copy-snapshot', 'create-disk']);
+
+/** What was left in the cloud, and how it is found. */
+function keptCopies(kept: readonly Copy[]): { what: string; fix: string } {
+  const of = (what: Copy['what']) => kept.filter((it) => it.what === what);
+  const said = (['disk', 'snapshot'] as const)
+    .flatMap((what) => (of(what).length > 0 ? count(of(what).length, what) : []))
+    .join(' and ');
+  const regions = [...new Set(kept.map((it) => it.region))].sort().join(' and ');
+  const marks = [...new Set(kept.map((it) => `migrate-plan=${it.mark}`))].join(', ');
+  const disks = of('disk').map((it) => it.id);
+  return {
+    what: `${said} that we made are kept in ${regions}, with the tag ${marks}${disks.length > 0 ? `: ${disks.slice(0, 5).join(', ')}${disks.length > 5 ? ', …' : ''}` : ''}.`,
+    fix: 'Delete them by that tag when nobody needs them. Snapshots go by themselves after `data.disks.keepSnapshots` days; `migrate rollback --delete-copies` would have deleted all.',
+  };
+}
 
 interface Acting {
   world: World;
@@ -325,7 +376,7 @@ async function acting(
       emit: watching.emit,
       stopping: io.stopping,
       limit: SIDE_BY_SIDE,
-      approve: async (question) => ((await io.approve?.(question)) ? signature() : undefined),
+      approve: oneByOne(async (question) => ((await io.approve?.(question)) ? signature() : undefined)),
     };
     const before = routesOf(session.journal);
     const { plan, outcome } = await act({ world, session, engine, counter });
@@ -335,7 +386,11 @@ async function acting(
       // A first step that refused before it began has left nothing in the journal, and nothing in the world.
       const touched = session.journal.records().length > 0;
       const where = touched
-        ? { now: serving || 'see migrate status', next: nextAfterStop(outcome), back: 'migrate rollback' }
+        ? {
+            now: serving || 'see migrate status',
+            next: nextAfterStop(outcome),
+            back: wayBackOf(session.journal.records()),
+          }
         : { now: serving || NOTHING };
       return {
         ...endedBy(outcome.error, io.emit, { touched, ...where }),
@@ -360,7 +415,7 @@ async function acting(
     return endedBy(error, io.emit, {
       touched,
       now: serving || (touched ? 'see migrate status' : NOTHING),
-      ...(touched && { back: 'migrate rollback' }),
+      ...(session && touched && { back: wayBackOf(session.journal.records()) }),
     });
   } finally {
     watching?.close();
@@ -373,9 +428,19 @@ const signature = () => {
   return `${owner}@${host}`;
 };
 
+/** Steps that run side by side don't ask at the same time. */
+function oneByOne<T>(ask: (question: string) => Promise<T>): (question: string) => Promise<T> {
+  let last: Promise<unknown> = Promise.resolve();
+  return (question) => {
+    const answer = last.then(() => ask(question));
+    last = answer.catch(() => undefined);
+    return answer;
+  };
+}
+
 /** @throws MigrateError USAGE  no share of this plan has that id */
 function approveSteps(ids: readonly string[] | undefined, plan: Plan, journal: Journal): void {
-  const known = plan.steps.filter((it) => it.kind === 'shift').map((it) => it.id);
+  const known = plan.steps.filter((it) => it.kind === 'shift' || it.noReturn !== undefined).map((it) => it.id);
   // Every `migrate shift` has a number of its own; the share is what was approved.
   const share = (id: string) => id.replace(/^shift-\d+\//, '');
   const meaning = (id: string) => known.find((it) => it === id) ?? known.find((it) => share(it) === share(id));
@@ -384,7 +449,7 @@ function approveSteps(ids: readonly string[] | undefined, plan: Plan, journal: J
     const meant = nearest(wrong, known);
     throw usage(
       `There is no step "${wrong}" to approve.`,
-      `Shares that can be approved: ${known.join(', ') || 'none'}.`,
+      `What can be approved: ${known.join(', ') || 'nothing'}.`,
       meant === undefined ? 'Name one of them.' : `Did you mean --approve ${meant}?`,
     );
   }
@@ -479,9 +544,9 @@ async function mustBePinned(plan: Plan, world: World): Promise<void> {
 
 function nextAfter(journal: Journal, plan: Plan | undefined, interrupted: boolean): Pick<EndedEvent, 'next' | 'back'> {
   if (isPastSource(journal)) return { next: SOURCE_OWES, back: 'migrate rollback, once the source answers' };
-  if (journal.keepsBoth()) return { next: BOTH_STAY, back: 'migrate rollback' };
+  if (journal.keepsBoth()) return { next: BOTH_STAY, back: wayBackOf(journal.records()) };
   if (journal.completed()) return { next: 'nothing: the move is complete' };
-  const back = journal.records().length > 0 ? { back: 'migrate rollback' } : {};
+  const back = journal.records().length > 0 ? { back: wayBackOf(journal.records()) } : {};
   if (interrupted) return { next: 'migrate run goes on', ...back };
   if (journal.records().length === 0)
     return journal.debts().length > 0 ? { next: 'migrate rollback once more, when the target answers again' } : {};

@@ -1903,6 +1903,33 @@ export const catalogue: Readonly<Record<string, Entry>> = {
     ],
   ),
 
+  NO_RETURN: entry(
+    4,
+    [
+      'A step that can not be taken back without loss waits for a yes of its own.',
+      'From its start on the target writes to copied disks, and nothing brings that back to the old ones. `--yes` does not speak for it. Nothing of the step was begun.',
+      '`migrate run --approve STEP` crosses it; on a terminal you are asked. Until then `migrate rollback` loses nothing.',
+    ],
+    [
+      '该步骤一旦开始就无法无损回退，需要单独确认。',
+      '目标侧一启动就会写入复制出来的磁盘，这些数据无法带回旧磁盘；--yes 不代表同意。该步骤尚未开始。',
+      'migrate run --approve STEP 越过该点；在终端上会直接询问。在此之前 migrate rollback 不会丢失任何数据。',
+    ],
+  ),
+  LOSS_NOT_ACCEPTED: entry(
+    1,
+    [
+      'Going back would lose what the target has written.',
+      'A point of no return was crossed: since then the target writes to its own copies of disks.',
+      '`migrate rollback --accept-loss` when that may be lost; `migrate rollback --to STEP` goes back no further than that step.',
+    ],
+    [
+      '回退会丢失目标侧已写入的数据。',
+      '已越过不可回退点：此后目标侧写入自己的磁盘副本。',
+      '确认可以丢失时执行 migrate rollback --accept-loss；migrate rollback --to STEP 只回退到该步骤为止。',
+    ],
+  ),
+
   // ---- us
 
   WORLD_DIFFERS: entry(

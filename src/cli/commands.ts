@@ -259,11 +259,18 @@ export function commands(host: Host): Command {
 
   add('rollback', MOVE, 'undo in reverse order, from the journal', playbookFlag, worldFlags, writingFlags, screenFlags)
     .addOption(new Option('--to <step>', 'the step that stays (default: undo everything)'))
+    .addOption(new Option('--accept-loss', 'what the target wrote past a point of no return may be lost'))
+    .addOption(new Option('--delete-copies', 'delete the snapshots and disks that were made, too (default: keep)'))
     .action((flags) =>
       perform({ command: 'rollback', writes: true }, flags, async (io) => {
-        const options = await load(undefined, flags, io);
+        const { to, acceptLoss, deleteCopies } = flags;
         return (await import('./acts.js')).rollbackAct(
-          { ...options, ...(flags.to !== undefined && { to: flags.to }) },
+          {
+            ...(await load(undefined, flags, io)),
+            ...(to !== undefined && { to }),
+            ...(acceptLoss && { acceptLoss }),
+            ...(deleteCopies && { deleteCopies }),
+          },
           io,
         );
       }),

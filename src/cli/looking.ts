@@ -144,6 +144,7 @@ export function planRows(plan: Plan, kinds: StepKinds): PlanRow[] {
       phase: step.phase,
       does: kind?.title(step.args) ?? step.kind,
       wayBack: kind?.wayBack(step.args) ?? '',
+      ...(step.noReturn !== undefined && { noReturn: step.noReturn }),
       ...(share && { asked: share.asked, reachable: share.reachable, how: share.how }),
     };
   });

@@ -54,6 +54,8 @@ export async function rehearse(options: RehearseOptions, io: Io): Promise<EndedE
     limit: 8,
     // Nobody is asked in a rehearsal: what waits for a yes gets one.
     approve: () => Promise.resolve('the rehearsal'),
+    // The twin is to be as it was.
+    deletesCopies: true,
   };
   let plan: Plan | undefined;
   const touched = () => journal.records().length > 0;

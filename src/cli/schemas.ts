@@ -56,6 +56,7 @@ const row = z.looseObject({
   phase: z.string(),
   does: z.string(),
   wayBack: z.string(),
+  noReturn: z.string().optional(),
   asked: percent.optional(),
   reachable: percent.optional(),
   how: z.string().optional(),

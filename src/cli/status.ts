@@ -12,6 +12,7 @@ import { measured, shownBy, type Route } from '../router.js';
 import { routers } from '../routers/index.js';
 import { routerOf } from '../traffic.js';
 import { spell } from '../words.js';
+import { wayBackOf } from '../no-return.js';
 import type { CommonOptions } from './act.js';
 import { routesOf } from './ending.js';
 import type { StatusEvent } from './events.js';
@@ -89,7 +90,7 @@ async function look(options: CommonOptions): Promise<StatusEvent> {
     next: paused
       ? `${paused.step.startsWith('shift-') ? 'the same migrate shift' : 'migrate run'} with --approve ${paused.step} goes on`
       : nextOf(state, journal, held?.owner, ageMs > STALE_MS),
-    ...(records.length > 0 && state !== 'completed' && { back: 'migrate rollback' }),
+    ...(records.length > 0 && state !== 'completed' && { back: wayBackOf(records) }),
   };
 }
 

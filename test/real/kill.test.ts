@@ -82,13 +82,17 @@ test('killed outright at points drawn by a seed, the command goes on and goes ba
     // Forward through kills until it comes to its end, and back through kills until it is at the start, as often as it takes.
     for (let round = 0; kills < KILLS; round++) {
       assert.ok(round < 10, `only ${kills} kills landed in ${round} rounds`);
-      for (const [command, wanted] of [
-        ['run', ways.end],
-        ['rollback', ways.start],
+      for (const [command, flags, wanted] of [
+        ['run', ['--approve', 'data/start/shop'], ways.end],
+        ['rollback', ['--accept-loss', '--delete-copies'], ways.start],
       ] as const) {
         let ended: Ended;
         do {
-          ended = await migrate([command, '-f', file, '--yes'], env, kills < KILLS ? 600 + random() * 5000 : undefined);
+          ended = await migrate(
+            [command, '-f', file, '--yes', ...flags],
+            env,
+            kills < KILLS ? 600 + random() * 5000 : undefined,
+          );
           if (ended.signal === 'SIGKILL') kills++;
         } while (ended.signal === 'SIGKILL');
         assert.equal(ended.code, 0, `${command} ended ${ended.code}: ${ended.stderr.slice(-2000)}`);

@@ -23,6 +23,9 @@ import { quickShopText, shipped, undrawn } from '../shop.js';
 
 const WEIGHT = 'service.beta.kubernetes.io/alibaba-cloud-loadbalancer-weight';
 const FILE = ['-f', 'shop.yaml'];
+/** The orders' disk is a copy from their start on the target on. */
+const CROSSING = ['--approve', 'data/start/shop'];
+const LOSING = ['--accept-loss', '--delete-copies'];
 
 interface Told {
   code: number | null;
@@ -122,8 +125,17 @@ describe('the shop on Kubernetes 1.20 and 1.36', { timeout: 600_000 }, () => {
     assert.deepEqual(differences(start, await shop.snapshot()), [], 'looking changes nothing');
   });
 
+  test('a run stops before the point of no return, and a roll-back from there needs no word about loss', async () => {
+    const { code, stdout } = await finished(spawned(['run', 'plan.json', '--yes', '-o', 'json']));
+    assert.equal(code, 4, stdout.slice(-2000));
+    assert.match(stdout, /"code":"NO_RETURN"/);
+    await mustEnd(['rollback', ...FILE, '--yes', '--delete-copies']);
+    await untilSame(start, async () => shop.snapshot());
+    noneLost();
+  });
+
   test('the plan runs to 100 % and no request is lost', async () => {
-    const { events, ended } = await mustEnd(['run', 'plan.json', '--yes']);
+    const { events, ended } = await mustEnd(['run', 'plan.json', '--yes', ...CROSSING]);
     assert.deepEqual(ended.share, { asked: 100, reachable: 100, measured: 100 });
     weightsAre([0, 0, 0], [24, 24, 24, 24]);
     const { source: api20, target: api36 } = { source: shop.source.api, target: shop.target.api };
@@ -159,7 +171,10 @@ describe('the shop on Kubernetes 1.20 and 1.36', { timeout: 600_000 }, () => {
 
   test('roll-back leads to the start, on both servers and in the cloud', async () => {
     lines = journalLines(place);
-    await mustEnd(['rollback', ...FILE, '--yes']);
+    const { code, stderr } = await finished(spawned(['rollback', ...FILE, '--yes']));
+    assert.equal(code, 3, stderr);
+    assert.match(stderr, /LOSS_NOT_ACCEPTED[\s\S]*--accept-loss/);
+    await mustEnd(['rollback', ...FILE, '--yes', ...LOSING]);
     await untilSame(start, async () => shop.snapshot());
     noneLost();
   });
@@ -173,7 +188,7 @@ describe('the shop on Kubernetes 1.20 and 1.36', { timeout: 600_000 }, () => {
     })).toSorted((a, b) => a.line - b.line);
     const began = performance.now();
     for (const { line, afterMs } of points) {
-      const child = spawned(['run', ...FILE, '--yes', '-o', 'json']);
+      const child = spawned(['run', ...FILE, '--yes', ...CROSSING, '-o', 'json']);
       const ended = finished(child);
       const killed = await killAt(child, () => journalLines(place) >= line, afterMs);
       const { code, stdout, stderr } = await ended;
@@ -185,7 +200,7 @@ describe('the shop on Kubernetes 1.20 and 1.36', { timeout: 600_000 }, () => {
     figures.push(
       `${KILLS} kills at lines ${points.map((it) => it.line).join(', ')} of ${lines}, seed ${SEED}: ${seconds(performance.now() - began)}`,
     );
-    await mustEnd(['run', ...FILE, '--yes']);
+    await mustEnd(['run', ...FILE, '--yes', ...CROSSING]);
     await untilSame(end, async () => stateOf(await shop.snapshot()));
     noneLost();
   });
@@ -204,7 +219,7 @@ describe('the shop on Kubernetes 1.20 and 1.36', { timeout: 600_000 }, () => {
   test('with the target’s API server dead, roll-back gives the traffic to the source at once and says what is owed', async () => {
     await shop.target.plane.stopApiServer();
     const moved = watchMove();
-    const { events } = await mustEnd(['rollback', ...FILE, '--yes']);
+    const { events } = await mustEnd(['rollback', ...FILE, '--yes', ...LOSING]);
     const at = moved();
     figures.push(
       `with the target's API server dead: the source's weight was written after ${at.written} ms, it served after ${at.serves} ms, the target no longer after ${at.alone} ms`,
@@ -230,7 +245,7 @@ describe('the shop on Kubernetes 1.20 and 1.36', { timeout: 600_000 }, () => {
 
   test('once it answers again, a second roll-back pays what is owed, and all is as at the start', async () => {
     await shop.target.plane.startApiServer();
-    await mustEnd(['rollback', ...FILE, '--yes']);
+    await mustEnd(['rollback', ...FILE, '--yes', ...LOSING]);
     await untilSame(start, async () => shop.snapshot());
     noneLost();
     const { sent, source, target } = shop.clients.counts();

@@ -18,8 +18,14 @@ export function planLines({ plan, rows }: PlanEvent, screen: Screen): string[] {
   ];
   rows.forEach((it, index) => {
     if (it.phase === 'complete' && rows[index - 1]?.phase !== 'complete') {
-      lines.push(paint('yellow', rule('hold as long as you like; every step above can be undone', widths)));
+      const marked = rows.some((one) => one.noReturn !== undefined && one.phase !== 'complete');
+      const undone = marked ? 'what is above can be undone, as said at ⚑' : 'every step above can be undone';
+      lines.push(paint('yellow', rule(`hold as long as you like; ${undone}`, widths)));
     }
+    if (it.noReturn !== undefined)
+      lines.push(
+        ...wrap(`⚑ point of no return: ${it.noReturn}`, columnsOf(widths)).map((line) => paint('yellow', line)),
+      );
     lines.push(...row([String(index + 1), it.step, doesOf(it), it.wayBack], widths));
   });
   lines.push('');
@@ -69,8 +75,10 @@ function breakable(cell: string, width: number): string[] {
   return lines;
 }
 
+const columnsOf = (widths: Widths) => widths.reduce((sum, it) => sum + it, 6);
+
 function rule(text: string, widths: Widths): string {
-  const whole = widths.reduce((sum, it) => sum + it, 6);
+  const whole = columnsOf(widths);
   const label = ` ── ${text} `;
   return label + '─'.repeat(Math.max(2, whole - widthOf(label)));
 }

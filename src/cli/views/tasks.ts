@@ -2,7 +2,7 @@ import type { Shown } from '../events.js';
 import type { Screen } from '../screen.js';
 import { fit, padEnd, widthOf, wrap } from '../width.js';
 import { count, points, spell } from '../../words.js';
-import { shareText, sideText } from './text.js';
+import { shareText, sideText, warned } from './text.js';
 import type { View } from './view.js';
 
 /**
@@ -78,10 +78,7 @@ export function tasksView(screen: Screen, now: () => number): View {
         room = Math.max(room, ...event.rows.map((it) => it.step.length));
         return;
       }
-      if (event.type === 'warning')
-        return keep(
-          `${paint('yellow', '‼')} ${event.what}${event.fix === undefined ? '' : ` ${paint('dim', event.fix)}`}`,
-        );
+      if (event.type === 'warning') return keep(warned(event, screen));
       if (!('step' in event)) return;
       const id = event.step;
       room = Math.max(room, id.length);

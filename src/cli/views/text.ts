@@ -29,6 +29,10 @@ export const thousands = (n: number) => String(n).replace(/\B(?=(\d{3})+$)/g, ',
 
 const LABEL_ROOM = 8;
 
+/** A warning beside a live view: whole, however long. */
+export const warned = ({ what, fix = '' }: { what: string; fix?: string }, screen: Screen): string =>
+  labelled('‼', `${what} ${fix}`.trimEnd(), screen, 0, 1).join('\n');
+
 /** A name and what it stands for, the latter wrapped under itself. */
 export function labelled(
   label: string,

@@ -4,7 +4,7 @@ import type { Screen } from '../screen.js';
 import { regionOn } from './region.js';
 import { shareLines, type ShareNow } from './shares.js';
 import { tongues, type Lang, type Tongue } from './tongue.js';
-import { shareText } from './text.js';
+import { shareText, warned } from './text.js';
 import type { View } from './view.js';
 
 const FRAME_MS = 500;
@@ -60,9 +60,7 @@ export function watchView(screen: Screen, now: () => number, lang: Lang): View {
         return soon();
       }
       if (event.type === 'warning') {
-        region.keep(
-          `${paint('yellow', '‼')} ${event.what}${event.fix === undefined ? '' : ` ${paint('dim', event.fix)}`}`,
-        );
+        region.keep(warned(event, screen));
         return soon();
       }
       if (!('step' in event)) return;

@@ -44,15 +44,17 @@ export function kindOf(step: Step, kinds: StepKinds): AnyStepKind {
   });
 }
 
-export function contextOf(step: Step, mark: string, engine: Engine): StepContext {
-  const { emit, stopping } = engine;
+/** @param place  of a step that goes forward; on the way back each keeps its own to the end */
+export function contextOf(step: Step, mark: string, engine: Engine, place?: Place): StepContext {
+  const { emit } = engine;
   const title = kindOf(step, engine.kinds).title(step.args);
   return {
     world: guarded(engine.world),
     step,
     mark,
     emit,
-    stopping,
+    stopping: place?.stopping ?? engine.stopping,
+    resting: (wait) => (place ? place.resting(wait) : wait()),
     progress: (note) => emit({ type: 'step', step: step.id, state: 'progress', title, note }),
     recorded: (id) => engine.journal.record(id)?.before,
     took: (id) => tookMs(engine.journal, id),
@@ -72,12 +74,21 @@ export function contextOf(step: Step, mark: string, engine: Engine): StepContext
 export const brief = (error: unknown) =>
   error instanceof MigrateError ? { code: error.code, what: error.what } : { code: 'BUG', what: String(error) };
 
+/** What a step that has begun keeps others from. */
+export interface Place {
+  /** All that is left is to watch: somebody else may act meanwhile. */
+  rest(): void;
+  /** The same for as long as `wait` takes; then the step acts again in its turn, before those that have not begun. */
+  resting<T>(wait: () => Promise<T>): Promise<T>;
+  /** The operator wants an end. To who rests, also: another has failed, and nothing will come of what this one waits for. */
+  stopping(): boolean;
+}
+
 interface Schedule<T> {
   limit: number;
   ready(item: T): boolean;
   stopping(): boolean;
-  /** @param rest  to be called when all that is left is to watch: somebody else may act meanwhile */
-  start(item: T, rest: () => void): Promise<void>;
+  start(item: T, place: Place): Promise<void>;
   id(item: T): string;
 }
 
@@ -86,21 +97,47 @@ export async function schedule<T>(items: readonly T[], how: Schedule<T>): Promis
   const waiting = new Set(items);
   const ready = new Set<T>();
   const acting = new Set<T>();
-  const running = new Map<T, Promise<void>>();
+  const resting = new Set<T>();
+  const running = new Set<T>();
+  const returning: (() => void)[] = [];
   let failed: { error: unknown; step: string } | undefined;
   let interrupted = false;
-  let rested = () => {};
+  let changed = () => {};
+
+  const placeOf = (item: T): Place => {
+    const rest = () => {
+      acting.delete(item);
+      changed();
+    };
+    return {
+      rest,
+      stopping: () => how.stopping() || (resting.has(item) && (interrupted || failed !== undefined)),
+      async resting(wait) {
+        resting.add(item);
+        rest();
+        try {
+          return await wait();
+        } finally {
+          resting.delete(item);
+          await new Promise<void>((resolve) => {
+            returning.push(() => {
+              acting.add(item);
+              resolve();
+            });
+            changed();
+          });
+        }
+      },
+    };
+  };
 
   const begin = (item: T): void => {
     waiting.delete(item);
     ready.delete(item);
     acting.add(item);
-    const rest = () => {
-      acting.delete(item);
-      rested();
-    };
-    const ended = how
-      .start(item, rest)
+    running.add(item);
+    void how
+      .start(item, placeOf(item))
       .catch((error: unknown) => {
         if (error instanceof Interrupted) interrupted = true;
         else failed ??= { error, step: how.id(item) };
@@ -108,12 +145,17 @@ export async function schedule<T>(items: readonly T[], how: Schedule<T>): Promis
       .finally(() => {
         acting.delete(item);
         running.delete(item);
+        changed();
       });
-    running.set(item, ended);
   };
 
   while (waiting.size > 0 || running.size > 0) {
-    const woken = new Promise<void>((resolve) => (rested = resolve));
+    const change = new Promise<void>((resolve) => (changed = resolve));
+    while (acting.size < how.limit) {
+      const next = returning.shift();
+      if (!next) break;
+      next();
+    }
     if (!failed && !interrupted && !how.stopping()) {
       for (const item of waiting) if (how.ready(item)) ready.add(item);
       for (const item of ready) {
@@ -122,7 +164,7 @@ export async function schedule<T>(items: readonly T[], how: Schedule<T>): Promis
       }
     }
     if (running.size === 0) break;
-    await Promise.race([woken, ...running.values()]);
+    await change;
   }
   if (failed) return { outcome: 'stopped', ...failed };
   if (interrupted || (waiting.size > 0 && how.stopping())) return { outcome: 'interrupted' };

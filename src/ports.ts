@@ -211,6 +211,13 @@ export interface Disk {
   tags: Record<string, string>;
 }
 
+/** One category of data disks that a zone sells. */
+export interface SoldDisks {
+  category: string;
+  minGiB: number;
+  maxGiB: number;
+}
+
 export interface SecurityRule {
   direction: 'ingress' | 'egress';
   /** lower case: `all`, `tcp`, `udp`, `icmp`, … */
@@ -239,6 +246,8 @@ export interface Snapshot {
   status: string;
   /** percent */
   progress: number;
+  /** seconds, by the cloud's estimate; 0 when it is done or has none */
+  remainS: number;
   sourceDisk: string;
   sourceSnapshot?: string;
   sizeGiB: number;
@@ -319,10 +328,12 @@ export interface Cloud {
   readonly clb: Clb;
   disk(region: string, id: string): Promise<Disk | undefined>;
   disks(region: string, tag: { key: string; value: string }): Promise<Disk[]>;
+  /** Categories of new data disks that are to be had in the zone now. A regional one is named in each of its zones. */
+  sold(region: string, zone: string): Promise<SoldDisks[]>;
   /** With its rules; undefined when there is no such group. */
   securityGroup(region: string, id: string): Promise<SecurityGroup | undefined>;
-  snapshot(region: string, id: string): Promise<Snapshot | undefined>;
   snapshots(region: string, tag: { key: string; value: string }): Promise<Snapshot[]>;
+  /** This, a copy and a new disk are CLOUD_OCCUPIED where something else must end first, and are to be asked for again then. */
   createSnapshot(args: {
     region: string;
     disk: string;

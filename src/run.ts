@@ -1,4 +1,4 @@
-import { brief, contextOf, Interrupted, kindOf, schedule, type Engine, type RunOutcome } from './engine.js';
+import { brief, contextOf, Interrupted, kindOf, schedule, type Engine, type Place, type RunOutcome } from './engine.js';
 import { MigrateError } from './errors.js';
 import { mayCross } from './no-return.js';
 import type { Plan } from './plan.js';
@@ -23,16 +23,16 @@ export async function run(plan: Plan, phases: readonly Phase[], engine: Engine):
     limit: engine.limit,
     ready: (step) => step.after.every((id) => engine.journal.record(id)?.state === 'done'),
     stopping: engine.stopping,
-    start: (step, rest) => forward(step, plan.digest.slice(0, 8), engine, rest),
+    start: (step, place) => forward(step, plan.digest.slice(0, 8), engine, place),
     id: (step) => step.id,
   });
 }
 
 /** check → begun(before) on disk → apply → verify → hold → done on disk. */
-async function forward(step: Step, mark: string, engine: Engine, rest: () => void): Promise<void> {
+async function forward(step: Step, mark: string, engine: Engine, place: Place): Promise<void> {
   const { journal, emit } = engine;
   const kind = kindOf(step, engine.kinds);
-  const context = contextOf(step, mark, engine);
+  const context = contextOf(step, mark, engine, place);
   emit({ type: 'step', step: step.id, state: 'begun', title: kind.title(step.args) });
   try {
     let record = journal.record(step.id);
@@ -46,7 +46,7 @@ async function forward(step: Step, mark: string, engine: Engine, rest: () => voi
     await kind.apply(step.args, before, context);
     await kind.verify(step.args, before, context);
     journal.write({ type: 'verified', step: step.id });
-    rest();
+    place.rest();
     await kind.hold?.(step.args, before, context);
     journal.write({ type: 'done', step: step.id });
     emit({ type: 'step', step: step.id, state: 'done', title: kind.title(step.args) });

@@ -28,6 +28,8 @@ export interface StepContext {
   progress(note: string): void;
   /** true once the operator pressed Ctrl-C: long waits end at the next safe point */
   stopping(): boolean;
+  /** Others may act in this step's place until `wait` ends: for what may take hours, or has limits of its own. */
+  resting<T>(wait: () => Promise<T>): Promise<T>;
   /**
    * Who said yes to this step since it was last undone, or since it last stopped for a person to decide. With a question somebody at the
    * terminal is asked; undefined when nobody has, or nobody is there.

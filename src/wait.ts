@@ -37,15 +37,15 @@ export async function until(
   }
 }
 
-/** Waits until the time of day when the playbook lets writes pause. Nothing has been changed yet, so Ctrl-C ends it. */
-export async function untilWindow(
-  { window }: { window?: Window | undefined },
-  { world, progress, stopping }: StepContext,
-): Promise<void> {
-  for (let told = false; window && waitMs(window, world.clock.now()) > 0; told = true) {
-    if (stopping()) throw new Interrupted();
-    const wait = waitMs(window, world.clock.now());
-    if (!told) progress(`waiting ${spell(wait)} for ${window.from} (${window.offset})`);
-    await world.clock.sleep(Math.min(wait, 5000));
+/** Waits until the time of day when the playbook lets writes pause. Nothing has been changed yet, so Ctrl-C ends it, and others act meanwhile. */
+export async function untilWindow({ window }: { window?: Window | undefined }, context: StepContext): Promise<void> {
+  const { world, progress, resting, stopping } = context;
+  const left = () => (window ? waitMs(window, world.clock.now()) : 0);
+  // Until its turn comes to act again the window may have closed.
+  while (window && left() > 0) {
+    progress(`waiting ${spell(left())} for ${window.from} (${window.offset})`);
+    await resting(async () => {
+      for (; left() > 0; await world.clock.sleep(Math.min(left(), 5000))) if (stopping()) throw new Interrupted();
+    });
   }
 }

@@ -60,7 +60,7 @@ export async function storm(
         back = await rollback(undefined, engineOn(stage, store));
       mustBeDone(back);
       await stage.twin.settle();
-      const left = differences(start, stage.twin.snapshot());
+      const left = differences(undrawn(start), undrawn(stage.twin.snapshot()));
       if (left.length > 0) wrong.push(`not back at the start: ${left.slice(0, 3).join('; ')}`);
     }
     const { failed, sent } = stage.twin.clients.counts();

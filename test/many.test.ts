@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { schedule } from '../src/engine.js';
-import { paceOf } from '../src/alibaba/pace.js';
+import { paceOf, slbCalls } from '../src/alibaba/pace.js';
 import { notingWrites, sharingReads } from '../src/alibaba/sharing.js';
 import type { Backend, Call, Clock, Cloud } from '../src/ports.js';
 import { moveMany, serviceOf, type Moved } from './many.js';
@@ -60,7 +60,7 @@ function steppedClock(): Clock & { run(): Promise<void> } {
 
 test('calls go out in the order in which they were asked for, in no minute more than the cloud takes', async () => {
   const clock = steppedClock();
-  const pace = paceOf(clock);
+  const pace = paceOf(clock, slbCalls);
   const went: { index: number; at: number }[] = [];
   const all = Array.from({ length: 300 }, (_, index) =>
     pace.turn('SetVServerGroupAttribute').then(() => went.push({ index, at: clock.now() })),
@@ -123,10 +123,10 @@ test('who was ready first acts first, and who only watches keeps nobody from act
     ready: (it) => (after[it] ?? []).every((other) => done.has(other)),
     stopping: () => false,
     id: (it) => it,
-    async start(it, rest) {
+    async start(it, place) {
       began.push(it);
       if (it === 'a1') {
-        rest();
+        place.rest();
         await new Promise<void>((resolve) => ends.push(resolve));
       }
       done.add(it);

@@ -110,7 +110,7 @@ export function undrawn(world: unknown): unknown {
   const made = [...disks, ...snapshots].filter((it) => it.name.startsWith('migrate-'));
   const text = made
     .reduce((it, { id, name }) => it.replaceAll(`"${id}"`, `"${name}"`), JSON.stringify(world))
-    .replaceAll(/("[0-9a-f]{8}\/d-[^"]*)\/[0-9a-f]{8}"/g, '$1"')
+    .replaceAll(/("[0-9a-f]{8}\/d-[^"]*)\/[0-9a-f]{8}(?:\/\d+)?"/g, '$1"')
     .replaceAll(/"(clusterIPs?|nodePort)":(?:\d+|"[^"]*"|\[[^\]]*\])/g, '"$1":"drawn"');
   const plain = JSON.parse(text) as Copies;
   for (const list of [plain.cloud.disks, plain.cloud.snapshots]) list.sort((a, b) => (a.id < b.id ? -1 : 1));

@@ -1,23 +1,11 @@
 import { isMigrateError } from '../errors.js';
-import type {
-  Backend,
-  Call,
-  Clock,
-  Cloud,
-  Disk,
-  Listener,
-  LoadBalancer,
-  SecurityGroup,
-  SecurityRule,
-  ServerGroup,
-  Snapshot,
-  Tap,
-} from '../ports.js';
+import type { Backend, Call, Clock, Cloud, Listener, LoadBalancer, ServerGroup, Tap } from '../ports.js';
 import { callCloud } from './errors.js';
 import { alibabaDns, type AlidnsClient, type CallAlidns } from './alidns.js';
 import { alibabaClb, isMissingGroup } from './clb.js';
-import { paceOf } from './pace.js';
-import { loadAlidns, loadEcs, loadSlb, type EcsClient } from './sdk.js';
+import { ecsCloud } from './ecs.js';
+import { paceOf, slbCalls } from './pace.js';
+import { loadAlidns, loadSlb } from './sdk.js';
 import { withNetworkLoadBalancers } from './network.js';
 import { sharingReads } from './sharing.js';
 import type { ListenersBody, ListenerSettings, SlbClient } from './slb.js';
@@ -37,9 +25,6 @@ export interface CloudOptions {
 /** The API's limit for one call. @source SLB API, SetVServerGroupAttribute: TooManyBackendServers */
 const MEMBERS_A_CALL = 20;
 
-/** The most that one call gives. @source ECS API, DescribeSecurityGroupAttribute */
-const RULES_A_CALL = 1000;
-
 /** The Cloud port over Alibaba Cloud's OpenAPI. SDKs are loaded when they are first used. */
 export function alibabaCloud(options: CloudOptions): Cloud {
   const cloud = withNetworkLoadBalancers(classicCloud(options), options);
@@ -49,9 +34,8 @@ export function alibabaCloud(options: CloudOptions): Cloud {
 function classicCloud(options: CloudOptions): Cloud {
   const { region } = options;
   const to = (verb: string, what: string, writes: boolean): Call => ({ to: 'cloud', verb, what, writes });
-  const pace = paceOf(options.clock);
+  const pace = paceOf(options.clock, slbCalls);
   let slbLoaded: Promise<SlbClient> | undefined;
-  const ecsLoaded = new Map<string, Promise<EcsClient>>();
 
   const slb = async <T>(
     verb: string,
@@ -65,20 +49,6 @@ function classicCloud(options: CloudOptions): Cloud {
     }));
     return callCloud(to(verb, what, writes), { ...options, pace }, () => send(client));
   };
-  const ecs = async <T>(
-    inRegion: string,
-    verb: string,
-    what: string,
-    writes: boolean,
-    send: (client: EcsClient) => Promise<T>,
-  ): Promise<T> => {
-    const loading = ecsLoaded.get(inRegion) ?? loadEcs({ ...options, region: inRegion });
-    ecsLoaded.set(inRegion, loading);
-    loading.catch(() => ecsLoaded.delete(inRegion));
-    const client = await loading;
-    return callCloud(to(verb, what, writes), options, () => send(client));
-  };
-
   let alidnsLoaded: Promise<AlidnsClient> | undefined;
   const alidns: CallAlidns = async (verb, what, writes, send) => {
     const client = await (alidnsLoaded ??= loadAlidns(options).catch((error: unknown) => {
@@ -142,25 +112,6 @@ function classicCloud(options: CloudOptions): Cloud {
     });
   };
 
-  const permissions = async (inRegion: string, id: string): Promise<EcsPermission[]> => {
-    const found: EcsPermission[] = [];
-    let nextToken: string | undefined;
-    do {
-      const token = nextToken;
-      const { body } = await ecs(inRegion, 'DescribeSecurityGroupAttribute', id, false, (it) =>
-        it.describeSecurityGroupAttribute({
-          regionId: inRegion,
-          securityGroupId: id,
-          maxResults: RULES_A_CALL,
-          ...(token !== undefined && { nextToken: token }),
-        }),
-      );
-      found.push(...(body?.permissions?.permission ?? []));
-      nextToken = body?.nextToken === '' ? undefined : body?.nextToken;
-    } while (nextToken !== undefined);
-    return found;
-  };
-
   const inBatches = async (
     group: string,
     members: Backend[],
@@ -174,6 +125,8 @@ function classicCloud(options: CloudOptions): Cloud {
   };
 
   return {
+    ...ecsCloud(options),
+
     async loadBalancer(id) {
       try {
         const { body } = await slb('DescribeLoadBalancerAttribute', id, false, (it) =>
@@ -237,116 +190,6 @@ function classicCloud(options: CloudOptions): Cloud {
           it.addVServerGroupBackendServers({ regionId: region, VServerGroupId: group, backendServers }),
         ),
     }),
-
-    async disk(inRegion, id) {
-      const { body } = await ecs(inRegion, 'DescribeDisks', id, false, (it) =>
-        it.describeDisks({ regionId: inRegion, diskIds: JSON.stringify([id]) }),
-      );
-      const [found] = body?.disks?.disk ?? [];
-      return found && diskFrom(found, inRegion);
-    },
-
-    async disks(inRegion, tag) {
-      const { body } = await ecs(inRegion, 'DescribeDisks', `${tag.key}=${tag.value}`, false, (it) =>
-        it.describeDisks({ regionId: inRegion, tag: [tag], maxResults: 100 }),
-      );
-      return (body?.disks?.disk ?? []).map((it) => diskFrom(it, inRegion));
-    },
-
-    async securityGroup(inRegion, id) {
-      try {
-        return { id, rules: (await permissions(inRegion, id)).map(ruleFrom) } satisfies SecurityGroup;
-      } catch (error) {
-        if (isMigrateError(error, 'CLOUD_REFUSED') && /\(InvalidSecurityGroupId\.NotFound\)/.test(error.what))
-          return undefined;
-        throw error;
-      }
-    },
-
-    async snapshot(inRegion, id) {
-      const { body } = await ecs(inRegion, 'DescribeSnapshots', id, false, (it) =>
-        it.describeSnapshots({ regionId: inRegion, snapshotIds: JSON.stringify([id]) }),
-      );
-      const [found] = body?.snapshots?.snapshot ?? [];
-      return found && snapshotFrom(found, inRegion);
-    },
-
-    async snapshots(inRegion, tag) {
-      const { body } = await ecs(inRegion, 'DescribeSnapshots', `${tag.key}=${tag.value}`, false, (it) =>
-        it.describeSnapshots({ regionId: inRegion, tag: [tag], maxResults: 100 }),
-      );
-      return (body?.snapshots?.snapshot ?? []).map((it) => snapshotFrom(it, inRegion));
-    },
-
-    async createSnapshot({ region: inRegion, disk, name, token, keepDays, tags }) {
-      const { body } = await ecs(inRegion, 'CreateSnapshot', disk, true, (it) =>
-        it.createSnapshot({
-          diskId: disk,
-          snapshotName: name,
-          clientToken: token,
-          tag: tagList(tags),
-          ...(keepDays !== undefined && { retentionDays: keepDays }),
-        }),
-      );
-      return body?.snapshotId ?? '';
-    },
-
-    async copySnapshot({ region: inRegion, snapshot, toRegion, name, token, encrypted, kmsKey, keepDays, tags }) {
-      const { body } = await ecs(inRegion, 'CopySnapshot', `${snapshot} to ${toRegion}`, true, (it) =>
-        it.copySnapshot({
-          regionId: inRegion,
-          snapshotId: snapshot,
-          destinationRegionId: toRegion,
-          destinationSnapshotName: name,
-          destinationSnapshotDescription: name,
-          clientToken: token,
-          tag: tagList(tags),
-          ...(encrypted && { encrypted }),
-          ...(kmsKey !== undefined && { KMSKeyId: kmsKey }),
-          ...(keepDays !== undefined && { retentionDays: keepDays }),
-        }),
-      );
-      return body?.snapshotId ?? '';
-    },
-
-    async createDisk({
-      region: inRegion,
-      zone,
-      snapshot,
-      category,
-      performanceLevel,
-      sizeGiB,
-      encrypted,
-      kmsKey,
-      name,
-      token,
-      tags,
-    }) {
-      const { body } = await ecs(inRegion, 'CreateDisk', `from ${snapshot}`, true, (it) =>
-        it.createDisk({
-          regionId: inRegion,
-          snapshotId: snapshot,
-          ...(zone !== '' && { zoneId: zone }),
-          diskCategory: category,
-          size: sizeGiB,
-          diskName: name,
-          clientToken: token,
-          tag: tagList(tags),
-          ...(performanceLevel !== undefined && { performanceLevel }),
-          ...(encrypted && { encrypted }),
-          ...(kmsKey !== undefined && { KMSKeyId: kmsKey }),
-        }),
-      );
-      return body?.diskId ?? '';
-    },
-
-    async deleteSnapshot(inRegion, id) {
-      await ecs(inRegion, 'DeleteSnapshot', id, true, (it) => it.deleteSnapshot({ snapshotId: id, force: true }));
-    },
-
-    async deleteDisk(inRegion, id) {
-      await ecs(inRegion, 'DeleteDisk', id, true, (it) => it.deleteDisk({ diskId: id }));
-    },
   };
 }
 
@@ -359,29 +202,6 @@ const memberOnWire = ({ server, ip, port, weight, type, description }: Backend) 
   ...(description !== '' && { Description: description }),
 });
 
-const tagList = (tags: Record<string, string>) => Object.entries(tags).map(([key, value]) => ({ key, value }));
-
-interface EcsTags {
-  tag?: { tagKey?: string; tagValue?: string }[];
-}
-
-const tagsFrom = (tags: EcsTags | undefined) =>
-  Object.fromEntries((tags?.tag ?? []).map((it) => [it.tagKey ?? '', it.tagValue ?? '']));
-
-export interface EcsDisk {
-  diskId?: string;
-  zoneId?: string;
-  category?: string;
-  performanceLevel?: string;
-  size?: number;
-  status?: string;
-  encrypted?: boolean;
-  KMSKeyId?: string;
-  instanceId?: string;
-  sourceSnapshotId?: string;
-  tags?: EcsTags;
-}
-
 function healthCheckOf({
   healthCheck,
   healthCheckType,
@@ -391,76 +211,3 @@ function healthCheckOf({
   if (healthCheck !== 'on') return '';
   return `${healthCheckType ?? 'probe'} every ${healthCheckInterval ?? '?'} s, out after ${unhealthyThreshold ?? '?'}`;
 }
-
-const diskFrom = (it: EcsDisk, region: string): Disk => ({
-  id: it.diskId ?? '',
-  region,
-  zone: it.zoneId ?? '',
-  category: it.category ?? '',
-  sizeGiB: it.size ?? 0,
-  status: it.status ?? '',
-  encrypted: it.encrypted ?? false,
-  tags: tagsFrom(it.tags),
-  ...(it.performanceLevel !== undefined && it.performanceLevel !== '' && { performanceLevel: it.performanceLevel }),
-  ...(it.KMSKeyId !== undefined && it.KMSKeyId !== '' && { kmsKey: it.KMSKeyId }),
-  ...(it.instanceId !== undefined && it.instanceId !== '' && { instance: it.instanceId }),
-  ...(it.sourceSnapshotId !== undefined && it.sourceSnapshotId !== '' && { sourceSnapshot: it.sourceSnapshotId }),
-});
-
-export interface EcsPermission {
-  direction?: string;
-  ipProtocol?: string;
-  portRange?: string;
-  portRangeListId?: string;
-  sourceCidrIp?: string;
-  sourceGroupId?: string;
-  sourcePrefixListId?: string;
-  destCidrIp?: string;
-  destGroupId?: string;
-  destPrefixListId?: string;
-  policy?: string;
-  priority?: string | number;
-}
-
-/** What does not apply comes as an empty text. */
-function ruleFrom(it: EcsPermission): SecurityRule {
-  const direction = it.direction?.toLowerCase() === 'egress' ? 'egress' : 'ingress';
-  const [cidr, group, networks] =
-    direction === 'ingress'
-      ? [it.sourceCidrIp, it.sourceGroupId, it.sourcePrefixListId]
-      : [it.destCidrIp, it.destGroupId, it.destPrefixListId];
-  const list = networks || it.portRangeListId;
-  return {
-    direction,
-    protocol: (it.ipProtocol ?? '').toLowerCase(),
-    ports: it.portRange ?? '',
-    ...(cidr && { cidr }),
-    ...(group && { group }),
-    ...(list && { list }),
-    policy: it.policy?.toLowerCase() === 'accept' ? 'Accept' : 'Drop',
-    priority: Number(it.priority ?? 1),
-  };
-}
-
-export interface EcsSnapshot {
-  snapshotId?: string;
-  status?: string;
-  progress?: string;
-  sourceDiskId?: string;
-  sourceDiskSize?: string;
-  sourceSnapshotId?: string;
-  encrypted?: boolean;
-  tags?: EcsTags;
-}
-
-const snapshotFrom = (it: EcsSnapshot, region: string): Snapshot => ({
-  id: it.snapshotId ?? '',
-  region,
-  status: it.status ?? '',
-  progress: Number.parseInt(it.progress ?? '0', 10) || 0,
-  sourceDisk: it.sourceDiskId ?? '',
-  sizeGiB: Number(it.sourceDiskSize ?? 0),
-  encrypted: it.encrypted ?? false,
-  tags: tagsFrom(it.tags),
-  ...(it.sourceSnapshotId !== undefined && it.sourceSnapshotId !== '' && { sourceSnapshot: it.sourceSnapshotId }),
-});

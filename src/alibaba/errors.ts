@@ -1,6 +1,7 @@
 import { MigrateError } from '../errors.js';
 import type { Call, Clock, Tap } from '../ports.js';
 import { spell } from '../words.js';
+import { ecsRefusals } from './ecs-refusals.js';
 import type { Pace } from './pace.js';
 
 /**
@@ -29,14 +30,24 @@ const BUSY = new Set([
   'IdempotentProcessing',
   'OperationConflict',
   'IncorrectDiskStatus',
-  'IncorrectDiskStatus.CreatingSnapshot',
   'IncorrectDiskStatus.Initializing',
   'IncorrectInstanceStatus',
   'InvalidOperation.Conflict',
-  'InvalidOperation.UnfinishedCrossRegionCopy',
   'InvalidSnapshotId.NotReady',
   'LastOperationNotFinished',
   'RecordForbidden.DNSChange',
+]);
+
+/**
+ * Something else of the disk or the account must end first, which may take hours: told at once, for whoever asked knows how to wait.
+ * @source www.alibabacloud.com/help/en/ecs/developer-reference/api-ecs-2014-05-26-createsnapshot, -copysnapshot
+ */
+const OCCUPIED = new Set([
+  'IncorrectDiskStatus.CreatingSnapshot',
+  'InvalidOperation.UnfinishedCrossRegionCopy',
+  'InvalidOperation.UnfinishedEncryptedSnapshotCopy',
+  'InvalidOperation.DiskHasUnfinishedSnapshotCopy',
+  'QuotaExceed.ConcurrentSnapshotQuota',
 ]);
 
 /** Longest that a busy, throttled or silent cloud is waited for. ServiceUnavailable is also its word for lasting faults. */
@@ -112,6 +123,15 @@ function classify(call: Call, { code = '', name = '', statusCode, message = '' }
       retryable: true,
     });
   }
+  if (OCCUPIED.has(code)) {
+    return new MigrateError('CLOUD_OCCUPIED', {
+      what: `${what}: not yet (${code}).`,
+      why: 'Another snapshot or copy of the disk is under way, or as many as the account may have at once.',
+      fix: 'See in the console what is under way; run again when it is done.',
+    });
+  }
+  const known = ecsRefusals.find((it) => it.codes.test(code));
+  if (known) return new MigrateError('CLOUD_REFUSED', { what: `${what}: refused (${code}).`, ...known.told });
   if (statusCode === 403 || /^(Forbidden|NoPermission)/.test(code)) {
     return new MigrateError('CLOUD_FORBIDDEN', {
       what: `${what}: not allowed (${code}).`,

@@ -1,6 +1,6 @@
 import { MigrateError } from '../errors.js';
-import type { EcsDisk, EcsPermission, EcsSnapshot } from './cloud.js';
 import type { AlidnsClient } from './alidns.js';
+import type { EcsAvailableZone, EcsDisk, EcsPermission, EcsSnapshot } from './ecs.js';
 import { nlbClient, type NlbClient } from './nlb.js';
 import { slbClient, type SlbClient } from './slb.js';
 
@@ -19,13 +19,19 @@ export interface EcsClient {
     diskIds?: string;
     tag?: Tag[];
     maxResults?: number;
-  }): Promise<{ body?: { disks?: { disk?: EcsDisk[] } } }>;
+    nextToken?: string;
+  }): Promise<{ body?: { disks?: { disk?: EcsDisk[] }; nextToken?: string } }>;
+  describeAvailableResource(request: {
+    regionId: string;
+    zoneId: string;
+    destinationResource: string;
+  }): Promise<{ body?: { availableZones?: { availableZone?: EcsAvailableZone[] } } }>;
   describeSnapshots(request: {
     regionId: string;
-    snapshotIds?: string;
     tag?: Tag[];
     maxResults?: number;
-  }): Promise<{ body?: { snapshots?: { snapshot?: EcsSnapshot[] } } }>;
+    nextToken?: string;
+  }): Promise<{ body?: { snapshots?: { snapshot?: EcsSnapshot[] }; nextToken?: string } }>;
   describeSecurityGroupAttribute(request: {
     regionId: string;
     securityGroupId: string;
@@ -219,6 +225,7 @@ export async function loadEcs(place: Place): Promise<EcsClient> {
   };
   return {
     describeDisks: (fields) => call('DescribeDisks', fields),
+    describeAvailableResource: (fields) => call('DescribeAvailableResource', fields),
     describeSnapshots: (fields) => call('DescribeSnapshots', fields),
     describeSecurityGroupAttribute: (fields) => call('DescribeSecurityGroupAttribute', fields),
     createSnapshot: (fields) => call('CreateSnapshot', fields),

@@ -662,6 +662,19 @@ export const catalogue: Readonly<Record<string, Entry>> = {
     ],
     ['云资源正忙。', '同一负载均衡、云盘或快照正在变更，已等待一段时间。', '稍后重新执行，会从中断处继续。'],
   ),
+  CLOUD_OCCUPIED: entry(
+    1,
+    [
+      'The cloud can not begin with that yet.',
+      'Another snapshot or copy of the disk is under way (an automatic snapshot policy makes some too), or as many as the account may have at once. It was waited for.',
+      'See in the console what is under way; run again when it is done.',
+    ],
+    [
+      '云端暂时不能开始该操作。',
+      '该云盘的另一个快照或复制正在进行（自动快照策略也会创建快照），或账号的并发数已满；已等待过。',
+      '在控制台查看正在进行的任务，结束后重新执行。',
+    ],
+  ),
   CLOUD_REFUSED: entry(
     1,
     [
@@ -1084,27 +1097,35 @@ export const catalogue: Readonly<Record<string, Entry>> = {
     [
       'A snapshot or its copy failed.',
       'The cloud gives no reason here; quota and keys are the usual ones.',
-      'See the console; roll this step back, then run again.',
+      'See the console, then run again: it is made anew, and the failed one deleted.',
     ],
-    ['快照或其复制失败。', '云端未给出原因，常见的是配额和密钥。', '查看控制台，回滚该步骤后重试。'],
+    [
+      '快照或其复制失败。',
+      '云端未给出原因，常见的是配额和密钥。',
+      '查看控制台后重新执行：会重新创建，并删除失败的那个。',
+    ],
   ),
   SNAPSHOT_TOO_SLOW: entry(
     1,
     [
-      'A snapshot or its copy takes longer than its deadline.',
-      'Its size and, across regions, the line between them.',
+      'A snapshot or its copy got no further for hours.',
+      'The cloud has not finished it.',
       'Run again: it goes on waiting for the same snapshot.',
     ],
-    ['快照或其复制超过期限。', '取决于大小和跨地域链路。', '重新执行，会继续等待同一快照。'],
+    ['快照或其复制数小时没有进展。', '云端尚未完成。', '重新执行，会继续等待同一快照。'],
   ),
   COPY_GONE: entry(
     1,
     [
       'A snapshot or disk that we made is gone.',
-      'Something deleted it after our step made it.',
-      'Roll back to before that step, then run again.',
+      'Something deleted it after our step made it, or the cloud gave it up.',
+      'Run again: what its own step still waits for is made anew. Of a step that is done: roll back to before it, then run again.',
     ],
-    ['我们创建的快照或云盘已消失。', '被其他程序删除。', '回滚到该步骤之前再重试。'],
+    [
+      '我们创建的快照或云盘已消失。',
+      '被其他程序删除，或云端放弃了创建。',
+      '重新执行：所属步骤未完成时会重新创建；步骤已完成时，先回滚到该步骤之前再重试。',
+    ],
   ),
   COPY_NOT_UNIQUE: entry(
     1,

@@ -1,74 +1,17 @@
-import { createHash } from 'node:crypto';
 import type { CopyArgs, DiskArgs, SnapshotArgs, VolumeArgs } from '../args.js';
-import { MigrateError } from '../errors.js';
+import { isMigrateError, MigrateError } from '../errors.js';
 import { rightOn } from '../objects.js';
-import type { Cloud, Disk, KubeObject, Snapshot } from '../ports.js';
+import type { Disk, KubeObject, Snapshot } from '../ports.js';
 import type { StepContext, StepKind } from '../step.js';
-import { owing } from './owing.js';
 import { until } from '../wait.js';
+import { spell } from '../words.js';
+import { DISKS, draw, type Drawn, keepAll, leftOf, madeBy, make, SNAPSHOTS, untilMade } from './copies.js';
+import { owing } from './owing.js';
 
 /**
- * snapshot → copy to the other region → disk in the pods' zone → volume under the old name. Each thing made carries a tag with the plan,
- * the source's disk and the beginning of its step, so that a killed run adopts it, one that was kept on the way back is never taken for a
- * new one, and nothing without our tag is ever deleted.
- *
- * @source ECS API: CreateSnapshot, CopySnapshot, CreateDisk; an AlibabaCloud ClientToken is ASCII, at most 64 characters
+ * snapshot → copy to the other region → disk in the pods' zone → volume under the old name. What each makes is found again by its tags:
+ * see copies.ts.
  */
-const TAG = 'migrate-id';
-/** of every copy of a plan */
-const PLAN_TAG = 'migrate-plan';
-const DEADLINE_MS = 6 * 3_600_000;
-
-/** Drawn once for each time a step is begun. */
-export interface Drawn {
-  /** value of the tag: `mark/disk/what/` and what tells this beginning from others */
-  id: string;
-}
-
-function draw({ world, step, mark }: StepContext, disk: string, what: string): Drawn {
-  const nonce = createHash('sha256').update(`${step.id} ${world.clock.now()}`).digest('hex').slice(0, 8);
-  return { id: `${mark}/${disk}/${what}/${nonce}` };
-}
-
-const tokenOf = ({ id }: Drawn) => createHash('sha256').update(id).digest('hex').slice(0, 64);
-const made = ({ id }: Drawn, { mark }: StepContext) => ({
-  name: `migrate-${id.slice(0, id.lastIndexOf('/')).replaceAll('/', '-')}`,
-  token: tokenOf({ id }),
-  tags: { [TAG]: id, [PLAN_TAG]: mark },
-});
-
-/** The one snapshot or disk with our tag. Two would mean that a token did not hold: then we touch neither. */
-function only<T extends { id: string }>(found: T[], id: string): T | undefined {
-  if (found.length <= 1) return found[0];
-  throw new MigrateError('COPY_NOT_UNIQUE', {
-    what: `${found.map((it) => it.id).join(' and ')} both carry the tag ${TAG}=${id}.`,
-    why: 'There must be exactly one copy; which of them is right can not be told.',
-    fix: 'Delete the one that is not in use, then run again.',
-  });
-}
-
-const findSnapshot = async (cloud: Cloud, region: string, { id }: Drawn) =>
-  only(await cloud.snapshots(region, { key: TAG, value: id }), id);
-const findDisk = async (cloud: Cloud, region: string, { id }: Drawn) =>
-  only(await cloud.disks(region, { key: TAG, value: id }), id);
-
-/** What an earlier step of the run made. */
-async function madeBy<T>(
-  step: string,
-  what: string,
-  region: string,
-  { recorded, world }: StepContext,
-  find: (cloud: Cloud, region: string, drawn: Drawn) => Promise<T | undefined>,
-): Promise<T> {
-  const drawn = recorded(step) as Drawn | undefined;
-  const found = drawn && (await find(world.cloud, region, drawn));
-  if (found) return found;
-  throw new MigrateError('COPY_GONE', {
-    what: `${what} is not in ${region} any more.`,
-    why: 'Something deleted it after our step made it.',
-    fix: `Roll back to before step ${step}, then run again.`,
-  });
-}
 
 const passName = ({ live }: { live?: number }) => (live === undefined ? '' : `, live pass ${live}`);
 
@@ -83,11 +26,10 @@ export const snapshot: StepKind<SnapshotArgs, Drawn> = {
     return draw(context, disk, live === undefined ? 'snapshot' : `snapshot-live-${live}`);
   },
 
-  async apply({ disk, region, keep }, before, context) {
-    const { cloud } = context.world;
-    if (await findSnapshot(cloud, region, before)) return;
-    await cloud.createSnapshot({ region, disk, keepDays: keep, ...made(before, context) });
-  },
+  apply: ({ disk, region, keep }, before, context) =>
+    make(SNAPSHOTS, before, region, context, (ours) =>
+      context.world.cloud.createSnapshot({ region, disk, keepDays: keep, ...ours }),
+    ),
 
   async verify(args, before, context) {
     await untilReady(context, args.region, before, `Snapshot of ${args.disk}${passName(args)}`);
@@ -107,18 +49,18 @@ export const copySnapshot: StepKind<CopyArgs, Drawn> = {
   },
 
   async apply({ disk, region, from, toRegion, encrypted, kmsKey, keep }, before, context) {
-    const { cloud } = context.world;
-    if (await findSnapshot(cloud, toRegion, before)) return;
-    const source = await madeBy(from, `The snapshot of ${disk}`, region, context, findSnapshot);
-    await cloud.copySnapshot({
-      region,
-      snapshot: source.id,
-      toRegion,
-      keepDays: keep,
-      ...made(before, context),
-      ...(encrypted && { encrypted }),
-      ...(kmsKey && { kmsKey }),
-    });
+    const source = await madeBy(SNAPSHOTS, from, `The snapshot of ${disk}`, region, context);
+    await make(SNAPSHOTS, before, toRegion, context, (ours) =>
+      context.world.cloud.copySnapshot({
+        region,
+        snapshot: source.id,
+        toRegion,
+        keepDays: keep,
+        ...ours,
+        ...(encrypted && { encrypted }),
+        ...(kmsKey && { kmsKey }),
+      }),
+    );
   },
 
   async verify(args, before, context) {
@@ -140,59 +82,49 @@ export const createDisk: StepKind<DiskArgs, Drawn> = {
   },
 
   async apply(args, before, context) {
-    const { cloud } = context.world;
-    if (await findDisk(cloud, args.region, before)) return;
-    const from = await madeBy(args.from, `The copy of ${args.disk}`, args.region, context, findSnapshot);
+    const from = await madeBy(SNAPSHOTS, args.from, `The copy of ${args.disk}`, args.region, context);
     const { region, zone, category, performanceLevel, sizeGiB, encrypted, kmsKey } = args;
-    await cloud.createDisk({
-      region,
-      zone,
-      category,
-      sizeGiB,
-      encrypted,
-      snapshot: from.id,
-      ...made(before, context),
-      ...(performanceLevel && { performanceLevel }),
-      ...(kmsKey && { kmsKey }),
-    });
+    await make(DISKS, before, region, context, (ours) =>
+      context.world.cloud.createDisk({
+        region,
+        zone,
+        category,
+        sizeGiB,
+        encrypted,
+        snapshot: from.id,
+        ...ours,
+        ...(performanceLevel && { performanceLevel }),
+        ...(kmsKey && { kmsKey }),
+      }),
+    );
   },
 
   async verify(args, before, context) {
-    const from = await madeBy(args.from, `The copy of ${args.disk}`, args.region, context, findSnapshot);
-    let disk: Disk | undefined;
-    await until(
-      context,
-      {
-        code: 'DISK_TOO_SLOW',
-        deadlineMs: DEADLINE_MS,
-        subject: `New disk for ${args.claim}`,
-        why: 'The cloud has not finished it.',
-        fix: 'Look at the disk in the console, then run again.',
-      },
-      async () => {
-        disk = await findDisk(context.world.cloud, args.region, before);
-        // One that a pod uses already was seen Available by an earlier try.
-        return disk?.status === 'Available' || disk?.status === 'In_use'
-          ? undefined
-          : `it is ${disk?.status ?? 'absent'}`;
-      },
-    );
-    const wrong = disk && wrongOf(disk, args, from);
+    const from = await madeBy(SNAPSHOTS, args.from, `The copy of ${args.disk}`, args.region, context);
+    const disk = await untilMade(DISKS, before, args.region, context, {
+      code: 'DISK_TOO_SLOW',
+      subject: `New disk for ${args.claim}`,
+      // One that a pod uses already was seen Available by an earlier try.
+      missing: ({ status }) =>
+        status === 'Available' || status === 'In_use' ? undefined : { note: `it is ${status}` },
+    });
+    const wrong = wrongOf(disk, args, from);
     if (wrong === undefined) return;
     throw new MigrateError('DISK_WRONG', {
-      what: `Disk ${disk?.id ?? '?'} for ${args.claim} is not as asked: ${wrong}.`,
+      what: `Disk ${disk.id} for ${args.claim} is not as asked: ${wrong}.`,
       why: 'The cloud made something else than the plan says.',
       fix: 'Roll back, look at the plan and the region, then run again.',
     });
   },
 
   async undo(args, before, context) {
-    const { cloud, target } = context.world;
-    if (!context.deletesCopies) {
-      const found = await findDisk(cloud, args.region, before);
-      if (found) context.kept({ what: 'disk', id: found.id, region: args.region, mark: context.mark });
+    const { world, deletesCopies } = context;
+    const left = await leftOf(DISKS, before, args.region, context);
+    if (!deletesCopies) {
+      keepAll(DISKS, left, context);
       return [];
     }
+    if (left.length === 0) return [];
     return owing(`the new disk for ${args.claim} is still attached to a node there.`, () =>
       until(
         context,
@@ -204,20 +136,35 @@ export const createDisk: StepKind<DiskArgs, Drawn> = {
           fix: 'Detach it, then go back again.',
         },
         async () => {
-          const found = await findDisk(cloud, args.region, before);
-          if (!found) return undefined;
-          if (found.status !== 'Available') {
-            // Only the target's controllers let go of it: when nobody is there to do so, nobody waits.
-            if (found.status !== 'Creating') await target.identify();
-            return `${found.id} is ${found.status}`;
-          }
-          await cloud.deleteDisk(args.region, found.id);
-          return `${found.id} is being deleted`;
+          const notes = await Promise.all(left.map(({ id }) => deleteDisk(args.region, id, world)));
+          return notes.find((it) => it !== undefined);
         },
       ),
     );
   },
 };
+
+/** @returns why it is still there; undefined when it is gone */
+async function deleteDisk(
+  region: string,
+  id: string,
+  { cloud, target }: StepContext['world'],
+): Promise<string | undefined> {
+  const found = await cloud.disk(region, id);
+  if (!found) return undefined;
+  if (found.status !== 'Available') {
+    // Only the target's controllers let go of it: when nobody is there to do so, nobody waits.
+    if (found.status !== 'Creating') await target.identify();
+    return `${id} is ${found.status}`;
+  }
+  try {
+    await cloud.deleteDisk(region, id);
+  } catch (error) {
+    if (!isMigrateError(error, 'CLOUD_OCCUPIED')) throw error;
+    return error.what;
+  }
+  return `${id} is being deleted`;
+}
 
 function wrongOf(disk: Disk, args: DiskArgs, from: Snapshot): string | undefined {
   if (disk.zone !== args.zone) return `zone ${disk.zone}`;
@@ -295,7 +242,7 @@ export const createVolume: StepKind<VolumeArgs, Record<string, never>> = {
 };
 
 const newDiskOf = (disk: NonNullable<VolumeArgs['disk']>, volume: KubeObject, context: StepContext) =>
-  madeBy(disk.from, `The new disk for ${volume.metadata.name}`, disk.region, context, findDisk);
+  madeBy(DISKS, disk.from, `The new disk for ${volume.metadata.name}`, disk.region, context);
 
 async function mustExist(disk: Disk | undefined, claim: string, id: string, region: string): Promise<void> {
   if (disk) return;
@@ -306,36 +253,27 @@ async function mustExist(disk: Disk | undefined, claim: string, id: string, regi
   });
 }
 
-/** @throws MigrateError SNAPSHOT_FAILED, SNAPSHOT_TOO_SLOW */
+/** @throws MigrateError SNAPSHOT_FAILED, SNAPSHOT_TOO_SLOW, COPY_GONE */
 async function untilReady(context: StepContext, region: string, drawn: Drawn, subject: string): Promise<void> {
-  const { world } = context;
-  await until(
-    context,
-    {
-      code: 'SNAPSHOT_TOO_SLOW',
-      deadlineMs: DEADLINE_MS,
-      subject,
-      why: 'The cloud has not finished it.',
-      fix: 'Look at it in the console, then run again: the copy goes on meanwhile.',
+  await untilMade(SNAPSHOTS, drawn, region, context, {
+    code: 'SNAPSHOT_TOO_SLOW',
+    subject,
+    missing({ id, status, progress, remainS }) {
+      if (status === 'accomplished') return undefined;
+      if (status !== 'failed')
+        return { note: `${progress} %${remainS > 0 ? `, ${spell(remainS * 1000)} left` : ''}`, remainS };
+      throw new MigrateError('SNAPSHOT_FAILED', {
+        what: `${subject} (${id}) failed.`,
+        why: 'The cloud gives no reason here; quota and keys are the usual ones.',
+        fix: 'See the console, then run again: it is made anew, and the failed one deleted.',
+      });
     },
-    async () => {
-      const found = await findSnapshot(world.cloud, region, drawn);
-      if (found?.status === 'failed') {
-        throw new MigrateError('SNAPSHOT_FAILED', {
-          what: `${subject} (${found.id}) failed.`,
-          why: 'The cloud gives no reason here; quota and keys are the usual ones.',
-          fix: 'See the console; roll this step back, then run again.',
-        });
-      }
-      return found?.status === 'accomplished' ? undefined : `${found?.progress ?? 0} %`;
-    },
-  );
+  });
 }
 
 async function removeSnapshot(context: StepContext, region: string, drawn: Drawn): Promise<[]> {
-  const { cloud } = context.world;
-  const found = await findSnapshot(cloud, region, drawn);
-  if (found && context.deletesCopies) await cloud.deleteSnapshot(region, found.id);
-  else if (found) context.kept({ what: 'snapshot', id: found.id, region, mark: context.mark });
+  const left = await leftOf(SNAPSHOTS, drawn, region, context);
+  if (!context.deletesCopies) keepAll(SNAPSHOTS, left, context);
+  else for (const it of left) await SNAPSHOTS.remove(context.world.cloud, region, it);
   return [];
 }

@@ -120,6 +120,7 @@ export const contextOf = (world: World): StepContext => ({
   keep: () => undefined,
   recorded: () => undefined,
   took: () => undefined,
+  resting: (wait) => wait(),
   deletesCopies: false,
   kept: () => undefined,
 });

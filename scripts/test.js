@@ -2,7 +2,6 @@ import { spawn } from 'node:child_process';
 import { existsSync, mkdtempSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 
 /**
@@ -29,7 +28,7 @@ const runner = spawn(
   process.execPath,
   [
     '--enable-source-maps',
-    `--require=${fileURLToPath(new URL('untracked.cjs', import.meta.url))}`,
+    `--import=${new URL('untracked.js', import.meta.url).href}`,
     '--test',
     `--test-concurrency=${Math.max(2, os.availableParallelism())}`,
     '--test-reporter=spec',

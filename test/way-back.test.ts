@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { checks } from '../checks/index.js';
-import { PATIENCE_BACK } from '../src/cli/acts.js';
+import { PATIENCE_BACK } from '../src/cli/rollback-act.js';
 import { openStage } from '../src/cli/stage.js';
 import { memoryStore } from '../src/journal.js';
 import { takeInventory } from '../src/look.js';

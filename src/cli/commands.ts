@@ -243,7 +243,7 @@ export function commands(host: Host): Command {
       perform({ command: 'shift', writes: true }, flags, async (io) => {
         const options = await load(undefined, flags, io);
         const { to, service, stepwise = false, sourceDown = false, approve } = flags;
-        return (await import('./acts.js')).shiftAct(
+        return (await import('./shift-act.js')).shiftAct(
           {
             ...options,
             to,
@@ -264,7 +264,7 @@ export function commands(host: Host): Command {
     .action((flags) =>
       perform({ command: 'rollback', writes: true }, flags, async (io) => {
         const { to, acceptLoss, deleteCopies } = flags;
-        return (await import('./acts.js')).rollbackAct(
+        return (await import('./rollback-act.js')).rollbackAct(
           {
             ...(await load(undefined, flags, io)),
             ...(to !== undefined && { to }),
@@ -288,7 +288,7 @@ export function commands(host: Host): Command {
     .addOption(new Option('--keep-both', 'retire nothing: both sides stay, with the weights that they have'))
     .action((flags) =>
       perform({ command: 'complete', writes: true }, flags, async (io) =>
-        (await import('./acts.js')).completeAct(
+        (await import('./complete-act.js')).completeAct(
           { ...(await load(undefined, flags, io)), keepBoth: flags.keepBoth === true },
           io,
         ),
@@ -410,7 +410,7 @@ async function run(
   flags: Flags & { phase?: (typeof PHASES)[number][]; approve?: string[] },
   io: Io,
 ) {
-  const [{ runAct }, { preflightAct }] = await Promise.all([import('./acts.js'), import('./looking.js')]);
+  const [{ runAct }, { preflightAct }] = await Promise.all([import('./run-act.js'), import('./looking.js')]);
   const plan = typed === undefined ? undefined : await readPlan(typed);
   // A variable that is set for the other commands is no contradiction; a flag that was typed is.
   if (plan && flags.playbook !== undefined && flags.playbook !== process.env['MIGRATE_PLAYBOOK'])

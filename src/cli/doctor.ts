@@ -27,7 +27,7 @@ export async function doctor(options: CommonOptions & { repair?: 'forward' | 'ba
       next: 'migrate doctor --repair forward',
       back: 'migrate doctor --repair back',
     };
-  const { runAct, rollbackAct } = await import('./acts.js');
+  const [{ runAct }, { rollbackAct }] = await Promise.all([import('./run-act.js'), import('./rollback-act.js')]);
   return direction === 'forward' ? runAct(options, io) : rollbackAct(options, io);
 }
 

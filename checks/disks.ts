@@ -1,5 +1,5 @@
 import type { Sight } from '../src/check.js';
-import { DISK_DRIVER } from '../src/disks.js';
+import { diskIdOf } from '../src/disk-volume.js';
 import type { KubeObject } from '../src/ports.js';
 
 /** The claims in the move and the volumes behind them. */
@@ -20,7 +20,7 @@ export function volumesOfClaims({ source, namespaces }: Sight): ClaimedVolume[] 
   });
 }
 
-export const isDisk = (volume: KubeObject) => volume['spec']?.csi?.driver === DISK_DRIVER;
+export const isDisk = (volume: KubeObject) => diskIdOf(volume) !== undefined;
 
 /** Whether the data phase makes a new disk, and so a new volume with a new zone, for this one. */
 export const isRewritten = (volume: KubeObject, { playbook }: Sight) =>

@@ -13,6 +13,7 @@ import type {
   WrittenArgs,
 } from './args.js';
 import { type Add, workloadsOf } from './data.js';
+import { movedOf } from './disk-steps.js';
 import type { MovedDisk } from './disks.js';
 import { MigrateError } from './errors.js';
 import { inertRules, namedRules, passageFor } from './inert.js';
@@ -61,7 +62,7 @@ export function appSteps(making: Making): AppSteps {
   if (data.apps === 'manifests') {
     return {
       first: undefined,
-      bring(volumes) {
+      bring(volumes, disks) {
         const { manifests = '' } = data;
         const args = {
           name: playbook.name,
@@ -70,11 +71,19 @@ export function appSteps(making: Making): AppSteps {
           deadlineMs: data.velero.deadline,
           rules,
         };
+        const later = [...heldWorkloads(playbook)];
+        const moved = movedOf(disks, data.namespaces);
         const applied = add<ManifestArgs>('manifests', 'manifests', { what: 'apply', ...args }, [
           ...before,
           ...volumes,
         ]);
-        if (data.arrive === 'stopped') add<ManifestArgs>('start', 'manifests', { what: 'start', ...args }, [applied]);
+        if (data.arrive === 'stopped')
+          add<ManifestArgs>(
+            'start',
+            'manifests',
+            { what: 'start', ...args, ...(later.length > 0 && { later }), ...(moved && { moved }) },
+            [applied],
+          );
         addNeeded('webhooks', [applied]);
       },
     };
@@ -202,24 +211,28 @@ function addRestores(shared: Shared, after: string[], disks: MovedDisk[]): strin
       }
     }
     const arrived = [...wave.passing, ...(last ? others : [])];
-    const started = isOne ? addStarts(making, arrived, step) : addStart(making, arrived, step, String(index + 1));
+    const started = isOne
+      ? addStarts(making, arrived, step, disks)
+      : addStart(making, arrived, step, disks, String(index + 1));
     ends = started.length > 0 ? started : [step];
   }
   return ends;
 }
 
 /** One step for each namespace. */
-const addStarts = (making: Making, arrived: Passing[], after: string): string[] =>
-  making.data.namespaces.flatMap((namespace) => addStart(making, arrived, after, namespace, [namespace]));
+const addStarts = (making: Making, arrived: Passing[], after: string, disks: readonly MovedDisk[]): string[] =>
+  making.data.namespaces.flatMap((namespace) => addStart(making, arrived, after, disks, namespace, [namespace]));
 
 function addStart(
   { playbook, data, inventory, add }: Making,
   arrived: Passing[],
   after: string,
+  disks: readonly MovedDisk[],
   id: string,
   namespaces = data.namespaces,
 ): string[] {
   if (data.arrive !== 'stopped') return [];
+  const moved = movedOf(disks, namespaces);
   const there = expectedOf(arrived);
   const later = new Set([...raisedByShares(playbook, inventory), ...heldWorkloads(playbook)]);
   const workloads: Workload[] = namespaces
@@ -227,7 +240,11 @@ function addStart(
     .filter((it) => it.replicas > 0 && there[it.kind]?.includes(pathOf(it)) && !later.has(`${it.kind} ${pathOf(it)}`));
   return workloads.length === 0
     ? []
-    : [add<ScaleArgs>(`start/${id}`, 'scale', { side: 'target', to: 'given', workloads }, [after])];
+    : [
+        add<ScaleArgs>(`start/${id}`, 'scale', { side: 'target', to: 'given', workloads, ...(moved && { moved }) }, [
+          after,
+        ]),
+      ];
 }
 
 const resourceNames = (kinds: readonly Kind[], side: ClusterInventory) =>

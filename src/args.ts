@@ -1,3 +1,4 @@
+import type { LivePasses } from './disk-estimate.js';
 import type { NamedRule } from './modifiers.js';
 import type { Kind, KubeObject, Side } from './ports.js';
 import type { Drain, Gate } from './gates.js';
@@ -86,6 +87,10 @@ export interface ManifestArgs {
   namespaces: string[];
   deadlineMs: number;
   rules: NamedRule[];
+  /** `Deployment.apps shop/consumer`: what a later step starts */
+  later?: string[];
+  /** as in ScaleArgs */
+  moved?: Moved;
 }
 
 export interface Workload {
@@ -101,6 +106,16 @@ export interface ScaleArgs {
   /** `zero`, or `given`: the replicas of each workload here */
   to: 'zero' | 'given';
   workloads: Workload[];
+  /** what came over from the other side, where nobody may have it any more when these start */
+  moved?: Moved;
+}
+
+/** Claims whose disks were copied, as they are called on both sides. */
+export interface Moved {
+  /** `namespace/name` */
+  claims: string[];
+  /** PersistentVolumes */
+  volumes: string[];
 }
 
 /** Writers of disks and shares stop on the source, and stay so until the way back. */
@@ -113,10 +128,13 @@ export interface QuiesceArgs {
   /** CronJobs whose pods mount a claim: suspended */
   cronJobs: { namespace: string; name: string }[];
   window?: Window;
-  /** in place of scaling down */
-  freeze?: { run: string[]; back: string[] };
-  /** steps of the live passes, the last pass of each disk: how long they took tells how long the last pass will */
-  live: string[];
+  /** Jobs of these CronJobs that run, and others on these claims, are waited for so long, before any workload stops */
+  jobsWithinMs?: number;
+  /** in place of stopping them: each program for its own claims; `still` are those that it holds */
+  still?: Workload[];
+  freezes?: { claims: string[]; run: string[]; back: string[] }[];
+  /** of each disk that has some */
+  live: LivePasses[];
 }
 
 export interface SnapshotArgs {
@@ -152,6 +170,13 @@ export interface DiskArgs {
   sizeGiB: number;
   encrypted: boolean;
   kmsKey?: string;
+}
+
+/** A program of the operator's looks at what came over. */
+export interface DataCheckArgs {
+  claim: string;
+  volume: string;
+  run: string[];
 }
 
 export interface VolumeArgs {

@@ -1,7 +1,7 @@
 import { appSteps } from './app-steps.js';
 import type { ScaleArgs, Workload } from './args.js';
 import { databaseSteps } from './databases.js';
-import { diskSteps } from './disk-steps.js';
+import { diskNotes, diskSteps, checkSteps } from './disk-steps.js';
 import { movedDisks } from './disks.js';
 import type { ClusterInventory, Inventory } from './inventory.js';
 import { pathOf } from './objects.js';
@@ -28,10 +28,11 @@ export function dataSteps(playbook: Playbook, inventory: Inventory): { steps: St
     steps.push({ id: `data/${id}`, kind, phase: 'data', args, after: after.map((it) => `data/${it}`) });
     return id;
   };
-  const { disks, notes: diskNotes } = movedDisks(playbook, inventory);
-  notes.push(...diskNotes);
+  const { disks, notes: told } = movedDisks(playbook, inventory);
+  notes.push(...told, ...diskNotes(disks, data.disks));
   const apps = appSteps({ playbook, data, inventory, add, notes });
-  apps.bring(diskSteps(disks, data.disks, add, apps.first), disks);
+  apps.bring(diskSteps(disks, data, add, apps.first), disks);
+  checkSteps(disks, steps, add);
   notes.push(...addDatabases(data.databases, steps));
   if (list(source, 'CronJob.batch', data.namespaces).length > 0) {
     notes.push('CronJobs arrive suspended; they change sides in one step, after the last traffic step.');

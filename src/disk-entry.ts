@@ -51,7 +51,7 @@ const rules = z.strictObject({
   zones: z.record(z.string(), z.string()).default({}),
   /** in order of preference; without, those of the new storage class, then what the disk is now */
   categories: z.array(z.string().min(1)).default([]),
-  /** `all`: new disks are encrypted with `data.kmsKey` although the old ones are not; only where the copy crosses regions */
+  /** `all`: new disks are encrypted with `data.kmsKey` although the old ones are not; within a region that takes a copy of each snapshot */
   encrypt: z.enum(['as-they-are', 'all']).default('as-they-are'),
   /** days after which the cloud itself deletes our snapshots and copies */
   keepSnapshots: z.int().min(1).max(65_536).default(30),
@@ -63,6 +63,10 @@ const rules = z.strictObject({
 export const disksEntry = z.union([z.enum(['copy', 'driver', 'none']).transform((by) => rules.parse({ by })), rules], {
   error: 'is `copy`, `driver`, `none`, or `{ by: …, … }`',
 });
+
+/** @param patterns  `NAMESPACE/CLAIM`, in which `*` stands for any letters but the slash */
+export const namesClaim = (patterns: readonly string[], claim: string): boolean =>
+  patterns.some((it) => new RegExp(`^${it.replaceAll('.', '\\.').replaceAll('*', '[^/]*')}$`).test(claim));
 
 export type DiskRules = z.output<typeof rules>;
 export type DiskRule = z.output<typeof rule>;

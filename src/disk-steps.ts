@@ -1,8 +1,20 @@
-import type { CopyArgs, DiskArgs, QuiesceArgs, SnapshotArgs, VolumeArgs } from './args.js';
+import type {
+  CopyArgs,
+  DiskArgs,
+  DataCheckArgs,
+  Moved,
+  QuiesceArgs,
+  ScaleArgs,
+  SnapshotArgs,
+  VolumeArgs,
+} from './args.js';
 import type { Add } from './data.js';
 import type { DiskRules } from './disk-entry.js';
+import { unfit } from './disk-unfit.js';
 import type { MovedDisk } from './disks.js';
 import { pathOf } from './objects.js';
+import type { PlaybookData } from './playbook.js';
+import type { Step } from './step.js';
 
 /**
  * The steps of disks. Live passes first, while the writers work, and beside all else; then all writers of a disk stop, with those of every
@@ -10,18 +22,69 @@ import { pathOf } from './objects.js';
  *
  * @param first  what comes before the writers stop
  * @returns ids of the steps after which every claim has its volume
+ * @throws MigrateError PLAN_DISK_UNFIT
  */
 export function diskSteps(
   disks: readonly MovedDisk[],
-  rules: DiskRules,
+  data: Pick<PlaybookData, 'disks' | 'jobsWithin'>,
   add: Add,
   first: string | undefined,
 ): string[] {
+  const { disks: rules } = data;
   return together(disks).flatMap((group) => {
-    const live = group.flatMap((disk) => livePasses(disk, rules, add));
-    const quiesced = addQuiesce(group, rules, live, add, first);
-    return group.map((disk) => newDisk(disk, passOf(disk, rules, add, [quiesced]), add));
+    const live = new Map(group.map((disk) => [disk, livePasses(disk, rules, add)]));
+    const quiesced = addQuiesce(live, data, add, first);
+    return group.map((disk) => newDisk(disk, passOf(disk, rules, add, [quiesced]).last, add));
   });
+}
+
+/** What the operator should know of the pause, before there is one. */
+export function diskNotes(disks: readonly MovedDisk[], { live }: DiskRules): string[] {
+  if (disks.length === 0) return [];
+  const names = (all: readonly { namespace: string; name: string }[]) => [...new Set(all.map(pathOf))].join(', ');
+  const stopped = disks.filter((it) => !it.freeze);
+  const frozen = disks.filter((it) => it.freeze);
+  const cronJobs = stopped.flatMap((it) => it.cronJobs);
+  return [
+    ...(stopped.length > 0
+      ? [
+          `While a disk is copied its writers are at 0: ${names(stopped.flatMap((it) => it.workloads)) || 'none'}${cronJobs.length > 0 ? `; suspended: ${names(cronJobs)}` : ''}.`,
+        ]
+      : []),
+    ...(frozen.length > 0
+      ? [`Writers hold still, by programs of yours, until the way back: ${frozen.map((it) => it.claim).join(', ')}.`]
+      : []),
+    live === 0
+      ? 'Disks have no live pass: the whole of each is copied while its writers rest, and nothing tells beforehand how long that takes.'
+      : `How long the last pass will take is said before the writers stop, from the live passes${live === 1 ? ', as an upper bound; with `data.disks.live: 2` the second shows what a pass of changes takes' : ''}. To rehearse it, give \`data.disks.window\` a time that is hours off: the run makes the live passes, says it and waits, nobody is stopped, and Ctrl-C ends it.`,
+  ];
+}
+
+/** Nobody on the source may have them when the target's workloads start: not those whose writers are only held still. */
+export function movedOf(disks: readonly MovedDisk[], namespaces: readonly string[]): Moved | undefined {
+  const mine = disks.filter((it) => !it.freeze && namespaces.includes(it.claim.slice(0, it.claim.indexOf('/'))));
+  if (mine.length === 0) return undefined;
+  return { claims: mine.map((it) => it.claim), volumes: mine.map((it) => it.volume) };
+}
+
+/** The operator's own looks at the data, each after the start of those who use it, or after all that is brought. */
+export function checkSteps(disks: readonly MovedDisk[], steps: readonly Step[], add: Add): void {
+  const last = steps.filter((it) => !steps.some((other) => other.after.includes(it.id))).map((it) => it.id);
+  for (const { claim, volume, check, workloads } of disks) {
+    if (!check) continue;
+    const users = new Set(workloads.map((it) => `${it.kind} ${pathOf(it)}`));
+    const starts = steps.filter(
+      ({ kind, args }) =>
+        kind === 'scale' && (args as ScaleArgs).workloads.some((it) => users.has(`${it.kind} ${pathOf(it)}`)),
+    );
+    const after = starts.length > 0 ? starts.map((it) => it.id) : last;
+    add<DataCheckArgs>(
+      `disk/${claim}/check`,
+      'data-check',
+      { claim, volume, run: check },
+      after.map((it) => it.slice('data/'.length)),
+    );
+  }
 }
 
 /** Ids as they stand in a plan. */
@@ -29,8 +92,10 @@ const inPlan = (id: string) => `data/${id}`;
 
 /** Disks with a writer in common stop at one moment, so that what is on them goes together. */
 function together(disks: readonly MovedDisk[]): MovedDisk[][] {
-  const writersOf = (disk: MovedDisk) =>
-    [...disk.workloads, ...disk.cronJobs].map((it) => `${'kind' in it ? it.kind : 'CronJob'} ${pathOf(it)}`);
+  const writersOf = (disk: MovedDisk) => [
+    ...disk.workloads.map((it) => `${it.kind} ${pathOf(it)}`),
+    ...disk.cronJobs.map((it) => `CronJob.batch ${pathOf(it)}`),
+  ];
   const groups: { writers: Set<string>; disks: MovedDisk[] }[] = [];
   for (const disk of disks) {
     const writers = writersOf(disk);
@@ -44,54 +109,101 @@ function together(disks: readonly MovedDisk[]): MovedDisk[][] {
   return groups.map((it) => it.disks);
 }
 
-/** One after the other: a copy of a disk to a region must be finished before the next begins. @returns the id of the last, if there is one */
-function livePasses(disk: MovedDisk, rules: DiskRules, add: Add): string[] {
-  let last: string[] = [];
-  for (let live = 1; live <= rules.live; live++) last = [passOf(disk, rules, add, last, live)];
-  return last;
+interface Pass {
+  steps: string[];
+  /** id of the step that ends it */
+  last: string;
 }
 
-/** snapshot → copy when the region differs; returns the id of the last */
-function passOf(disk: MovedDisk, { keepSnapshots: keep }: DiskRules, add: Add, after: string[], live?: number): string {
-  const { claim, disk: id, region, toRegion, sizeGiB, encrypted, kmsKey } = disk;
+/** One after the other: a copy of a disk to a region must be finished before the next begins. */
+function livePasses(disk: MovedDisk, rules: DiskRules, add: Add): Pass[] {
+  const passes: Pass[] = [];
+  for (let live = 1; live <= rules.live; live++)
+    passes.push(
+      passOf(
+        disk,
+        rules,
+        add,
+        passes.slice(-1).map((it) => it.last),
+        live,
+      ),
+    );
+  return passes;
+}
+
+/** snapshot → copy when the snapshot itself won't do */
+function passOf(disk: MovedDisk, { keepSnapshots: keep }: DiskRules, add: Add, after: string[], live?: number): Pass {
+  const { claim, disk: id, region, toRegion, copied, sizeGiB, encrypted, kmsKey } = disk;
   const at = `disk/${claim}${live === undefined ? '' : `/live/${live}`}`;
   const args = { claim, disk: id, region, keep, ...(live !== undefined && { live }) };
   const snapshot = add<SnapshotArgs>(`${at}/snapshot`, 'snapshot', args, after);
-  if (toRegion === region) return snapshot;
-  return add<CopyArgs>(
+  if (!copied) return { steps: [snapshot], last: snapshot };
+  const copy = add<CopyArgs>(
     `${at}/copy`,
     'copy-snapshot',
     { ...args, from: inPlan(snapshot), toRegion, sizeGiB, encrypted, ...(kmsKey && { kmsKey }) },
     [snapshot],
   );
+  return { steps: [snapshot, copy], last: copy };
 }
 
 function addQuiesce(
-  group: readonly MovedDisk[],
-  rules: DiskRules,
-  live: readonly string[],
+  live: ReadonlyMap<MovedDisk, Pass[]>,
+  { disks: { window }, jobsWithin }: Pick<PlaybookData, 'disks' | 'jobsWithin'>,
   add: Add,
   first: string | undefined,
 ): string {
+  const group = [...live.keys()];
   const [head] = group;
   const once = <T extends { namespace: string; name: string; kind?: string }>(all: T[]) => [
     ...new Map(all.map((it) => [`${it.kind ?? ''} ${pathOf(it)}`, it])).values(),
   ];
-  const freeze = group.find((it) => it.freeze)?.freeze;
+  const freezes = freezesOf(group);
+  const ends = [...live.values()].flatMap((it) => it.slice(-1).map((pass) => pass.last));
   return add<QuiesceArgs>(
     `quiesce/${head?.claim ?? ''}`,
     'quiesce',
     {
       claims: group.map((it) => it.claim),
       volumes: group.map((it) => it.volume),
-      workloads: once(group.flatMap((it) => it.workloads)),
-      cronJobs: once(group.flatMap((it) => it.cronJobs)),
-      ...(rules.window && { window: rules.window }),
-      ...(freeze && { freeze }),
-      live: live.map(inPlan),
+      ...(freezes.length > 0
+        ? { workloads: [], cronJobs: [], still: once(group.flatMap((it) => it.workloads)), freezes }
+        : {
+            workloads: once(group.flatMap((it) => it.workloads)),
+            cronJobs: once(group.flatMap((it) => it.cronJobs)),
+          }),
+      jobsWithinMs: jobsWithin,
+      ...(window && { window }),
+      live: group
+        .map(({ claim, sizeGiB }, index) => ({
+          claim,
+          sizeGiB,
+          passes: ([...live.values()][index] ?? []).map((it) => it.steps.map(inPlan)),
+        }))
+        .filter((it) => it.passes.length > 0),
     },
-    [...live, ...(first === undefined ? [] : [first])],
+    [...ends, ...(first === undefined ? [] : [first])],
   );
+}
+
+/** Each program once, for all the claims that name it. Who is stopped for one disk can't be asked to hold still for another. */
+function freezesOf(group: readonly MovedDisk[]): NonNullable<QuiesceArgs['freezes']> {
+  const frozen = group.filter((it) => it.freeze);
+  const stopped = group.find((it) => !it.freeze);
+  const [first] = frozen;
+  if (first && stopped)
+    throw unfit(
+      stopped.claim,
+      `it has a writer in common with ${first.claim}, and only that one has \`freeze\``,
+      'Give both a `freeze` in `data.disks.rules`, or neither.',
+    );
+  const byProgram = new Map<string, NonNullable<QuiesceArgs['freezes']>[number]>();
+  for (const { claim, freeze } of frozen) {
+    if (!freeze) continue;
+    const key = JSON.stringify(freeze);
+    byProgram.set(key, { ...freeze, claims: [...(byProgram.get(key)?.claims ?? []), claim] });
+  }
+  return [...byProgram.values()];
 }
 
 /** disk → volume; returns the id of the last */

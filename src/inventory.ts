@@ -9,6 +9,7 @@ import type {
   ServedKind,
   Side,
   SecurityGroup,
+  SoldDisks,
 } from './ports.js';
 
 /** One side as it was seen: plain JSON. Secret values are never in it. */
@@ -138,11 +139,29 @@ export interface ProbeAnswer {
   saw: string;
 }
 
+/** What the servers of a database of the playbook said when they were asked; nothing was changed there. */
+export interface DatabaseSeen {
+  name: string;
+  kind: string;
+  /** why they could not be asked; then nothing else is here */
+  unread?: string;
+  /** how the two stand now, in words */
+  stands?: string;
+  /** what stands against a switch-over; one sentence each */
+  unfit?: string[];
+  /** what of the fence might not hold, or can't be told from here */
+  doubts?: string[];
+  /** where the source must reach the target for the way back, which nobody has seen yet: `10.1.1.20:3306 as copier` */
+  wayBack?: string;
+}
+
 export interface CloudInventory {
   provider: 'alibaba';
   region: string;
   loadBalancers: LoadBalancer[];
   disks: Disk[];
+  /** by zones in which new disks may be made, where there are disks to move; inventories of earlier versions have none */
+  sold?: { zone: string; disks: SoldDisks[] }[];
   /** of the target's pods, where traffic moves; inventories of earlier versions have none */
   securityGroups?: SecurityGroup[];
   /** records of the names by which traffic moves; inventories of earlier versions have none */
@@ -161,4 +180,6 @@ export interface Inventory {
   cloud: CloudInventory | null;
   /** only when a probe was asked for */
   probes?: ProbeAnswer[];
+  /** those of the playbook; absent when they were not asked */
+  databases?: DatabaseSeen[];
 }

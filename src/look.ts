@@ -1,7 +1,8 @@
 import { CLUSTER_KINDS } from './apps.js';
 import type { Check } from './check.js';
 import { NEVER_TRAVELS } from './data.js';
-import { DISK_DRIVER } from './disks.js';
+import { soldLabel, zonesFor } from './disk-place.js';
+import { diskIdOf } from './disk-volume.js';
 import { hostOf } from './dns.js';
 import { LOAD_BALANCER_LABEL } from './hand-over.js';
 import { MigrateError } from './errors.js';
@@ -321,11 +322,18 @@ async function lookAtCloud(
       return [];
     }
   };
-  const [loadBalancers, disks, groups, dns] = await Promise.all([
+  const ids = diskIds(playbook, source);
+  const zones = playbook.data && ids.length > 0 ? zonesFor(playbook.data, target) : [];
+  const [loadBalancers, disks, sold, groups, dns] = await Promise.all([
     Promise.all(
       loadBalancerIds(playbook, source).map((id) => look<LoadBalancer>(id, () => world.cloud.loadBalancer(id))),
     ),
-    Promise.all(diskIds(playbook, source).map((id) => look<Disk>(id, () => world.cloud.disk(region, id)))),
+    Promise.all(ids.map((id) => look<Disk>(id, () => world.cloud.disk(region, id)))),
+    Promise.all(
+      zones.map((zone) =>
+        look(soldLabel(zone), async () => ({ zone, disks: await world.cloud.sold(away, zone) }), away),
+      ),
+    ),
     Promise.all(
       securityGroupIds(playbook, target).map((id) =>
         look<SecurityGroup>(id, () => world.cloud.securityGroup(away, id), away),
@@ -340,6 +348,7 @@ async function lookAtCloud(
     region,
     loadBalancers: loadBalancers.flat(),
     disks: disks.flat(),
+    ...(zones.length > 0 && { sold: sold.flat() }),
     securityGroups: groups.flat(),
     ...(dns.length > 0 && { dns: dns.flat() }),
     unseen,
@@ -371,8 +380,7 @@ function diskIds(playbook: Playbook, source: ClusterInventory): string[] {
     .filter((it) => data.namespaces.includes(it.metadata.namespace ?? ''))
     .flatMap((claim) => {
       const pv = source.objects['PersistentVolume']?.find((it) => it.metadata.name === claim['spec']?.volumeName);
-      const csi = pv?.['spec']?.csi;
-      return csi?.driver === DISK_DRIVER && typeof csi.volumeHandle === 'string' ? [csi.volumeHandle as string] : [];
+      return (pv && diskIdOf(pv)) ?? [];
     });
   return [...new Set(ids)].sort();
 }

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { writeCanonical } from './canonical.js';
 import { dataSteps, NEVER_TRAVELS } from './data.js';
+import { GITOPS_MARKS } from './disk-writers.js';
 import { completeDatabases } from './databases.js';
 import { MigrateError } from './errors.js';
 import type { Readers } from './fold.js';
@@ -43,6 +44,8 @@ export interface PlannedShare {
 /** Whether the object travels at all; see `travels`. */
 const TRAVELS = 'metadata.labels[velero.io/exclude-from-backup]';
 const TEMPLATE = 'spec.template';
+/** Of a pod. */
+const CLAIM = 'spec.volumes.persistentVolumeClaim.claimName';
 const IMAGES = ['spec.containers.image', 'spec.initContainers.image'];
 
 /**
@@ -56,12 +59,9 @@ export function planTakes({ data }: Playbook): Readers {
   const always = data?.waves.some((it) => it.labels) || data?.rules.length ? [TRAVELS, 'metadata.labels'] : [TRAVELS];
   const images = Object.keys(data?.images ?? {}).length > 0 ? IMAGES : [];
   const pods = [...always, `${TEMPLATE}.spec.priorityClassName`, ...images.map((it) => `${TEMPLATE}.${it}`)];
-  const workload = [
-    ...pods,
-    'spec.replicas',
-    `${TEMPLATE}.metadata.labels`,
-    `${TEMPLATE}.spec.volumes.persistentVolumeClaim.claimName`,
-  ];
+  const moves = data !== undefined && data.disks.by !== 'none';
+  const marks = moves ? GITOPS_MARKS.flatMap((it) => [`metadata.labels[${it}]`, `metadata.annotations[${it}]`]) : [];
+  const workload = [...pods, ...marks, 'spec.replicas', `${TEMPLATE}.metadata.labels`, `${TEMPLATE}.${CLAIM}`];
   return {
     source: {
       '*': always,
@@ -69,16 +69,17 @@ export function planTakes({ data }: Playbook): Readers {
       Service: [...always, 'spec.type', 'spec.ports', 'spec.selector'],
       PersistentVolumeClaim: 'whole',
       'Deployment.apps': workload,
-      'StatefulSet.apps': [...workload, 'spec.volumeClaimTemplates'],
-      'DaemonSet.apps': pods,
+      'StatefulSet.apps': [...workload, 'spec.volumeClaimTemplates', 'spec.persistentVolumeClaimRetentionPolicy'],
+      'DaemonSet.apps': moves ? [...pods, `${TEMPLATE}.${CLAIM}`] : pods,
       'CronJob.batch': [
         ...always,
         'spec.suspend',
         'spec.startingDeadlineSeconds',
         ...images.map((it) => `spec.jobTemplate.${TEMPLATE}.${it}`),
+        ...(moves ? [`spec.jobTemplate.${TEMPLATE}.${CLAIM}`] : []),
       ],
       'RoleBinding.rbac.authorization.k8s.io': [...always, 'roleRef'],
-      Pod: ['status.podIP'],
+      Pod: moves ? ['status.podIP', 'status.phase', CLAIM] : ['status.podIP'],
       'Job.batch': ['spec.suspend', 'status.conditions'],
       'ScaledObject.keda.sh': [...always, 'spec.scaleTargetRef'],
       ...Object.fromEntries(

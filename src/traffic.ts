@@ -1,7 +1,8 @@
-import type { AttachArgs, DrainArgs, RetireArgs, ScaleArgs, ShiftArgs } from './args.js';
+import type { AttachArgs, DrainArgs, QuiesceArgs, RetireArgs, ScaleArgs, ShiftArgs } from './args.js';
 import { workloadsOf } from './data.js';
 import { MigrateError } from './errors.js';
-import type { Inventory } from './inventory.js';
+import type { ClusterInventory, Inventory } from './inventory.js';
+import { pathOf, splitPath } from './objects.js';
 import { sideSteps } from './one-side.js';
 import type { PlannedShare } from './plan.js';
 import type { Playbook } from './playbook.js';
@@ -27,7 +28,8 @@ export function trafficSteps(
 ): { steps: Step[]; shares: PlannedShare[]; notes: string[] } {
   const { traffic } = playbook;
   const lastOfData = leaves(before);
-  const routes = traffic ? routesOf(playbook, inventory, routers) : [];
+  const planned = traffic ? routesOf(playbook, inventory, routers) : [];
+  const { routes, notes: rested } = atOnce(planned, traffic?.steps ?? [], before, inventory);
   const suffixOf = (route: Route) => (routes.length === 1 ? '' : `/${route.service}`);
   const asksOf = (route: Route) => route.steps ?? traffic?.steps ?? [];
   const sides = sideSteps(playbook, inventory, {
@@ -104,7 +106,52 @@ export function trafficSteps(
   steps.push(...changed);
   if (changed.length > 0) lasts.splice(0, lasts.length, ...leaves(steps));
   if (atEnd) steps.push(...completeSteps(playbook, inventory, routes, lasts));
-  return { steps, shares, notes: [...notes, ...sides.notes] };
+  return { steps, shares, notes: [...rested, ...notes, ...sides.notes] };
+}
+
+/**
+ * A service whose workloads rest for the copy of a disk has nobody on the source from then on: a share of it would be a share for nobody, so
+ * it goes over in one step.
+ *
+ * @throws MigrateError PLAN_SERVICE_UNFIT
+ */
+function atOnce(
+  planned: readonly Route[],
+  usual: readonly number[],
+  before: readonly Step[],
+  { source }: Inventory,
+): { routes: Route[]; notes: string[] } {
+  const notes: string[] = [];
+  const routes = planned.map((route): Route => {
+    const rest = before.find((it) => it.kind === 'quiesce' && selects(route, it.args as QuiesceArgs, source));
+    if (!rest) return route;
+    const steps = route.steps ?? usual;
+    if (steps.at(-1) !== 100)
+      throw new MigrateError('PLAN_SERVICE_UNFIT', {
+        what: `${route.service} can't stay at ${steps.at(-1) ?? 0} %: what it leads to rests on the source from ${rest.id} on.`,
+        why: 'Its disk moves, and a disk is written on one side alone: whoever came to the source would find nobody there.',
+        fix: 'Let the steps of its traffic end with 100, or take it out of `traffic.services`.',
+      });
+    const suffix = planned.length === 1 ? '' : `/${route.service}`;
+    const held = (rest.args as QuiesceArgs).freezes !== undefined;
+    notes.push(
+      `${route.service} ${held ? 'can’t write' : 'is out'} from ${rest.id}, where its writers ${held ? 'hold still' : 'stop'}, until traffic/100${suffix}, the single step of its traffic.`,
+    );
+    return { ...route, steps: [100] };
+  });
+  return { routes, notes };
+}
+
+/** Whether the service leads to pods of those who rest. */
+function selects({ service }: Route, { workloads, still = [] }: QuiesceArgs, source: ClusterInventory): boolean {
+  const { namespace } = splitPath(service);
+  const found = (source.objects['Service'] ?? []).find((it) => pathOf(it.metadata) === service);
+  const wanted = Object.entries((found?.['spec']?.selector ?? {}) as Record<string, string>);
+  return [...workloads, ...still].some((it) => {
+    const object = source.objects[it.kind]?.find((one) => pathOf(one.metadata) === pathOf(it));
+    const labels: Record<string, string> = object?.['spec']?.template?.metadata?.labels ?? {};
+    return it.namespace === namespace && wanted.length > 0 && wanted.every(([key, value]) => labels[key] === value);
+  });
 }
 
 /** What a share of this router means and does not mean, where that is not plain. */

@@ -1,7 +1,7 @@
 import { stringify } from 'yaml';
 import { discoveryOf } from '../src/api-table.js';
 import type { Check, Needs } from '../src/check.js';
-import type { ClusterInventory, Inventory, ProbeAnswer } from '../src/inventory.js';
+import type { ClusterInventory, DatabaseSeen, Inventory, ProbeAnswer } from '../src/inventory.js';
 import { parsePlaybook, type Playbook } from '../src/playbook.js';
 import type { DnsRecords, Kind, KubeObject, LoadBalancer, RightAnswer, ServedKind } from '../src/ports.js';
 import { kindServed } from '../src/preflight.js';
@@ -39,6 +39,7 @@ export interface TerseWorld {
   today?: string;
   takenAt?: string;
   probes?: ProbeAnswer[];
+  databases?: DatabaseSeen[];
   needs?: Partial<Needs>;
   source?: TerseSide;
   target?: TerseSide;
@@ -89,6 +90,7 @@ export function worldOf(terse: TerseWorld, kinds: { source?: Kind[]; target?: Ki
       schemaVersion: 1,
       takenAt: terse.takenAt ?? '2026-11-20T08:00:00Z',
       ...(terse.probes && { probes: terse.probes }),
+      ...(terse.databases && { databases: terse.databases }),
       source: sideOf('source', { uid: 'uid-source', version: 'v1.20.15', ...terse.source }, kinds.source ?? []),
       target: sideOf('target', { uid: 'uid-target', version: 'v1.36.3', ...terse.target }, kinds.target ?? []),
       cloud: cloudOf(terse.cloud),
@@ -266,6 +268,7 @@ export function inventoryOf(seed: Seed): Inventory {
         tags: {},
         ...it,
       })) as unknown as NonNullable<Inventory['cloud']>['disks'],
+      sold: zonesIn(seed.target).map((zone) => ({ zone, disks: SOLD })),
       securityGroups: (seed.cloud.securityGroups ?? []).map(({ id, rules }) => ({
         id,
         rules: rules.map((it) => ({ direction: 'ingress', ports: '-1/-1', policy: 'Accept', priority: 1, ...it })),
@@ -274,6 +277,19 @@ export function inventoryOf(seed: Seed): Inventory {
     },
   };
 }
+
+/** What every zone sells unless somebody says otherwise. */
+const SOLD = ['cloud_efficiency', 'cloud_ssd', 'cloud_essd', 'cloud_auto'].map((category) => ({
+  category,
+  minGiB: 1,
+  maxGiB: 32_768,
+}));
+
+const zonesIn = ({ objects }: SeedSide): string[] => [
+  ...new Set(
+    objects.flatMap((it) => (it.kind === 'Node' ? (it.metadata.labels?.['topology.kubernetes.io/zone'] ?? []) : [])),
+  ),
+];
 
 function settled({ version, context, objects: own, velero }: SeedSide): ClusterInventory {
   const served = [

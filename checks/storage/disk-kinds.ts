@@ -1,11 +1,12 @@
 import { Skipped, Unknown, type Check, type Finding, type Severity, type Sight } from '../../src/check.js';
+import { diskIdOf } from '../../src/disk-volume.js';
 import type { KubeObject } from '../../src/ports.js';
 import { about } from '../about.js';
 import { isDisk, volumesOfClaims, type ClaimedVolume } from '../disks.js';
 
 /**
- * What can be copied is a cloud disk behind the CSI driver. A share is mounted by both sides and stays one; a directory of a
- * node stays on that node; a FlexVolume disk must become a CSI volume first.
+ * What can be copied is a cloud disk, behind the CSI driver or the FlexVolume driver before it. A share is mounted by both sides and stays
+ * one; a directory of a node stays on that node.
  *
  * @source kubernetes-sigs/alibaba-cloud-csi-driver:docs/migrate
  */
@@ -20,12 +21,12 @@ export const diskKinds: Check = {
   reads: { source: ['PersistentVolumeClaim', 'PersistentVolume'], cloud: true },
   hint: {
     why: 'A volume of a kind that cannot be copied is left behind: the claim comes up empty, Pending, or on the same share as before.',
-    fix: 'Turn FlexVolume into CSI volumes, move local directories onto disks, and see that shares can be mounted from the target.',
+    fix: 'Move local directories onto disks, and see that shares can be mounted from the target.',
   },
   zh: {
     asks: '每个要迁移的 PVC，其数据能否一并迁移？',
     why: '无法复制的存储卷会被留下：PVC 恢复后要么是空盘，要么一直 Pending，要么仍指向原来的共享存储。',
-    fix: 'FlexVolume 先改为 CSI；节点本地目录先迁到云盘；NAS、OSS 等共享存储请确认目标集群可以挂载。',
+    fix: '节点本地目录先迁到云盘；NAS、OSS 等共享存储请确认目标集群可以挂载。',
   },
   sources: [
     'kubernetes-sigs/alibaba-cloud-csi-driver:docs/migrate',
@@ -103,8 +104,8 @@ const TELL: Record<string, Told> = {
   local: LOCAL,
   flexdisk: {
     severity: 'refuse',
-    breaks: 'nothing is copied; the target has no FlexVolume driver',
-    fix: 'Make it a CSI volume of the same disk on the source first.',
+    breaks: 'nothing is copied: its options name no disk (VolumeId), and neither does its name',
+    fix: 'Name the disk in the volume, or make it a CSI volume of the same disk on the source first.',
   },
 };
 
@@ -144,7 +145,7 @@ const COMMON = new Set([
 function ofDisk(claim: KubeObject, volume: KubeObject, sight: Sight): Finding[] {
   const { playbook } = sight;
   const cloud = sight.cloud();
-  const id = String(volume['spec'].csi.volumeHandle);
+  const id = diskIdOf(volume) ?? '';
   const disk = cloud.disks.find((it) => it.id === id);
   if (!disk) {
     const missed = cloud.unseen.find((it) => it.what === id);

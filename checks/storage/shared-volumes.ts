@@ -1,4 +1,5 @@
 import type { Check, Finding, Sight } from '../../src/check.js';
+import { diskIdOf } from '../../src/disk-volume.js';
 import type { KubeObject } from '../../src/ports.js';
 import { about } from '../about.js';
 import { isRewritten, volumesOfClaims } from '../disks.js';
@@ -31,10 +32,12 @@ export const sharedVolumes: Check = {
     'https://kubernetes.io/docs/concepts/storage/persistent-volumes/#reclaiming',
   ],
 
-  look: (sight) =>
-    volumesOfClaims(sight).flatMap(({ volume }) =>
-      volume ? [...deleted(volume, sight), ...twice(volume, sight)] : [],
+  look: (sight) => [
+    ...volumesOfClaims(sight).flatMap(({ volume }) =>
+      volume ? [...deleted(volume, sight), ...inTheWay(volume, sight)] : [],
     ),
+    ...sight.source.list('PersistentVolume').flatMap((it) => twice(it, sight)),
+  ],
 };
 
 /** Copied disks become volumes of their own; everything else comes over as it is. */
@@ -50,12 +53,29 @@ function deleted(volume: KubeObject, sight: Sight): Finding[] {
   ];
 }
 
-const handleOf = (volume: KubeObject): string | undefined =>
-  volume['spec']?.csi?.volumeHandle ?? volume['spec']?.flexVolume?.options?.VolumeId;
+const handleOf = (volume: KubeObject): string | undefined => diskIdOf(volume) ?? volume['spec']?.csi?.volumeHandle;
+
+/** The new volume has the old one's name, and would find it taken only when its writers have stopped already. */
+function inTheWay(volume: KubeObject, sight: Sight): Finding[] {
+  const there = sight.target.get('PersistentVolume', undefined, volume.metadata.name);
+  if (!there || !isRewritten(volume, sight) || there.metadata.labels?.['migrate/plan'] !== undefined) return [];
+  // One of the source's own disk is told of below.
+  if (handleOf(there) === handleOf(volume)) return [];
+  return [
+    {
+      about: about(volume),
+      saw: `the target has a volume of that name, of ${handleOf(there) ?? 'another kind'}`,
+      want: 'none',
+      breaks: 'the new disk gets no volume object, when its writers have stopped already',
+      fix: 'Delete it on the target if nothing uses it.',
+    },
+  ];
+}
 
 const SHARES = /^(nas|oss|cpfs)plugin\./;
 
 function twice(volume: KubeObject, { target }: Sight): Finding[] {
+  // Whether its claim moves or not.
   const handle = handleOf(volume);
   if (handle === undefined || SHARES.test(String(volume['spec']?.csi?.driver))) return [];
   const there = target.list('PersistentVolume').find((it) => handleOf(it) === handle);

@@ -1,10 +1,12 @@
 import { Skipped, type Check, type Finding, type Sight } from '../../src/check.js';
-import { zoneOf } from '../../src/objects.js';
+import { namesClaim } from '../../src/disk-entry.js';
+import { isRegional, namedZone } from '../../src/disk-place.js';
+import { pathOf, zoneOf } from '../../src/objects.js';
 import type { KubeObject } from '../../src/ports.js';
 import { about, some } from '../about.js';
 import { isRewritten, volumesOfClaims } from '../disks.js';
 import { mayRunOn, regionOf, usableNodes, PLACEMENT } from '../nodes.js';
-import { WORKLOADS, workloads, type Workload, workloadFields } from '../pods.js';
+import { type NodeTerm, WORKLOADS, workloads, type Workload, workloadFields } from '../pods.js';
 
 /**
  * A new disk is made in one zone and can be attached nowhere else. Made in the wrong one it is found out last, by a pod that
@@ -27,7 +29,7 @@ export const zoneOfDisks: Check = {
   ),
   hint: {
     why: 'A disk can be attached only in its own zone: made in another one, its pod stays Pending.',
-    fix: 'Name the zone as `data.zone` in the playbook; it needs ready nodes on which the pods of the disks may run.',
+    fix: 'Name the zone as `data.zone` in the playbook, or by `data.disks.zones` and rules (docs/disks.md); it needs ready nodes on which the pods of the disks may run.',
   },
   zh: {
     asks: '复制出来的云盘能否放在一个其 Pod 可以运行的可用区？',
@@ -49,33 +51,56 @@ export const zoneOfDisks: Check = {
     const away = elsewhere(nodes, sight);
     if (away.length > 0) return away;
     const zones = [...new Set(nodes.map(zoneOf))].filter((it) => it !== undefined).sort();
-    const zone = sight.playbook.data.zone ?? (zones.length === 1 ? zones[0] : undefined);
-    if (zone === undefined) {
-      const saw =
-        zones.length === 0
-          ? 'no ready node of the target has a zone label'
-          : `ready nodes of the target in ${some(zones)}`;
-      return [
-        {
-          about: 'data.zone',
-          saw,
-          want:
-            zones.length === 0 ? 'nodes labelled topology.kubernetes.io/zone' : 'one of them, named in the playbook',
-        },
-      ];
+    const found: Finding[] = [];
+    for (const { claim, volume } of disks) {
+      const choice = choiceFor(claim, volume, sight);
+      if (choice === 'regional') continue;
+      const zone = choice ?? (zones.length === 1 ? zones[0] : undefined);
+      if (zone === undefined) found.push(unclear(zones));
+      else if (!zones.includes(zone)) found.push(empty(zone, zones, claim, sight));
+      else {
+        const there = nodes.filter((it) => zoneOf(it) === zone);
+        found.push(...users(claim, sight).flatMap((it) => stranded(it, claim, zone, there)));
+      }
     }
-    if (!zones.includes(zone))
-      return [
-        {
-          about: 'data.zone',
-          saw: `${zone}; ready nodes of the target in ${some(zones) || 'no zone'}`,
-          want: 'a zone that has ready nodes',
-        },
-      ];
-    const there = nodes.filter((it) => zoneOf(it) === zone);
-    return disks.flatMap(({ claim }) => users(claim, sight).flatMap((it) => stranded(it, claim, zone, there)));
+    return found.filter(
+      (it, index) => found.findIndex((other) => other.about === it.about && other.saw === it.saw) === index,
+    );
   },
 };
+
+/** What the playbook says of the zone of one disk. */
+function choiceFor(
+  claim: KubeObject,
+  volume: KubeObject | undefined,
+  { playbook: { data } }: Sight,
+): string | undefined {
+  if (!data) return undefined;
+  const rule = data.disks.rules.find((it) => namesClaim(it.claims, pathOf(claim.metadata)));
+  const [first] = data.disks.categories;
+  if (isRegional(rule?.category ?? first ?? '')) return 'regional';
+  return namedZone(oldZone(volume), rule, data);
+}
+
+/** Where the volume says that its disk is. */
+function oldZone(volume: KubeObject | undefined): string {
+  const terms = (volume?.['spec']?.nodeAffinity?.required?.nodeSelectorTerms ?? []) as NodeTerm[];
+  const said = terms.flatMap((it) => it.matchExpressions ?? []).find((it) => it.key.endsWith('/zone'));
+  return said?.values?.[0] ?? (volume && zoneOf(volume)) ?? '';
+}
+
+const unclear = (zones: readonly string[]): Finding => ({
+  about: 'data.zone',
+  saw:
+    zones.length === 0 ? 'no ready node of the target has a zone label' : `ready nodes of the target in ${some(zones)}`,
+  want: zones.length === 0 ? 'nodes labelled topology.kubernetes.io/zone' : 'one of them, named in the playbook',
+});
+
+const empty = (zone: string, zones: readonly string[], claim: KubeObject, { playbook }: Sight): Finding => ({
+  about: zone === playbook.data?.zone ? 'data.zone' : about(claim),
+  saw: `${zone}; ready nodes of the target in ${some(zones) || 'no zone'}`,
+  want: 'a zone that has ready nodes',
+});
 
 function elsewhere(nodes: readonly KubeObject[], { playbook }: Sight): Finding[] {
   const wanted = playbook.cloud?.targetRegion ?? playbook.cloud?.region;

@@ -1,8 +1,11 @@
 import type { Check, Finding, Sight } from '../../src/check.js';
-import { movedDisks } from '../../src/disks.js';
+import { namesClaim } from '../../src/disk-entry.js';
+import { writersOf } from '../../src/disk-writers.js';
 import { MigrateError } from '../../src/errors.js';
+import { pathOf } from '../../src/objects.js';
 import type { KubeObject } from '../../src/ports.js';
 import { about } from '../about.js';
+import { isRewritten, volumesOfClaims } from '../disks.js';
 import { EACH_WORKLOAD, replicasOf, selects, textsOf, WORKLOADS, workloads, type Workload } from '../pods.js';
 
 /**
@@ -62,22 +65,22 @@ export const singletons: Check = {
 const nameOf = ({ object }: Workload) => `${object.kind} ${object.metadata.namespace}/${object.metadata.name}`;
 
 /** Whose disk is copied is stopped on the source for it, and stays so. */
-function handedOver({ playbook, source, target, takenAt, cloud }: Sight): Set<string> {
-  try {
-    const disks = movedDisks(playbook, {
-      schemaVersion: 1,
-      takenAt,
-      source: source.inventory,
-      target: target.inventory,
-      cloud: playbook.cloud ? cloud() : null,
-    }).disks;
-    return new Set(
-      disks.flatMap((it) => it.workloads).map((it) => `${it.kind.split('.')[0]} ${it.namespace}/${it.name}`),
-    );
-  } catch (error) {
-    if (error instanceof MigrateError) return new Set(); // the plan says so itself
-    throw error;
-  }
+function handedOver(sight: Sight): Set<string> {
+  const { playbook, source } = sight;
+  if (!playbook.cloud) return new Set();
+  const rules = playbook.data?.disks.rules ?? [];
+  const stopped = volumesOfClaims(sight).flatMap(({ claim, volume }) => {
+    const rule = rules.find((it) => namesClaim(it.claims, pathOf(claim.metadata)));
+    if (!volume || !isRewritten(volume, sight) || rule?.freeze) return [];
+    try {
+      // Who can't be stopped is told when the plan is made.
+      return writersOf(claim, source.inventory, true).workloads;
+    } catch (error) {
+      if (error instanceof MigrateError) return [];
+      throw error;
+    }
+  });
+  return new Set(stopped.map((it) => `${it.kind.split('.')[0]} ${pathOf(it)}`));
 }
 
 /** Behind any Service: requests find it by name, and go to the one of their own cluster. */

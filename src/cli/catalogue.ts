@@ -296,13 +296,13 @@ export const catalogue: Readonly<Record<string, Entry>> = {
     1,
     [
       'A disk can not be brought.',
-      'It is copied by the cloud from its own id: snapshot, copy, new disk. Volumes of other kinds, or without an id, can not go that way.',
-      'Bring its data by other means and set `data.disks: none`, or leave it out of the namespaces.',
+      'It is copied by the cloud from its own id, while nobody writes to it, and the new one must be sold in the zone where its pods run and attachable to a node there. So everybody who mounts it must be known and stoppable: a DaemonSet, a pod without an owner, pods of a controller that is not known, or a StatefulSet that deletes its claims when scaled down stop the plan.',
+      'The message says what does not fit, and what the zone sells. Categories, zones and sizes: `data.disks`, docs/disks.md. Writers that can not be stopped: end them, or give the claim a `freeze`. Else bring its data by other means and set `data.disks: none`.',
     ],
     [
       '某块云盘无法迁移。',
-      '云盘按自身 ID 由云端复制（快照、跨地域复制、新盘）；其他类型的卷或没有 ID 的卷不能这样处理。',
-      '用其他方式迁移数据并设置 data.disks: none，或不迁移该命名空间。',
+      '云盘按自身 ID 由云端复制，复制期间不能有写入；新盘的类型须在 Pod 所在可用区有售，且该区节点可以挂载。因此所有挂载者都必须已知并且可以停止：DaemonSet、没有属主的 Pod、未知控制器的 Pod、缩容时会删除 PVC 的 StatefulSet 都会使计划失败。',
+      '错误信息会指出不符合之处以及该可用区有售的类型。类型、可用区和容量见 data.disks（docs/disks.md）；无法停止的写入者：先结束它，或为该 PVC 配置 freeze；否则用其他方式迁移数据并设置 data.disks: none。',
     ],
   ),
   PLAN_ZONE_UNCLEAR: entry(
@@ -310,12 +310,12 @@ export const catalogue: Readonly<Record<string, Entry>> = {
     [
       'It is not clear in which zone new disks should lie.',
       "The target's nodes stand in several zones, a disk in one, and its pod can only run there.",
-      'State it: `data.zone` in the playbook.',
+      'State it: `data.zone` in the playbook for all, `data.disks.zones` by the zone of the old disk, or `zone` in a rule of `data.disks` for single claims.',
     ],
     [
       '无法确定新云盘应放在哪个可用区。',
       '目标节点分布在多个可用区，而云盘只在一个可用区，Pod 也只能在该区运行。',
-      '在 playbook 中写明 data.zone。',
+      '在 playbook 中写明：data.zone 对全部生效，data.disks.zones 按旧盘所在可用区，data.disks.rules 中的 zone 针对个别 PVC。',
     ],
   ),
   SHARE_UNREACHABLE: entry(
@@ -1025,6 +1025,19 @@ export const catalogue: Readonly<Record<string, Entry>> = {
       '在该侧 kubectl describe pod 后重试。',
     ],
   ),
+  CLAIM_STILL_MOUNTED: entry(
+    1,
+    [
+      'A pod on the source still mounts a claim whose disk is about to be copied.',
+      'What it writes after the snapshot would be missing on the target, so its end is waited for: a Job that runs, a debug pod, or one that was scaled up again meanwhile.',
+      'End it, or wait and run again. Pause what scales it up: KEDA, GitOps, an operator. `data.jobsWithin` says how long Jobs are waited for.',
+    ],
+    [
+      '源集群中仍有 Pod 挂载着即将复制的云盘。',
+      '快照之后的写入不会出现在目标集群，因此会等待它结束：可能是正在运行的 Job、调试用 Pod，或期间又被扩容的工作负载。',
+      '结束它，或稍后重新运行；并暂停把它扩容回来的组件（KEDA、GitOps、Operator）。等待 Job 的时长由 data.jobsWithin 指定。',
+    ],
+  ),
   VOLUME_STILL_ATTACHED: entry(
     1,
     [
@@ -1033,6 +1046,19 @@ export const catalogue: Readonly<Record<string, Entry>> = {
       'See which pod or node holds it: `kubectl get volumeattachment`.',
     ],
     ['卷仍挂载在节点上。', '此时快照可能漏掉最后的写入。', '用 kubectl get volumeattachment 查看占用者。'],
+  ),
+  SOURCE_STILL_WRITES: entry(
+    1,
+    [
+      'Somebody on the source has a disk again that was copied already.',
+      'What was written there since the last snapshot is not in the copy. Once the target writes to it too, there are two truths, and no way to make them one.',
+      'If those writes count: `migrate rollback`, then begin anew. If they do not: stop who holds it on the source, pause what scaled it up (an autoscaler, GitOps, an operator), then run again.',
+    ],
+    [
+      '源集群中又有人在使用已经复制过的云盘。',
+      '最后一次快照之后的写入不在副本中；目标集群一旦也开始写入，两份数据就再也无法合并。',
+      '如果这些写入需要保留：migrate rollback 后重新开始；不需要则在源集群停掉占用者，并暂停把它扩容回来的组件（弹性伸缩、GitOps、Operator），然后重新运行。',
+    ],
   ),
   VOLUME_WRONG: entry(
     1,

@@ -4,6 +4,7 @@ import { convert } from './convert.js';
 import { etcdJoin, etcdMove } from './databases/etcd.js';
 import { databaseReplica, databaseRetire, databaseSwitch } from './databases/paired.js';
 import { databaseRepoint } from './databases/repoint.js';
+import { dataCheck } from './data-check.js';
 import { copySnapshot, createDisk, createVolume, snapshot } from './disks.js';
 import { drain } from './drain.js';
 import { handOver } from './hand-over.js';
@@ -31,6 +32,7 @@ const ALL: readonly AnyStepKind[] = [
   copySnapshot,
   createDisk,
   createVolume,
+  dataCheck,
   databaseReplica,
   databaseSwitch,
   databaseRetire,

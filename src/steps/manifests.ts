@@ -7,6 +7,7 @@ import type { KubeObject, ObjectRef, World } from '../ports.js';
 import { digestOfFiles, parsedManifests, type Rendered, renderedFor } from '../rendered.js';
 import type { StepContext, StepKind } from '../step.js';
 import { until } from '../wait.js';
+import { mustRest, RIGHTS_OF_REST } from './at-rest.js';
 import { owing } from './owing.js';
 
 /**
@@ -29,7 +30,8 @@ export const manifests: StepKind<ManifestArgs, ManifestsBefore> = {
   title: ({ from, what }) =>
     what === 'start' ? `Workloads of ${from} start on the target` : `Manifests of ${from} applied, inert`,
   wayBack: ({ what }) => (what === 'start' ? 'scales them to 0' : 'deletes what it made'),
-  rights: ({ namespaces }) => ({
+  rights: ({ namespaces, moved }) => ({
+    ...(moved && { source: RIGHTS_OF_REST }),
     target: [
       ...['get', 'create', 'patch', 'delete'].map((verb) => ({ verb, group: '', resource: 'namespaces' })),
       ...namespaces.flatMap((namespace) =>
@@ -71,6 +73,7 @@ export const manifests: StepKind<ManifestArgs, ManifestsBefore> = {
     const { target } = context.world;
     mustBeSame(args, before, context.world);
     if (args.what === 'start') {
+      if (args.moved) await mustRest(args.moved, context.world.source);
       for (const { it, replicas } of await workloads(args, context.world))
         await target.patch(it.ref, { spec: { replicas } });
       return;
@@ -137,7 +140,8 @@ async function workloads(args: ManifestArgs, world: World): Promise<{ it: Render
   return (await rendered(args, world)).flatMap(({ it, original }) => {
     const replicas = Number(original['spec']?.replicas ?? 1);
     const isOne = it.ref.kind === 'Deployment.apps' || it.ref.kind === 'StatefulSet.apps';
-    return isOne && replicas > 0 ? [{ it, replicas }] : [];
+    const isLater = args.later?.includes(`${it.ref.kind} ${pathOf(it.ref)}`) ?? false;
+    return isOne && !isLater && replicas > 0 ? [{ it, replicas }] : [];
   });
 }
 

@@ -1,14 +1,18 @@
-import type { QuiesceArgs } from '../args.js';
-import { pathOf, rightOn } from '../objects.js';
-import type { Cluster, KubeObject } from '../ports.js';
+import type { QuiesceArgs, Workload } from '../args.js';
+import { estimateOf, tell } from '../disk-estimate.js';
+import { MigrateError } from '../errors.js';
+import { about, pathOf, rightOn } from '../objects.js';
+import type { Cluster } from '../ports.js';
 import type { StepContext, StepKind } from '../step.js';
 import { until, untilWindow } from '../wait.js';
-import { count, spell } from '../words.js';
+import { count } from '../words.js';
+import { attachedTo, attachmentsOf, podsOn } from './at-rest.js';
 import { replicasOf, setAll, settled } from './scale.js';
 
 /**
- * Nobody writes to the claims any more: their workloads at 0, their CronJobs suspended, no pod that mounts them left, their volumes attached
- * nowhere. Or, where the playbook names programs for it, the writers hold still and stay there. It lasts until the way back.
+ * Nobody writes to the claims any more: their CronJobs suspended, Jobs that ran ended, their workloads at 0, no pod that mounts them left,
+ * their volumes attached nowhere. Or, where the playbook names programs for it, the writers hold still and stay there. It lasts until the
+ * way back.
  */
 export interface QuiesceBefore {
   /** in the order of the workloads; never overwritten by a later look */
@@ -23,12 +27,12 @@ const PROGRAM_MS = 10 * 60_000;
 
 export const quiesce: StepKind<QuiesceArgs, QuiesceBefore> = {
   kind: 'quiesce',
-  title: ({ claims, workloads, freeze }) =>
-    freeze
+  title: ({ claims, workloads, freezes }) =>
+    freezes
       ? `writers of ${some(claims)} hold still on the source`
       : `${workloads.length > 0 ? `${some(workloads.map(pathOf))} to 0 on the source, ` : ''}nobody writes to ${some(claims)}`,
-  wayBack: ({ freeze }) =>
-    freeze ? 'they go on on the source' : 'up again on the source, with the data of this moment',
+  wayBack: ({ freezes }) =>
+    freezes ? 'they go on on the source' : 'up again on the source, with the data of this moment',
   rights: ({ workloads, cronJobs }) => ({
     source: [
       ...[...new Set(workloads.map((it) => it.kind))].flatMap((kind) =>
@@ -47,28 +51,27 @@ export const quiesce: StepKind<QuiesceArgs, QuiesceBefore> = {
       replicas: await replicasOf(source, workloads),
       suspended: await Promise.all(cronJobs.map((it) => isSuspended(source, it))),
     };
-    const longest = Math.max(0, ...live.map((it) => context.took(it) ?? 0));
-    if (longest > 0)
-      context.progress(`the last live pass took ${spell(longest)}; the last pass, without writers, takes no longer`);
+    const estimate = estimateOf(live, context.took);
+    if (estimate) context.progress(tell(estimate));
     await untilWindow(args, context);
     return before;
   },
 
-  async apply({ claims, workloads, cronJobs, freeze }, _before, { world }) {
-    if (freeze) {
-      await world.programs.run(freeze.run, { verb: 'freeze', claims }, PROGRAM_MS);
-      return;
-    }
-    for (const it of cronJobs) await suspend(world.source, it, true);
+  async apply(args, _before, context) {
+    const { workloads, cronJobs, freezes } = args;
+    const { source } = context.world;
+    if (freezes) return freeze(freezes, context);
+    for (const it of cronJobs) await suspend(source, it, true);
+    await untilJobsEnd(args, context);
     await setAll(
-      world.source,
+      source,
       workloads,
       workloads.map(() => 0),
     );
   },
 
-  async verify({ claims, volumes, workloads, freeze }, _before, context) {
-    if (freeze) return;
+  async verify({ claims, volumes, workloads, freezes }, _before, context) {
+    if (freezes) return;
     await settled(
       context,
       'source',
@@ -79,13 +82,16 @@ export const quiesce: StepKind<QuiesceArgs, QuiesceBefore> = {
     await untilDetached(context, volumes);
   },
 
-  async undo({ claims, workloads, cronJobs, freeze }, before, context) {
+  async undo({ workloads, cronJobs, freezes }, before, context) {
     const { source } = context.world;
-    if (freeze) await context.world.programs.run(freeze.back, { verb: 'thaw', claims }, PROGRAM_MS);
-    else {
-      await setAll(source, workloads, before.replicas);
-      await settled(context, 'source', workloads, before.replicas);
-      for (const [index, it] of cronJobs.entries()) await suspend(source, it, before.suspended[index] ?? true);
+    for (const it of (freezes ?? []).toReversed()) await runProgram(it.back, 'thaw', it.claims, context);
+    if (freezes) return [];
+    const ours = await stillOurs(workloads, before, context);
+    await setAll(source, ours.workloads, ours.replicas);
+    await settled(context, 'source', ours.workloads, ours.replicas);
+    for (const [index, it] of cronJobs.entries()) {
+      // One that somebody has let run meanwhile runs already.
+      if (before.suspended[index] === false) await suspend(source, it, false);
     }
     return [];
   },
@@ -93,6 +99,57 @@ export const quiesce: StepKind<QuiesceArgs, QuiesceBefore> = {
 
 const some = (names: readonly string[]) =>
   names.length > 3 ? `${names.slice(0, 2).join(', ')} and ${names.length - 2} more` : names.join(', ');
+
+type Freezes = NonNullable<QuiesceArgs['freezes']>;
+
+/** A file system that stays frozen blocks its writers for good: when one program fails, those before it are taken back at once. */
+async function freeze(freezes: Freezes, context: StepContext): Promise<void> {
+  const begun: Freezes = [];
+  try {
+    for (const it of freezes) {
+      begun.unshift(it);
+      await runProgram(it.run, 'freeze', it.claims, context);
+    }
+  } catch (error) {
+    for (const it of begun)
+      await runProgram(it.back, 'thaw', it.claims, context).catch((failed: unknown) => {
+        if (!(failed instanceof MigrateError)) throw failed;
+        context.emit({
+          type: 'warning',
+          what: `Writers of ${it.claims.join(', ')} may still be held: ${failed.what}`,
+          fix: `Let them go on by hand: ${it.back.join(' ')}`,
+        });
+      });
+    throw error;
+  }
+}
+
+const runProgram = (command: string[], verb: 'freeze' | 'thaw', claims: string[], { world }: StepContext) =>
+  world.programs.run(command, { verb, claims }, PROGRAM_MS);
+
+/** Only what stands as we left it goes back; a number that somebody else has set since is theirs. */
+async function stillOurs(
+  workloads: readonly Workload[],
+  before: QuiesceBefore,
+  { world, emit }: StepContext,
+): Promise<{ workloads: Workload[]; replicas: number[] }> {
+  const now = await replicasOf(world.source, workloads);
+  const ours: { workloads: Workload[]; replicas: number[] } = { workloads: [], replicas: [] };
+  for (const [index, workload] of workloads.entries()) {
+    const [was = 0, is = 0] = [before.replicas[index], now[index]];
+    if (is === 0 || is === was) {
+      ours.workloads.push(workload);
+      ours.replicas.push(was);
+      continue;
+    }
+    emit({
+      type: 'warning',
+      what: `${about(workload.kind, workload)} has ${is} replicas on the source and had ${was}: somebody has changed it since, so it stays.`,
+      fix: `If that was not meant: kubectl scale --replicas=${was}`,
+    });
+  }
+  return ours;
+}
 
 type Job = QuiesceArgs['cronJobs'][number];
 
@@ -105,17 +162,22 @@ async function suspend(cluster: Cluster, job: Job, on: boolean): Promise<void> {
     await cluster.patch({ kind: CRON_JOB, ...job }, { spec: { suspend: on } });
 }
 
-/** Pods of a claim, whoever made them, that have not ended. */
-export async function podsOn(cluster: Cluster, claims: readonly string[]): Promise<KubeObject[]> {
-  const namespaces = [...new Set(claims.map((it) => it.slice(0, it.indexOf('/'))))];
-  const pods = (await Promise.all(namespaces.map((namespace) => cluster.list('Pod', { namespace })))).flat();
-  return pods.filter(
-    (it) =>
-      !['Succeeded', 'Failed'].includes(it['status']?.phase as string) &&
-      ((it['spec']?.volumes ?? []) as { persistentVolumeClaim?: { claimName: string } }[]).some(
-        ({ persistentVolumeClaim: claim }) =>
-          claim !== undefined && claims.includes(`${it.metadata.namespace ?? ''}/${claim.claimName}`),
-      ),
+/** While their workloads still run: nobody is without service for the sake of a Job. */
+async function untilJobsEnd({ claims, jobsWithinMs = DEADLINE_MS }: QuiesceArgs, context: StepContext): Promise<void> {
+  await until(
+    context,
+    {
+      code: 'CLAIM_STILL_MOUNTED',
+      deadlineMs: jobsWithinMs,
+      subject: 'Jobs on the source',
+      why: 'A Job that is cut off halfway leaves its half on the disk.',
+      fix: 'Wait for its end, or delete it, then run again; `data.jobsWithin` says how long it is waited for.',
+    },
+    async () => {
+      const pods = await podsOn(context.world.source, claims);
+      const [first, ...more] = pods.filter((it) => it.metadata.ownerReferences?.some((one) => one.kind === 'Job'));
+      return first && `pod ${pathOf(first.metadata)}${more.length > 0 ? ` and ${more.length} more` : ''} still runs`;
+    },
   );
 }
 
@@ -147,13 +209,9 @@ async function untilDetached(context: StepContext, volumes: readonly string[]): 
       fix: 'See which pod or node holds it (kubectl get volumeattachment), then run again.',
     },
     async () => {
-      const attachments = await context.world.source.list('VolumeAttachment.storage.k8s.io');
-      const held = attachments.filter((it) => volumes.includes(it['spec']?.source?.persistentVolumeName as string));
+      const held = await attachmentsOf(context.world.source, volumes);
       const [first] = held;
-      return (
-        first &&
-        `${count(held.length, 'volume')} still attached, ${String(first['spec']?.source?.persistentVolumeName)} to ${String(first['spec']?.nodeName)}`
-      );
+      return first && `${count(held.length, 'volume')} still attached, ${attachedTo(first)}`;
     },
   );
 }

@@ -1,9 +1,10 @@
 import type { ScaleArgs, Workload } from '../args.js';
 import { MigrateError } from '../errors.js';
 import { about, pathOf, rightOn } from '../objects.js';
-import type { Cluster, KubeObject } from '../ports.js';
+import { otherSide, type Cluster, type KubeObject } from '../ports.js';
 import type { StepContext, StepKind } from '../step.js';
 import { count } from '../words.js';
+import { mustRest, RIGHTS_OF_REST } from './at-rest.js';
 import { owing } from './owing.js';
 import { until } from '../wait.js';
 
@@ -26,7 +27,8 @@ export const scale: StepKind<ScaleArgs, ScaleBefore> = {
       : `${names(workloads)} ${workloads.length === 1 ? 'starts' : 'start'} on the ${side}`,
   wayBack: ({ side, to }) =>
     to === 'zero' ? `up again on the ${side}` : `to 0 again on the ${side}; what was written there stays there`,
-  rights: ({ side, workloads }) => ({
+  rights: ({ side, workloads, moved }) => ({
+    ...(moved && { [otherSide(side)]: RIGHTS_OF_REST }),
     [side]: [
       ...[...new Set(workloads.map((it) => it.kind))].flatMap((kind) =>
         ['get', 'patch'].map((verb) => rightOn(verb, kind)),
@@ -39,7 +41,8 @@ export const scale: StepKind<ScaleArgs, ScaleBefore> = {
     return { replicas: await replicasOf(world[side], workloads) };
   },
 
-  async apply({ side, to, workloads }, _before, { world }) {
+  async apply({ side, to, workloads, moved }, _before, { world }) {
+    if (moved) await mustRest(moved, world[otherSide(side)]);
     await setAll(
       world[side],
       workloads,

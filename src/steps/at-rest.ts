@@ -1,0 +1,53 @@
+import type { Moved } from '../args.js';
+import { MigrateError } from '../errors.js';
+import { about, rightOn } from '../objects.js';
+import type { Cluster, KubeObject } from '../ports.js';
+
+/** Whether anybody still has claims whose disks are copied, or could write to them. */
+
+/** Pods of a claim, whoever made them, that have not ended. */
+export async function podsOn(cluster: Cluster, claims: readonly string[]): Promise<KubeObject[]> {
+  const namespaces = [...new Set(claims.map((it) => it.slice(0, it.indexOf('/'))))];
+  const pods = (await Promise.all(namespaces.map((namespace) => cluster.list('Pod', { namespace })))).flat();
+  return pods.filter(
+    (it) =>
+      !['Succeeded', 'Failed'].includes(it['status']?.phase as string) &&
+      ((it['spec']?.volumes ?? []) as { persistentVolumeClaim?: { claimName: string } }[]).some(
+        ({ persistentVolumeClaim: claim }) =>
+          claim !== undefined && claims.includes(`${it.metadata.namespace ?? ''}/${claim.claimName}`),
+      ),
+  );
+}
+
+export async function attachmentsOf(cluster: Cluster, volumes: readonly string[]): Promise<KubeObject[]> {
+  const attachments = await cluster.list('VolumeAttachment.storage.k8s.io');
+  return attachments.filter((it) => volumes.includes(it['spec']?.source?.persistentVolumeName as string));
+}
+
+export const attachedTo = ({
+  spec,
+}: KubeObject & { spec?: { source?: { persistentVolumeName?: string }; nodeName?: string } }) =>
+  `${String(spec?.source?.persistentVolumeName)} to ${String(spec?.nodeName)}`;
+
+/** What `mustRest` asks of the source. */
+export const RIGHTS_OF_REST = [rightOn('list', 'Pod'), rightOn('list', 'VolumeAttachment.storage.k8s.io')];
+
+/**
+ * A last look before the target's workloads start on the copies: what the source wrote after the last snapshot is not in them, and would be
+ * lost.
+ *
+ * @throws MigrateError SOURCE_STILL_WRITES
+ */
+export async function mustRest({ claims, volumes }: Moved, source: Cluster): Promise<void> {
+  const [pods, attached] = await Promise.all([podsOn(source, claims), attachmentsOf(source, volumes)]);
+  const [pod] = pods;
+  const [attachment] = attached;
+  if (!pod && !attachment) return;
+  throw new MigrateError('SOURCE_STILL_WRITES', {
+    what: pod
+      ? `${about('Pod', pod.metadata)} on the source mounts a claim whose disk was copied already${pods.length > 1 ? `, and ${pods.length - 1} more do` : ''}.`
+      : `Volume ${attachment ? attachedTo(attachment) : ''} is attached on the source, and its disk was copied already.`,
+    why: 'What it has written since the last snapshot is not on the target; once the target writes, the two can never be one again.',
+    fix: 'If those writes count: `migrate rollback`, and begin anew. If they don’t: stop it on the source (who scaled it up: an autoscaler, GitOps, an operator?), then run again.',
+  });
+}

@@ -1,84 +1,18 @@
-import { z } from 'zod';
-import { command, duration, serviceName } from './formats.js';
 import type { ClusterInventory, Inventory } from './inventory.js';
 import { MigrateError } from './errors.js';
 import type { NamedRule } from './modifiers.js';
-import { kindOf, pathOf, splitKind, splitPath } from './objects.js';
+import { kindOf, pathOf, splitKind } from './objects.js';
 import type { Playbook, PlaybookData } from './playbook.js';
 import type { Kind, KubeObject, ObjectRef } from './ports.js';
 import type { ScaleArgs } from './args.js';
+import { labelOf, splitObject, type SideEntry } from './side-entry.js';
 import type { Step } from './step.js';
 import { count } from './words.js';
 
 /**
  * What may be active on one side alone, whatever the weights say: CronJobs, consumers of a queue, what writes DNS records or asks for
- * certificates, operators. The entries of `data.oneSide`, and the steps that change their side.
+ * certificates, operators. What each entry of `data.oneSide` holds, how it arrives, and the steps that change its side.
  */
-
-const OBJECT = /^[a-z][-a-z0-9.]* [^\s/]+(?:\/[^\s/]+)?$/;
-const WORKLOAD = /^(?:deployment|statefulset|daemonset) [^\s/]+\/[^\s/]+$/;
-/** `spec.paused`, `metadata.annotations[example.com/paused]` */
-const PATH = /^[A-Za-z][A-Za-z0-9]*(?:\.[A-Za-z][A-Za-z0-9]*|\[[^\]\s]+\])+$/;
-
-const WAYS = ['workload', 'suspend', 'field', 'run'] as const;
-
-export const sideEntry = z
-  .strictObject({
-    /** stopped: no replicas, and its pods gone */
-    workload: z.string().regex(WORKLOAD, 'is not e.g. `deployment shop/consumer`').optional(),
-    /** stopped by the field that its kind has for it: `cronjob shop/nightly`, `kustomization.kustomize.toolkit.fluxcd.io flux-system/shop` */
-    suspend: z.string().regex(OBJECT, 'is not `kind namespace/name`, e.g. `cronjob shop/nightly`').optional(),
-    /** stopped by any other field or annotation */
-    field: z
-      .strictObject({
-        object: z.string().regex(OBJECT, 'is not `kind namespace/name`'),
-        path: z.string().regex(PATH, 'is not a path, e.g. spec.paused or metadata.annotations[example.com/paused]'),
-        stopped: z.union([z.boolean(), z.string(), z.number()], { error: 'is a text, a number, true or false' }),
-      })
-      .refine((it) => !it.path.startsWith('metadata.') || typeof it.stopped === 'string', {
-        path: ['stopped'],
-        error: 'is a text in labels and annotations: write it in quotes',
-      })
-      .optional(),
-    /** a program that makes the target the active side, and `back` the source; both may be asked again */
-    run: command.optional(),
-    back: command.optional(),
-    /** of an entry with `run`: NAMESPACE/NAME, as people call it */
-    name: serviceName.optional(),
-    /** changes sides after the last share of that service; after all shares by default */
-    with: serviceName.optional(),
-    /** changes sides after the last share of that wave */
-    wave: z.int().min(1).optional(),
-  })
-  .superRefine((it, context) => {
-    const say = (path: string[], message: string) => context.addIssue({ code: 'custom', path, message });
-    const ways = WAYS.filter((way) => it[way] !== undefined);
-    if (ways.length !== 1)
-      say(
-        [],
-        ways.length === 0
-          ? 'says not how it is stopped: `workload`, `suspend`, `field` or `run`'
-          : `says ${ways.join(' and ')}: one of them`,
-      );
-    if ((it.run === undefined) !== (it.back === undefined)) say(['back'], 'and `run` need each other');
-    if ((it.run === undefined) !== (it.name === undefined))
-      say(['name'], 'is for entries with `run`, and they need it');
-    if (it.with !== undefined && it.wave !== undefined) say(['wave'], 'and `with` are two times: one of them');
-    if (it.suspend?.startsWith('job ') || it.suspend?.startsWith('job.'))
-      say(['suspend'], 'names a Job: Jobs stay where they run, see `data.jobs`');
-  });
-
-/** The keys of `data` that are about this. */
-export const sideKeys = {
-  /** what is active on one side alone, each with its time to change sides: docs/one-side.md. CronJobs need no entry */
-  oneSide: z.array(sideEntry).default([]),
-  /** Jobs that run on the source when sides change: `wait` for their end, or `leave` them to it and go on */
-  jobs: z.enum(['wait', 'leave']).default('wait'),
-  /** the longest that Jobs are waited for */
-  jobsWithin: duration.default(60 * 60_000),
-};
-
-export type SideEntry = z.output<typeof sideEntry>;
 
 /** One field by which something is stopped. */
 export interface Held extends ObjectRef {
@@ -154,12 +88,6 @@ const heldCronJob = (it: { namespace: string; name: string }): Held => ({
   stopped: true,
 });
 
-/** `deployment shop/web` → kind and where; the kind as it was written */
-function splitObject(text: string): { word: string; namespace?: string; name: string } {
-  const [word = '', path = ''] = text.split(' ');
-  return path.includes('/') ? { word, ...splitPath(path) } : { word, name: path };
-}
-
 const workloadOf = (text: string): ObjectRef => {
   const { word, ...where } = splitObject(text);
   return { kind: WORKLOADS[word] ?? word, ...where };
@@ -173,30 +101,6 @@ export const heldWorkloads = ({ data }: Pick<Playbook, 'data'>): ReadonlySet<str
       return ref ? [`${ref.kind} ${pathOf(ref)}`] : [];
     }),
   );
-
-const labelOf = ({ workload, suspend, field, name = '' }: SideEntry): string =>
-  workload ?? suspend ?? (field ? `${field.object} ${field.path}` : name);
-
-/** What each key's type can't say of the entries: things that must agree with others. */
-export function contradictionsOfSides({ data, traffic }: Playbook): { path: (string | number)[]; message: string }[] {
-  const entries = data?.oneSide ?? [];
-  const services = traffic?.services ?? [];
-  return entries.flatMap((it, index) => {
-    const at = (key: string, message: string) => [{ path: ['data', 'oneSide', index, key], message }];
-    const first = entries.findIndex((other) => labelOf(other) === labelOf(it));
-    if (first < index) return at('', `names ${labelOf(it)} a second time`).map(withoutKey);
-    if (it.with !== undefined && !services.some((one) => one.service === it.with))
-      return at('with', `${it.with} is not among \`traffic.services\``);
-    if (it.wave !== undefined && !services.some((one) => 'wave' in one && one.wave === it.wave))
-      return at('wave', `no service of \`traffic.services\` is in wave ${it.wave}`);
-    return [];
-  });
-}
-
-const withoutKey = ({ path, message }: { path: (string | number)[]; message: string }) => ({
-  path: path.slice(0, -1),
-  message,
-});
 
 /** @throws MigrateError PLAN_SIDE_UNFIT */
 function refOf(text: string, { source, target }: Inventory): ObjectRef {

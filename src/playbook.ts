@@ -6,8 +6,8 @@ import { MigrateError } from './errors.js';
 import { duration, name } from './formats.js';
 import { drainEntry, gateEntry, gateKindOf, leastHold } from './gates.js';
 import { hostOf } from './dns.js';
-import { contradictionsOfSides, sideKeys } from './one-side.js';
 import { isGroupEntry, routeEntry } from './routes.js';
+import { contradictionsOfSides, sideKeys } from './side-entry.js';
 import { nearest, spell } from './words.js';
 
 /**

@@ -41,7 +41,7 @@ const HOMES: Record<string, readonly RegExp[]> = {
   zod: [
     /^src\/routers\/exec\.ts$/,
     /^src\/databases\.ts$/,
-    /^src\/(playbook|formats|routes|gates)\.ts$/,
+    /^src\/(playbook|formats|window|routes|gates|disk-entry|side-entry)\.ts$/,
     /^src\/cli\//,
   ],
   '@kubernetes/client-node': [/^src\/kube\//, /^src\/cli\/init\.ts$/, /^src\/cli\/commands\/init\.ts$/],

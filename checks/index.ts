@@ -77,6 +77,9 @@ import { runtimeClasses } from './scheduling/runtime-classes.js';
 import { spread } from './scheduling/spread.js';
 import { taints } from './scheduling/taints.js';
 import { accessModes } from './storage/access-modes.js';
+import { databaseFence } from './storage/database-fence.js';
+import { databaseFit } from './storage/database-fit.js';
+import { databaseWayBack } from './storage/database-way-back.js';
 import { diskKinds } from './storage/disk-kinds.js';
 import { shareAddresses } from './storage/share-addresses.js';
 import { sharedVolumes } from './storage/shared-volumes.js';
@@ -177,6 +180,9 @@ export const checks: readonly Check[] = [
   snapshots,
   velero,
   volumeDrivers,
+  databaseFit,
+  databaseFence,
+  databaseWayBack,
   boundTokens,
   roleBindings,
   secretSources,

@@ -1,4 +1,4 @@
-import type { CloudInventory, ClusterInventory, ProbeAnswer } from './inventory.js';
+import type { CloudInventory, ClusterInventory, DatabaseSeen, ProbeAnswer } from './inventory.js';
 import type { Playbook } from './playbook.js';
 import type { Kind, KubeObject, LoadBalancer, Right, ServedKind, Side } from './ports.js';
 
@@ -73,6 +73,8 @@ export interface Sight {
   needs: Needs;
   /** what a probe told, when one was run */
   probes: readonly ProbeAnswer[] | undefined;
+  /** what the servers of each database of the playbook said; throws Unknown when they were not asked */
+  databases(): readonly DatabaseSeen[];
 }
 
 export interface Needs {

@@ -337,6 +337,10 @@ export function sightOf({ playbook, inventory, today, needs }: Asked): Sight {
     takenAt: inventory.takenAt,
     needs,
     probes: inventory.probes,
+    databases() {
+      if (!inventory.databases) throw new Unknown('the databases were not asked');
+      return inventory.databases;
+    },
   };
 }
 

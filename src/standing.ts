@@ -23,6 +23,29 @@ export interface Standing {
 /** `trouble` of a server in the middle of its own switch-over. */
 export const HANDING_OVER = 'handing over';
 
+/** Where a switch-over stands, by what both servers say: see src/steps/databases/switch-over.ts. */
+export type State = 'serving' | 'fenced' | 'crossed' | 'turned' | 'switched' | 'handing-over';
+
+/** writes and follows, of the old side and of the new one */
+const STATES: Readonly<Record<string, State>> = {
+  'w- -f': 'serving',
+  '-- -f': 'fenced',
+  '-f -f': 'crossed',
+  '-f --': 'turned',
+  '-f w-': 'switched',
+};
+
+/** @returns undefined where it is none of those, `two writers` where both take writes */
+export function stateFrom(from: Standing, to: Standing): State | 'two writers' | undefined {
+  if (from.writable && to.writable) return 'two writers';
+  if (from.trouble === HANDING_OVER || to.trouble === HANDING_OVER) return 'handing-over';
+  const sign = (it: Standing) => `${it.writable ? 'w' : '-'}${it.follows ? 'f' : '-'}`;
+  return STATES[`${sign(from)} ${sign(to)}`];
+}
+
+export const wordsFor = (side: Side, it: Standing): string =>
+  `the ${side} ${it.writable ? 'takes writes' : 'takes none'} and ${it.follows ? 'follows' : 'does not follow'}${it.trouble ? ` (${it.trouble})` : ''}`;
+
 /** What a server had before we touched it, and gets back. JSON, without secrets. */
 export type Settings = Record<string, string>;
 
@@ -33,6 +56,8 @@ export interface DatabasePair {
   look(side: Side): Promise<Standing>;
   /** What stands against this side becoming the replica of the other, and the writer afterwards; one sentence each. */
   unfit(replica: Side): Promise<string[]>;
+  /** What of a fence might not hold, or can't be told from here: one sentence each. Only reads. */
+  doubts?(): Promise<string[]>;
   /** What `unfence` will put back on whichever side writes then, as this side has it now. */
   settings(of: Side): Promise<Settings>;
   /** All that the side holds now, as a position that the other can be asked for. */

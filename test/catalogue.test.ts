@@ -46,7 +46,15 @@ test('each check answers a question, of the list or of its own', () => {
 });
 
 /** Of the method itself: what two controllers need to share one server group, and what rules of requests and DNS records need to be split. */
-const OWN = new Set(['listener-group', 'cluster-ids', 'request-rules', 'dns-records']);
+const OWN = new Set([
+  'listener-group',
+  'cluster-ids',
+  'request-rules',
+  'dns-records',
+  'database-fit',
+  'database-fence',
+  'database-way-back',
+]);
 
 test('every difference between two kube-proxies is seen by checks that exist, and not by a probe alone', () => {
   assert.equal(Object.keys(PROXY_DIFFERENCES).length, 25);

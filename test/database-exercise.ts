@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict';
 import type { TestContext } from 'node:test';
+import { askDatabases } from '../src/database-fit.js';
 import type { Database } from '../src/databases.js';
 import type { EventBody } from '../src/events.js';
+import type { DatabaseSeen } from '../src/inventory.js';
 import { memoryStore } from '../src/journal.js';
 import type { Side } from '../src/ports.js';
 import { rollback } from '../src/rollback.js';
@@ -28,6 +30,7 @@ export async function thereAndBack(t: TestContext, it: Exercise, killedAt?: numb
   const { checker, database, env, held } = it;
   const plan = planFor([database]);
   const store = memoryStore();
+  assert.deepEqual((await seenOf(it)).unfit, []);
   if (killedAt !== undefined) {
     const crash = crashing(killedAt);
     const first = stageOn(crash.wrap(store), { env, tap: crash.tap });
@@ -51,8 +54,30 @@ export async function thereAndBack(t: TestContext, it: Exercise, killedAt?: numb
     assert.ok(judged.pauseMs < 2000, `nobody could write for ${judged.pauseMs.toFixed(0)} ms`);
   };
   await go('target', async () => mustBeDone(await run(plan, ['data'], stage.engine)));
+  const moved = await seenOf(it);
+  assert.deepEqual(moved.unfit, ['it is switched over: the target takes the writes, the source follows']);
+  assert.equal(moved.wayBack, undefined);
   await go('source', async () => mustBeDone(await rollback(`data/database/${database.name}/replica`, stage.engine)));
+  const back = await seenOf(it);
+  assert.deepEqual(back.unfit, []);
+  assert.match(back.wayBack ?? '', /^127\.0\.0\.1:\d+/);
+  t.diagnostic(`doubts: ${back.doubts?.join('; ') ?? ''}`);
   tellsNoSecret(env, { plan, journal: store.lines, events });
+}
+
+/** What preflight would see; asked without changing anything. */
+export async function seenOf({ database, env }: Pick<Exercise, 'database' | 'env'>): Promise<DatabaseSeen> {
+  const stage = stageOn(memoryStore(), {
+    env,
+    tap(call, send) {
+      assert.ok(!call.writes, `${call.to}: ${call.what}`);
+      return send();
+    },
+  });
+  const [seen] = await askDatabases([database], stage.engine.world);
+  assert.ok(seen);
+  tellsNoSecret(env, { seen });
+  return seen;
 }
 
 /** None of the passwords that the steps were given is in what they leave behind. */

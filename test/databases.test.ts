@@ -9,8 +9,11 @@ import {
   type DatabaseArgs,
   type DatabaseOf,
 } from '../src/databases.js';
+import { look } from '../src/cli/looking.js';
+import { askDatabases } from '../src/database-fit.js';
 import { etcdCluster } from '../src/db/etcd.js';
 import { execPair } from '../src/db/exec.js';
+import { openDatabases } from '../src/db/index.js';
 import type { DatabaseOptions } from '../src/db/wire.js';
 import { MigrateError } from '../src/errors.js';
 import { memoryStore, openJournal, type JournalStore } from '../src/journal.js';
@@ -23,7 +26,7 @@ import type { DatabasePair, Databases } from '../src/standing.js';
 import { databaseReplica, databaseRetire, databaseSwitch } from '../src/steps/databases/paired.js';
 import { waitMs } from '../src/window.js';
 import { databaseRepoint } from '../src/steps/databases/repoint.js';
-import { pairOf, type Model } from '../src/cli/rehearsed-databases.js';
+import { pairOf, rehearsedDatabases, type Model } from '../src/cli/rehearsed-databases.js';
 import { crashing, mustBeDone } from './crashing.js';
 import { entry, planFor } from './database-stage.js';
 import { quickShop, quickShopText, stageFor } from './shop.js';
@@ -260,6 +263,91 @@ test('a port that takes the connection and closes it is told as a member that do
   await assert.rejects(etcd.members(), { code: 'DB_UNREACHABLE' });
   assert.ok(performance.now() - began < 2000);
   port.close();
+});
+
+test('preflight asks the servers and changes nothing; one that does not answer is unknown', async () => {
+  const { seed } = quickShop();
+  const playbook = parsePlaybook(
+    withDatabases(
+      `- { kind: mysql, name: shop/orders, source: { host: 127.0.0.1, port: 1 }, target: { host: 127.0.0.1, port: 1 } }
+- { kind: redis, name: shop/carts, source: { host: a }, target: { host: b, port: 6380 } }`,
+    ),
+    'shop.yaml',
+  );
+  const { stage } = await stageFor({ playbook, seed }, { clientsPerSecond: 1 });
+  const outcomes = async (databases: Databases) => {
+    const { report } = await look(playbook, { ...stage.world, databases });
+    const of = (id: string) => report.results.find((it) => it.check === id);
+    return [of('database-fit'), of('database-fence'), of('database-way-back')];
+  };
+  const readOnly: Tap = (call, send) => {
+    assert.ok(!call.writes, call.what);
+    return send();
+  };
+  try {
+    const [fit, fence, wayBack] = await outcomes(rehearsedDatabases(readOnly));
+    assert.deepEqual([fit?.outcome, fence?.outcome, wayBack?.outcome], ['pass', 'pass', 'warn']);
+    assert.match(wayBack?.findings[1]?.saw ?? '', /b:6380$/);
+    const real = openDatabases({ ...stage.world, clusters: stage.world, env: {}, tap: readOnly });
+    const [orders, carts] = [real, rehearsedDatabases(readOnly)];
+    for (const it of await outcomes({ ...carts, pair: (one) => (one.kind === 'mysql' ? orders : carts).pair(one) })) {
+      assert.equal(it?.outcome, 'unknown');
+      assert.match(it?.why ?? '', /^database shop\/orders: .* does not answer: connect ECONNREFUSED 127.0.0.1:1$/);
+    }
+  } finally {
+    await stage.close();
+  }
+});
+
+test('preflight tells a database that has been moved, stopped half way, or is written on both sides', async () => {
+  const seen = async (change: (model: Model) => void) => {
+    const model = servers();
+    change(model);
+    const pair = async () => pairOf(model, (_call, send) => send());
+    const [told] = await askDatabases([entry(ORDERS)], { databases: { pair } as unknown as Databases });
+    return told?.unfit;
+  };
+  assert.deepEqual(await seen(() => undefined), []);
+  const set = (side: Side, writes: boolean, follows: boolean) => (model: Model) => {
+    model.writable[side] = writes;
+    model.follows[side] = follows;
+  };
+  assert.deepEqual(await seen(set('source', false, false)), [
+    'a switch-over stopped half way (fenced): nobody takes writes',
+  ]);
+  assert.deepEqual(await seen(set('target', true, true)), [
+    'both servers take writes, although one copies from the other',
+  ]);
+  assert.deepEqual(await seen(set('target', true, false)), []);
+  const [switched] =
+    (await seen((model) => [set('source', false, true), set('target', true, false)].map((it) => it(model)))) ?? [];
+  assert.match(switched ?? '', /^it is switched over/);
+  assert.deepEqual(
+    await seen((model) => [set('source', false, false), set('target', false, false)].map((it) => it(model))),
+    ['the source takes no writes: it is not the one that serves'],
+  );
+});
+
+test('a replica that begins to take writes while it is waited for is told', async () => {
+  const model = servers();
+  const engine = engineFor(model, memoryStore(), undefined, (pair) => ({
+    ...pair,
+    look: async (side) => {
+      const it = await pair.look(side);
+      return side === 'target' ? { ...it, lagMs: 60_000 } : it;
+    },
+  }));
+  let looks = 0;
+  const { world } = engine;
+  const sleep = world.clock.sleep.bind(world.clock);
+  world.clock.sleep = async (ms) => {
+    // Restarted, and its configuration says nothing of being read-only.
+    if (++looks === 3) model.writable.target = true;
+    await sleep(ms);
+  };
+  const error = await stoppedBy(run(planFor([entry(ORDERS)]), ['data'], engine));
+  assert.equal(error.code, 'DB_TWO_WRITERS');
+  assert.ok(looks < 10);
 });
 
 // ---- the states of a switch-over, with servers in memory

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { createServer, type AddressInfo } from 'node:net';
 import { test } from 'node:test';
 import { gzipSync } from 'node:zlib';
+import { askDatabases } from '../src/database-fit.js';
 import { databaseEntry, type PairedDatabase } from '../src/databases.js';
 import { openDatabases } from '../src/db/index.js';
 import { passwordOf } from '../src/db/wire.js';
@@ -195,6 +196,9 @@ test('a database is opened with the password of a Secret or of the environment, 
           for (const value of [fromSecret, fromEnv]) assert.ok(!told.includes(value), told);
         }
         await pair.close();
+        const [seen] = await askDatabases([database], { databases: openDatabases(options) });
+        assert.match(seen?.unread ?? '', /shop|does not answer|refuses/, kind);
+        for (const value of [fromSecret, fromEnv]) assert.ok(!JSON.stringify(seen).includes(value), kind);
       }
     }
     await assert.rejects(passwordOf({ env: 'NOT_SET' }, options), { code: 'DB_PASSWORD_MISSING' });

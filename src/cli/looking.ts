@@ -2,11 +2,12 @@ import { checks } from '../../checks/index.js';
 import type { Route } from '../router.js';
 import { routers } from '../routers/index.js';
 import type { Check } from '../check.js';
+import { askDatabases } from '../database-fit.js';
 import { dryRunOn } from '../dry-run.js';
 import { MigrateError } from '../errors.js';
 import type { PlanRow, SideLine } from '../events.js';
 import { gatherEvidence } from '../evidence.js';
-import type { Inventory, Manifests } from '../inventory.js';
+import type { DatabaseSeen, Inventory, Manifests } from '../inventory.js';
 import { askRights, takeInventory } from '../look.js';
 import { makePlan, needsTake, planTakes, rightsNeeded, type Plan } from '../plan.js';
 import type { Playbook } from '../playbook.js';
@@ -44,6 +45,7 @@ async function lookAround(
   { manifests, asked = checks, captured = {}, probe, planned = true }: LookOptions,
 ): Promise<Looked> {
   const probes = probe && (await probeSides(world, probe));
+  const databases = await databasesFor(playbook, world, asked);
   const { inventory, heard } = await survey(
     playbook,
     world,
@@ -51,7 +53,8 @@ async function lookAround(
     planned ? planTakes(playbook) : needsTake(playbook),
   );
   const seen = await withAnswers(playbook, { ...inventory, ...captured }, world, { asked, captured });
-  const { plan, ...looked } = await judge(playbook, withManifests({ ...seen, ...(probes && { probes }) }, manifests), {
+  const told = { ...seen, ...(probes && { probes }), ...(databases && { databases }) };
+  const { plan, ...looked } = await judge(playbook, withManifests(told, manifests), {
     asked,
     world,
     ...(heard && { heard }),
@@ -69,6 +72,16 @@ export interface LookOptions {
   planned?: boolean;
   /** sides that come from a file; the world's port for such a side answers from it */
   captured?: Captured;
+}
+
+/** Servers that no inventory has: they are asked by what wants to know of them, and of a captured world too. */
+async function databasesFor(
+  { data }: Playbook,
+  world: World,
+  asked: readonly Check[] = checks,
+): Promise<DatabaseSeen[] | undefined> {
+  if (!data || data.databases.length === 0 || !asked.some((it) => it.id.startsWith('database-'))) return undefined;
+  return askDatabases(data.databases, world);
 }
 
 /** What only matters to objects that move: other witnesses of their versions, and what the target says to them. */
@@ -238,7 +251,8 @@ export const inventoryAct: Act<CommonOptions & { output: string }> = async (opti
     const world = await open(options, tap, PATIENCE_LOOKING);
     // Whole, unlike what preflight holds: rehearsals start from it, and other checks may be asked of it.
     const seen = await withAnswers(options.playbook, await takeInventory(options.playbook, world, checks), world);
-    const { inventory } = await judge(options.playbook, seen, { world });
+    const databases = await databasesFor(options.playbook, world);
+    const { inventory } = await judge(options.playbook, { ...seen, ...(databases && { databases }) }, { world });
     writeWhole(options.output, `${JSON.stringify(inventory, undefined, 1)}\n`);
     for (const side of ['source', 'target'] as const) {
       for (const { kind, why } of inventory[side].unseen)

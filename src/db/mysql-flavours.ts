@@ -4,6 +4,7 @@ import { text } from './wire.js';
 /**
  * Where MySQL (8.0.26 and later) and MariaDB (10.5 and later) differ in what a switch-over needs.
  *
+ * @source https://mariadb.com/kb/en/information-schema-system_variables-table/, https://dev.mysql.com/doc/refman/8.4/en/persisted-system-variables.html
  * @source https://mariadb.com/kb/en/gtid/, https://mariadb.com/kb/en/master_gtid_wait/, https://mariadb.com/kb/en/read-only/
  * @source https://dev.mysql.com/doc/refman/8.4/en/replication-administration-status.html, .../gtid-functions.html
  */
@@ -27,6 +28,16 @@ export interface Flavour {
   forget: string;
   follow(from: Upstream, position: string): { act: string; sql: string; values: unknown[] }[];
   privileged: string;
+  /** refused where the rights of others, and so `privileged`, can't be seen; absent where they need not be */
+  sees?: string;
+  /** accounts that may copy, as `grantee` */
+  copiers?: string;
+  /** the oldest that can do all this */
+  least: string;
+  /** asks what `forgets` reads */
+  lasting: string;
+  /** why a restart would, or might, undo the fence */
+  forgets(row: Record<string, unknown>): string | undefined;
   /** whether we can copy a whole server by statements */
   copies: boolean;
 }
@@ -91,6 +102,21 @@ export const MARIADB: Flavour = {
   ],
   privileged: `SELECT DISTINCT GRANTEE AS grantee FROM information_schema.USER_PRIVILEGES
     WHERE PRIVILEGE_TYPE = 'READ ONLY ADMIN' OR (PRIVILEGE_TYPE = 'SUPER' AND (SELECT @@version) REGEXP '^10[.](5|6|7|8|9|10)[.]')`,
+  sees: 'SELECT 1 FROM mysql.global_priv LIMIT 1',
+  copiers:
+    "SELECT GRANTEE AS grantee FROM information_schema.USER_PRIVILEGES WHERE PRIVILEGE_TYPE = 'REPLICATION SLAVE'",
+  least: '10.5',
+  lasting: `SELECT GLOBAL_VALUE AS value, GLOBAL_VALUE_ORIGIN AS origin
+    FROM information_schema.SYSTEM_VARIABLES WHERE VARIABLE_NAME = 'READ_ONLY'`,
+  // What it was started with is all that a server can tell of its configuration, and only until it is changed.
+  forgets(row) {
+    const [value, origin] = [text(row['value']), text(row['origin'])];
+    if (origin === 'COMPILE-TIME')
+      return 'was started without read_only in its configuration; whether it has been written there since can not be told';
+    if (origin !== 'CONFIG' && origin !== 'COMMAND-LINE')
+      return 'has had read_only set while it ran; whether its configuration has it can not be told';
+    return value === 'ON' || value === '1' ? undefined : 'has read_only=0 in its configuration';
+  },
   copies: true,
 };
 
@@ -132,6 +158,10 @@ export const MYSQL: Flavour = {
   ],
   // With super_read_only nobody is left out.
   privileged: 'SELECT NULL AS grantee FROM DUAL WHERE FALSE',
+  least: '8.0',
+  lasting: 'SELECT @@global.persisted_globals_load AS loads',
+  forgets: (row) =>
+    ['1', 'ON'].includes(text(row['loads'])) ? undefined : 'does not load what was persisted (persisted_globals_load)',
   copies: false,
 };
 

@@ -1,5 +1,5 @@
 import type { DatabaseOf } from '../databases.js';
-import { MigrateError } from '../errors.js';
+import { isMigrateError, MigrateError } from '../errors.js';
 import { otherSide, type Side } from '../ports.js';
 import type { DatabasePair, Standing } from '../standing.js';
 import { spell } from '../words.js';
@@ -124,8 +124,19 @@ export async function mysqlPair(
         if (!is('format', 'ROW')) found.push(`the ${side}'s binlog_format is ${text(it['format'])}, not ROW`);
         if (flavour === MYSQL && !(is('gtid_mode', 'ON') && is('consistency', 'ON', '1')))
           found.push(`the ${side} has no GTIDs (gtid_mode, enforce_gtid_consistency)`);
+        if (older(text(it['version']), flavour.least))
+          found.push(`the ${side} is ${text(it['version'])}; ${flavour.least} is the oldest that can be switched over`);
         for (const stranger of (await channel(side)).strangers)
           found.push(`the ${side} copies from a third server, ${stranger.host}:${stranger.port}`);
+        if (!(await seesRights(side))) {
+          found.push(
+            `on the ${side} our account may not read the rights of others (SELECT on mysql.*), so who writes in spite of read_only can't be seen`,
+          );
+          continue;
+        }
+        const copies =
+          flavour.copiers === undefined || (await named(side, flavour.copiers)).has(copier(otherSide(side)).user);
+        if (!copies) found.push(`the ${side} has no account ${copier(otherSide(side)).user} with REPLICATION SLAVE`);
         const leaks = await writesAllTheSame(side);
         if (leaks.length > 0)
           found.push(
@@ -145,6 +156,15 @@ export async function mysqlPair(
         await position(upstream),
       );
       if (extra) found.push(`the ${replica} has transactions that the ${upstream} has not: ${extra}`);
+      return found;
+    },
+
+    async doubts() {
+      const found: string[] = [];
+      for (const side of ['source', 'target'] as const) {
+        const why = flavour.forgets(await one(side, flavour.lasting));
+        if (why !== undefined) found.push(`the ${side} ${why}: a restart may undo its fence`);
+      }
       return found;
     },
 
@@ -251,6 +271,28 @@ export async function mysqlPair(
         ]);
       }
     });
+  }
+
+  async function seesRights(side: Side): Promise<boolean> {
+    try {
+      if (flavour.sees !== undefined) await session[side].ask(flavour.sees);
+      return true;
+    } catch (error) {
+      if (isMigrateError(error, 'DB_REFUSED')) return false;
+      throw error;
+    }
+  }
+
+  /** Users of the accounts that a statement lists. */
+  async function named(side: Side, sql: string): Promise<Set<string>> {
+    const rows = await session[side].ask(sql);
+    return new Set(
+      rows.map((it) =>
+        text(it['grantee'])
+          .replaceAll("'", '')
+          .replace(/@[^@]*$/, ''),
+      ),
+    );
   }
 
   /** Accounts that `read_only` does not hold back, but for ours, those of the machine itself, and those that the playbook names. */

@@ -189,6 +189,12 @@ export async function postgresPair(database: DatabaseOf<'postgres'>, options: Da
         const copier = database.replication?.user;
         if (copier && (await value(side, 'SELECT rolsuper FROM pg_roles WHERE rolname = $1', [copier])) !== 'true')
           found.push(`on the ${side} ${copier} is no superuser: the fence would keep the copying out too`);
+        // A slot and a sender for the other side's subscription, and a worker for its own, unless they are there.
+        const needed = { slots: otherSide(side), senders: otherSide(side), workers: side };
+        for (const [what, of] of Object.entries(needed)) {
+          if (Number(text(it[what])) < 1 && !(await subscription(of)))
+            found.push(`the ${side} has no free ${LIMITS[what] ?? what}`);
+        }
         if (text(it['prepared']) !== '0')
           found.push(`the ${side} has prepared transactions, which outlive their sessions`);
       }
@@ -211,6 +217,21 @@ export async function postgresPair(database: DatabaseOf<'postgres'>, options: Da
         for (const it of there)
           if ((await value(replica, `SELECT EXISTS (SELECT FROM ${it})`)) === 'true')
             found.push(`table ${it} on the ${replica} has rows already`);
+      }
+      return found;
+    },
+
+    async doubts() {
+      const found: string[] = [];
+      for (const side of ['source', 'target'] as const) {
+        const mine = [database[side].user ?? 'postgres', database.replication?.user ?? ''];
+        const others = (await session[side].ask(SUPERUSERS))
+          .map((it) => text(it['name']))
+          .filter((it) => !mine.includes(it));
+        if (others.length > 0)
+          found.push(
+            `on the ${side} ${others.join(', ')} may log in and is a superuser, whom the fence holds back by a default only: no client may use it`,
+          );
       }
       return found;
     },
@@ -350,7 +371,18 @@ const FENCE = `
 const FACTS = `
   SELECT current_setting('wal_level') AS wal_level, current_setting('server_version_num') AS version, pg_is_in_recovery() AS recovery,
     (SELECT rolsuper FROM pg_roles WHERE rolname = current_user) AS super,
+    current_setting('max_replication_slots')::int - (SELECT count(*) FROM pg_replication_slots) AS slots,
+    current_setting('max_wal_senders')::int - (SELECT count(*) FROM pg_stat_replication) AS senders,
+    current_setting('max_logical_replication_workers')::int - (SELECT count(*) FROM pg_stat_subscription WHERE pid IS NOT NULL) AS workers,
     (SELECT count(*) FROM pg_prepared_xacts WHERE database = current_database()) AS prepared`;
+
+const LIMITS: Readonly<Record<string, string>> = {
+  slots: 'replication slot (max_replication_slots)',
+  senders: 'sender (max_wal_senders)',
+  workers: 'worker (max_logical_replication_workers)',
+};
+
+const SUPERUSERS = 'SELECT rolname AS name FROM pg_roles WHERE rolsuper AND rolcanlogin ORDER BY 1';
 
 const TABLES = `
   SELECT c.oid::regclass::text AS name FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace

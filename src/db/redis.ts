@@ -177,6 +177,17 @@ export async function redisPair(database: DatabaseOf<'redis'>, options: Database
       return found;
     },
 
+    async doubts() {
+      const found: string[] = [];
+      for (const side of ['source', 'target'] as const) {
+        if (!(await info(side)).get('config_file'))
+          found.push(
+            `the ${side} has no configuration file: a restart would forget its role, unless its manifest says it`,
+          );
+      }
+      return found;
+    },
+
     async settings(of) {
       const [, value = '0'] = (await ask(of, 'CONFIG', 'GET', 'min-replicas-to-write')) as string[];
       return { minReplicas: Number(value) >= FENCE ? '0' : value };

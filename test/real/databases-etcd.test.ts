@@ -6,6 +6,7 @@ import { json } from 'node:stream/consumers';
 import { after, before, test } from 'node:test';
 import type { Side } from '../../src/ports.js';
 import { startChecker, untilServed, type Checker } from '../checker.js';
+import { seenOf } from '../database-exercise.js';
 import { killedOutright } from '../database-kills.js';
 import { entry } from '../database-stage.js';
 import { databaseFamily, etcdServers, type EtcdServers } from '../servers/databases.js';
@@ -109,12 +110,15 @@ after(async () => {
 
 test('etcd: three members move under steady writes and move back, with the process ended by SIGKILL at each step', async (t) => {
   const exercise = { database: database(), env: {}, checker, held: written };
+  assert.deepEqual((await seenOf(exercise)).unfit, []);
   await killedOutright(t, exercise, {
     least: 8,
     turned: ['source: promote a learner'],
     oneCluster: true,
     times: 3,
     atTarget: async () => {
+      const { unfit = [] } = await seenOf(exercise);
+      assert.match(unfit[0] ?? '', /^source-0 .* is no member$/);
       for (const { client } of sides.source.members)
         await assert.rejects(post(client, '/v3/kv/put', { key: base64('orders/0'), value: '' }));
     },

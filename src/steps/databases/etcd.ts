@@ -1,5 +1,6 @@
 import { Interrupted } from '../../engine.js';
 import { isMigrateError, MigrateError } from '../../errors.js';
+import { earlyMembers, isMemberOf, unfitMembers } from '../../database-fit.js';
 import type { DatabaseArgs, DatabaseOf } from '../../databases.js';
 import { otherSide, type Side } from '../../ports.js';
 import type { Etcd, EtcdMember } from '../../standing.js';
@@ -34,9 +35,8 @@ export const etcdJoin: StepKind<EtcdArgs, EtcdBefore> = {
   check: ({ database }, context) =>
     withEtcd(database, context, async (etcd) => {
       const members = await etcd.members();
-      const unfit = await unfitFor(etcd, members, database, 'source');
-      const early = members.filter((it) => isOf(database, 'target', it));
-      if (early.length > 0) unfit.push(`${early.map((it) => it.peer).join(', ')} of the target is a member already`);
+      const unfit = await unfitMembers(etcd, members, database, 'source');
+      unfit.push(...earlyMembers(members, database));
       if (unfit.length > 0) throw unfitError(database, unfit);
       return { peers: members.map((it) => it.peer) };
     }),
@@ -45,7 +45,7 @@ export const etcdJoin: StepKind<EtcdArgs, EtcdBefore> = {
     withEtcd(database, context, async (etcd) => {
       const members = await etcd.members();
       // The switch came later: the source's left then.
-      if (!members.some((it) => isOf(database, 'source', it))) return;
+      if (!members.some((it) => isMemberOf(database, 'source', it))) return;
       await join(database, 'target', etcd, context);
     }),
 
@@ -54,7 +54,7 @@ export const etcdJoin: StepKind<EtcdArgs, EtcdBefore> = {
   undo: ({ database }, { peers }, context) =>
     withEtcd(database, context, async (etcd) => {
       const members = await etcd.members();
-      if (!members.some((it) => isOf(database, 'source', it) && !it.learner && peers.includes(it.peer)))
+      if (!members.some((it) => isMemberOf(database, 'source', it) && !it.learner && peers.includes(it.peer)))
         throw unfitError(database, ['no member of the source votes, so those of the target are not removed']);
       await leave(database, 'target', etcd, context);
       return [];
@@ -70,9 +70,9 @@ export const etcdMove: StepKind<EtcdArgs, EtcdBefore> = {
   check: ({ database }, context) =>
     withEtcd(database, context, async (etcd) => {
       const members = await etcd.members();
-      const unfit = await unfitFor(etcd, members, database, 'target');
+      const unfit = await unfitMembers(etcd, members, database, 'target');
       if (unfit.length > 0) throw unfitError(database, unfit);
-      return { peers: members.filter((it) => isOf(database, 'source', it)).map((it) => it.peer) };
+      return { peers: members.filter((it) => isMemberOf(database, 'source', it)).map((it) => it.peer) };
     }),
 
   async apply({ database }, _before, context) {
@@ -85,7 +85,7 @@ export const etcdMove: StepKind<EtcdArgs, EtcdBefore> = {
 
   verify: ({ database }, _before, context) =>
     withEtcd(database, context, async (etcd) => {
-      const left = (await etcd.members()).filter((it) => isOf(database, 'source', it));
+      const left = (await etcd.members()).filter((it) => isMemberOf(database, 'source', it));
       if (left.length > 0) throw unfitError(database, [`${left.map((it) => it.peer).join(', ')} is still a member`]);
       await mustVote(database, 'target', context);
     }),
@@ -110,37 +110,12 @@ async function withEtcd<T>(
   }
 }
 
-const isOf = (database: DatabaseOf<'etcd'>, side: Side, member: EtcdMember) =>
-  database[side].members.some((it) => it.peer === member.peer);
-
 const unfitError = ({ name }: DatabaseOf<'etcd'>, unfit: readonly string[]) =>
   new MigrateError('DB_UNFIT', {
     what: `${name} (etcd): ${unfit.join('; ')}.`,
     why: 'Changing members of a cluster that is not whole can cost its quorum.',
     fix: 'Mend what is named, then run again.',
   });
-
-/** All members of that side are there, vote and answer; no alarm, no learner, no stranger. */
-async function unfitFor(
-  etcd: Etcd,
-  members: EtcdMember[],
-  database: DatabaseOf<'etcd'>,
-  side: Side,
-): Promise<string[]> {
-  const found: string[] = [];
-  for (const it of database[side].members)
-    if (!members.some((one) => one.peer === it.peer)) found.push(`${it.name} (${it.peer}) is no member`);
-  for (const it of members) {
-    const who = it.name || it.peer;
-    if (!isOf(database, 'source', it) && !isOf(database, 'target', it))
-      found.push(`member ${who} is not in the playbook`);
-    if (it.learner) found.push(`${who} is a learner`);
-    const status = it.client ? await etcd.status(it.client) : undefined;
-    if (!status) found.push(`${who} does not answer at ${it.client}`);
-    else if (status.alarms > 0) found.push(`${who} has an alarm`);
-  }
-  return found;
-}
 
 /** Entries that a learner may still lack when it is promoted; under load there are always some on the way. */
 const CLOSE_ENOUGH = 200n;
@@ -207,7 +182,7 @@ async function leave(database: DatabaseOf<'etcd'>, side: Side, etcd: Etcd, conte
   const deadline = clock.now() + database.catchUp;
   for (let told = ''; ; await clock.sleep(POLL_MS)) {
     const members = await etcd.members();
-    const next = members.find((it) => isOf(database, side, it));
+    const next = members.find((it) => isMemberOf(database, side, it));
     if (!next) return;
     if (context.stopping()) throw new Interrupted();
     const note = await leaveOne(next, members).catch((error: unknown) => waitedFor(error));
@@ -223,7 +198,7 @@ async function leave(database: DatabaseOf<'etcd'>, side: Side, etcd: Etcd, conte
   }
 
   async function leaveOne(it: EtcdMember, members: EtcdMember[]): Promise<string> {
-    const stay = members.filter((one) => isOf(database, staying, one) && !one.learner);
+    const stay = members.filter((one) => isMemberOf(database, staying, one) && !one.learner);
     const states = await Promise.all(stay.map((one) => etcd.status(one.client)));
     const down = stay.filter((_, index) => !states[index]);
     if (stay.length === 0) throw unfitError(database, [`the ${staying} has no member that votes`]);

@@ -1,3 +1,4 @@
+import { unfitAsReplica } from '../../database-fit.js';
 import { MigrateError } from '../../errors.js';
 import type { DatabaseArgs, PairedDatabase, PasswordFrom } from '../../databases.js';
 import { rightOn } from '../../objects.js';
@@ -26,12 +27,7 @@ export const databaseReplica: StepKind<DatabaseArgs, ReplicaBefore> = {
 
   check: ({ database }, context) =>
     withPair(database, context, async (pair) => {
-      const [source, target] = await Promise.all([pair.look('source'), pair.look('target')]);
-      const unfit = await pair.unfit('target');
-      if (!source.writable) unfit.unshift('the source takes no writes: it is not the one that serves');
-      if (source.follows) unfit.unshift('the source copies from the target');
-      if (target.writable && target.follows)
-        unfit.unshift('the target takes writes although it copies from the source');
+      const { target, unfit } = await unfitAsReplica(pair);
       if (unfit.length > 0) throw unfitError(database, unfit);
       return { followed: target.follows, writable: target.writable, settings: await pair.settings('target') };
     }),

@@ -2,7 +2,7 @@ import { Interrupted } from '../../engine.js';
 import { MigrateError } from '../../errors.js';
 import { otherSide, type Side } from '../../ports.js';
 import type { PairedDatabase } from '../../databases.js';
-import { HANDING_OVER, type DatabasePair, type Settings, type Standing } from '../../standing.js';
+import { stateFrom, wordsFor, type DatabasePair, type Settings, type Standing, type State } from '../../standing.js';
 import type { StepContext } from '../../step.js';
 import { spell } from '../../words.js';
 
@@ -22,8 +22,6 @@ import { spell } from '../../words.js';
  * @source the order of vitessio/vitess:go/vt/vtctl/reparentutil/planned_reparenter.go (prove, demote, position, wait, promote; demote is
  * undone on time-out)
  */
-export type State = 'serving' | 'fenced' | 'crossed' | 'turned' | 'switched' | 'handing-over';
-
 export interface Switch {
   database: PairedDatabase;
   pair: DatabasePair;
@@ -128,23 +126,12 @@ export async function both({ pair, from }: Pick<Switch, 'pair' | 'from'>): Promi
 /** @throws MigrateError DB_TWO_WRITERS, DB_NOT_REPLICATING, DB_STATE_UNKNOWN */
 export function stateOf(it: Pick<Switch, 'database' | 'from'>, seen: Both): State {
   const { from, to } = seen;
-  if (from.writable && to.writable) throw twoWriters(it);
-  if (from.trouble === HANDING_OVER || to.trouble === HANDING_OVER) return 'handing-over';
-  const way = `${from.writable ? 'w' : '-'}${from.follows ? 'f' : '-'} ${to.writable ? 'w' : '-'}${to.follows ? 'f' : '-'}`;
-  const state = STATES[way];
+  const state = stateFrom(from, to);
+  if (state === 'two writers') throw twoWriters(it);
   if (state) return state;
   if (from.writable && !to.follows) throw notReplicating(it, otherSide(it.from), 'it is not set up to copy');
   throw unknown(it, seen);
 }
-
-/** writes and follows, of the old side and of the new one */
-const STATES: Readonly<Record<string, State>> = {
-  'w- -f': 'serving',
-  '-- -f': 'fenced',
-  '-f -f': 'crossed',
-  '-f --': 'turned',
-  '-f w-': 'switched',
-};
 
 const told = (state: State, { from, database }: Switch) => {
   const to = otherSide(from);
@@ -174,6 +161,8 @@ export async function proveCaughtUp(it: Switch): Promise<void> {
   for (let good = 0, last = ''; ;) {
     const standing = await pair.look(to);
     if (!standing.follows) throw notReplicating(it, to, 'it is not set up to copy');
+    // Restarted without its fence while it was waited for, say.
+    if (standing.writable && !standing.closing && (await pair.look(from)).writable) throw twoWriters(it);
     const lag = standing.lagMs ?? Infinity;
     const isGood = standing.running === true && lag <= database.maxLag;
     good = isGood ? good + 1 : 0;
@@ -273,10 +262,8 @@ const notReplicating = ({ database }: Pick<Switch, 'database'>, side: Side, why:
   });
 
 function unknown({ database, from }: Pick<Switch, 'database' | 'from'>, seen: Both): MigrateError {
-  const words = (side: Side, it: Standing) =>
-    `the ${side} ${it.writable ? 'takes writes' : 'takes none'} and ${it.follows ? 'follows' : 'does not follow'}${it.trouble ? ` (${it.trouble})` : ''}`;
   return new MigrateError('DB_STATE_UNKNOWN', {
-    what: `${database.name}: ${words(from, seen.from)}; ${words(otherSide(from), seen.to)}.`,
+    what: `${database.name}: ${wordsFor(from, seen.from)}; ${wordsFor(otherSide(from), seen.to)}.`,
     why: 'That is no state of a switch-over: something else changes these servers.',
     fix: 'See who does (an operator, another tool, a restart), bring them to one of the states of docs/databases.md, then run again.',
   });

@@ -31,7 +31,7 @@ function claimsWritten({ kind, args }: Step, groups: readonly QuiesceArgs[]): st
   if (kind !== 'scale' || (args as ScaleArgs).side !== 'target' || (args as ScaleArgs).to === 'zero') return [];
   const started = new Set((args as ScaleArgs).workloads.map((it) => `${it.kind} ${pathOf(it)}`));
   return groups
-    .filter((it) => it.workloads.some((workload) => started.has(`${workload.kind} ${pathOf(workload)}`)))
+    .filter((it) => [...it.workloads, ...(it.still ?? [])].some((workload) => started.has(`${workload.kind} ${pathOf(workload)}`)))
     .flatMap((it) => it.claims);
 }
 

@@ -109,7 +109,7 @@ export const CATALOGUE: Record<string, readonly string[]> = {
   // double-running and state
   'dup-cronjob': ['cron-jobs'],
   'dup-singleton': ['singletons'],
-  'dup-consumer': ['singletons'],
+  'dup-consumer': ['singletons', 'one-side'],
   'dup-controller': ['outside-controllers', 'gitops-owner'],
   'dup-job': ['unfinished-jobs'],
   'state-quorum': ['quorums'],

@@ -92,6 +92,7 @@ import { cronJobs } from './workloads/cron-jobs.js';
 import { gates } from './workloads/gates.js';
 import { gitopsOwner } from './workloads/gitops-owner.js';
 import { leftBehind } from './workloads/left-behind.js';
+import { oneSide } from './workloads/one-side.js';
 import { outsideControllers } from './workloads/outside-controllers.js';
 import { podReadiness } from './workloads/pod-readiness.js';
 import { quorums } from './workloads/quorums.js';
@@ -200,6 +201,7 @@ export const checks: readonly Check[] = [
   outsideControllers,
   quorums,
   singletons,
+  oneSide,
   stuckObjects,
   unfinishedJobs,
 ];

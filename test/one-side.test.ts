@@ -256,8 +256,13 @@ async function sceneOf(
   await stage.twin.settle();
   for (const side of SIDES) await playKeda(stage, side);
   const watched = await watchSides(stage);
-  const made = plan ?? changing(makePlan(playbook, await takeInventory(playbook, stage.world, checks), routers));
-  return { stage, plan: made, watched };
+  try {
+    const made = plan ?? changing(makePlan(playbook, await takeInventory(playbook, stage.world, checks), routers));
+    return { stage, plan: made, watched };
+  } catch (error) {
+    await stage.close();
+    throw error;
+  }
 }
 
 /** A world without what goes on by itself: runs of CronJobs, and what counts changes. */
@@ -565,10 +570,13 @@ traffic:`,
   try {
     const byId = new Map(plan.steps.map((it) => [it.id, it]));
     assert.deepEqual(byId.get('traffic/side/deployment/shop/scaled')?.after, ['traffic/100']);
-    const started = (byId.get('data/start/shop')?.args as ScaleArgs).workloads.map((it) => it.name);
-    assert.deepEqual(started, ['cart', 'web']);
-    const orders = byId.get('traffic/side/deployment/shop/orders')?.args as SideArgs;
-    assert.equal(orders.held[0]?.planned, 1, 'what it had before its disk was copied');
+    const started = byId.get('data/start/shop')?.args as ScaleArgs | undefined;
+    assert.deepEqual(
+      started?.workloads.map((it) => it.name),
+      ['cart', 'web'],
+    );
+    const orders = byId.get('traffic/side/deployment/shop/orders')?.args as SideArgs | undefined;
+    assert.equal(orders?.held[0]?.planned, 1, 'what it had before its disk was copied');
     assert.ok(plan.notes.some((it) => it.startsWith('deployment shop/orders rests from the copy of its disk')));
 
     for (const side of SIDES) await playKeda(stage, side);

@@ -4,7 +4,8 @@ import { about } from '../about.js';
 
 /**
  * A schedule runs where its cluster is, whatever weights say: of one that is awake on both sides each run happens twice. The
- * plan brings them suspended and changes sides in one step; what is there before it is not of its making.
+ * plan brings them suspended and changes sides in one step, which hands over the time of the last run; what is there before it is not of
+ * its making.
  *
  * @source https://kubernetes.io/docs/concepts/workloads/controllers/cron-jobs/
  */
@@ -14,7 +15,6 @@ export const cronJobs: Check = {
   asks: 'Does every CronJob run on one side alone, at the times that it means?',
   before: 'data',
   severity: 'refuse',
-  severities: ['refuse', 'warn'],
   when: ['data'],
   reads: { source: ['CronJob.batch'], target: ['CronJob.batch'] },
   takes: { 'CronJob.batch': 'each', 'target CronJob.batch': ['spec.suspend'] },
@@ -34,9 +34,7 @@ export const cronJobs: Check = {
   ],
 
   look: (sight) =>
-    sight.source
-      .list('CronJob.batch', sight.namespaces)
-      .flatMap((it) => [...twice(it, sight), ...zone(it, sight), ...catchUp(it)]),
+    sight.source.list('CronJob.batch', sight.namespaces).flatMap((it) => [...twice(it, sight), ...zone(it, sight)]),
 };
 
 const isAwake = (it: KubeObject | undefined) => it !== undefined && it['spec']?.suspend !== true;
@@ -67,22 +65,6 @@ function zone(it: KubeObject, { target }: Sight): Finding[] {
           saw: `schedule "${schedule}"`,
           want: 'the zone in spec.timeZone',
           breaks: 'it cannot be created on the target',
-        },
-      ]
-    : [];
-}
-
-/** The controller there knows nothing of earlier runs. @source kubernetes/kubernetes:pkg/controller/cronjob/utils.go */
-function catchUp(it: KubeObject): Finding[] {
-  const deadline: unknown = it['spec']?.startingDeadlineSeconds;
-  return isAwake(it) && typeof deadline === 'number' && deadline > 3600
-    ? [
-        {
-          about: about(it),
-          severity: 'warn',
-          saw: `startingDeadlineSeconds ${deadline}`,
-          want: 'an hour or less during the move',
-          breaks: 'the first thing that it does when woken is to make up for what it missed',
         },
       ]
     : [];

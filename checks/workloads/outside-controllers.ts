@@ -23,12 +23,12 @@ export const outsideControllers: Check = {
   everywhere: { source: ['Deployment.apps'], target: ['Deployment.apps'] },
   hint: {
     why: 'Two of them with one identity delete and write the same records in turn; two backups write into one folder.',
-    fix: 'Give each cluster’s its own identity (external-dns: --txt-owner-id), or pause one of them during the move.',
+    fix: 'Give each cluster’s its own identity (external-dns: --txt-owner-id), or let one of them rest: of what `data.oneSide` names only one side works at a time.',
   },
   zh: {
     asks: '两侧是否各有一个控制器在操作集群外的同一资源？',
     why: '使用同一身份的两个控制器会轮流删除和重写同一批记录；两套备份会写进同一个目录。',
-    fix: '为每个集群设置不同的身份（如 external-dns 的 --txt-owner-id），或在迁移期间暂停其中一个。',
+    fix: '为每个集群设置不同的身份（如 external-dns 的 --txt-owner-id），或让其中一个停下：写入 `data.oneSide` 的对象同一时间只在一侧工作。',
   },
   sources: [
     'kubernetes-sigs/external-dns:docs/registry/txt.md',

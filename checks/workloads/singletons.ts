@@ -2,6 +2,7 @@ import type { Check, Finding, Sight } from '../../src/check.js';
 import { namesClaim } from '../../src/disk-entry.js';
 import { writersOf } from '../../src/disk-writers.js';
 import { MigrateError } from '../../src/errors.js';
+import { heldWorkloads } from '../../src/one-side.js';
 import { pathOf } from '../../src/objects.js';
 import type { KubeObject } from '../../src/ports.js';
 import { about } from '../about.js';
@@ -22,15 +23,16 @@ export const singletons: Check = {
   severity: 'warn',
   when: ['data'],
   reads: { source: [...WORKLOADS, 'Service', 'PersistentVolumeClaim', 'PersistentVolume'], target: ['Node'] },
+  also: { source: [SCALER()] },
   takes: { ...EACH_WORKLOAD, Service: ['spec.selector'] },
   hint: {
     why: 'From the step that starts it on the target until the source is retired both do the work: messages are taken twice, or by the wrong one; locks and leaders are each cluster’s own.',
-    fix: 'Leave it out of the move and hand it over by itself: scale it to 0 on the source before it starts on the target. Or waive it, where two do no harm.',
+    fix: 'Name it under `data.oneSide` in the playbook: then it is stopped on the source before it starts on the target. Or waive it, where two do no harm.',
   },
   zh: {
     asks: '是否有本应只运行一份的工作负载会在两侧同时运行？',
     why: '从在目标集群启动到源集群下线之间，两份会同时工作：消息被重复消费或被错误的一侧消费；锁和选主只在各自集群内有效。',
-    fix: '不纳入本次迁移，单独交接：先在源集群缩到 0，再在目标集群启动；确认同时运行无害的可豁免。',
+    fix: '在 playbook 的 `data.oneSide` 中写明它：先在源集群停下，再在目标集群启动；确认同时运行无害的可豁免。',
   },
   sources: [
     'https://kubernetes.io/docs/concepts/architecture/leases/',
@@ -40,15 +42,18 @@ export const singletons: Check = {
   look(sight) {
     const handed = handedOver(sight);
     const served = servedBy(sight);
+    const named = heldWorkloads(sight.playbook);
+    const scaled = scaledByWork(sight);
     return workloads(sight.source, sight.namespaces)
       .filter(
         (it) =>
           (it.object.kind === 'Deployment' || it.object.kind === 'StatefulSet') &&
-          replicasOf(it) > 0 &&
-          !handed.has(nameOf(it)),
+          (replicasOf(it) > 0 || scaled.has(nameOf(it))) &&
+          !handed.has(nameOf(it)) &&
+          !named.has(nameOf(it).replace(' ', '.apps ')),
       )
       .flatMap((it): Finding[] => {
-        const saw = why(it, served.has(nameOf(it)));
+        const saw = why(it, served.has(nameOf(it)), scaled.get(nameOf(it)));
         return saw === undefined
           ? []
           : [
@@ -83,6 +88,26 @@ function handedOver(sight: Sight): Set<string> {
   return new Set(stopped.map((it) => `${it.kind.split('.')[0]} ${pathOf(it)}`));
 }
 
+function SCALER() {
+  return 'ScaledObject.keda.sh';
+}
+
+/** Kinds of triggers that say nothing of a queue. @source https://keda.sh/docs/latest/scalers/ */
+const LOAD =
+  /^(cpu|memory|cron|prometheus|metrics-api|external(-push)?|kubernetes-workload|.*-monitor|.*-metrics?|.*cloudwatch)$/;
+
+/** What KEDA starts as soon as there is work, with the trigger. */
+function scaledByWork({ source, namespaces }: Sight): Map<string, string> {
+  const scalers = source.seen(SCALER(), namespaces) ?? [];
+  return new Map(
+    scalers.flatMap(({ metadata, spec }) => {
+      const { kind = 'Deployment', name } = (spec?.scaleTargetRef ?? {}) as { kind?: string; name?: string };
+      const work = ((spec?.triggers ?? []) as { type: string }[]).find((it) => !LOAD.test(it.type));
+      return work ? [[`${kind} ${metadata.namespace}/${name}`, work.type] as const] : [];
+    }),
+  );
+}
+
 /** Behind any Service: requests find it by name, and go to the one of their own cluster. */
 function servedBy(sight: Sight): Set<string> {
   const services = new Map<string | undefined, KubeObject[]>(sight.namespaces.map((it) => [it, []]));
@@ -97,8 +122,9 @@ const QUEUES =
   /^env (?:\w+_)?(KAFKA|RABBIT(?:MQ)?|AMQP|ROCKETMQ|NATS|PULSAR|CELERY|SIDEKIQ|MQTT|ONS|MNS|SQS|ACTIVEMQ|BROKER|QUEUE|TOPIC|CONSUMER)(_|$)/;
 const ALONE = /(^|[-_/])(scheduler|beat|cron|worker|consumer|migrat\w*|sync\w*|poller|crawler|dispatcher)([-_]|$)/;
 
-function why(it: Workload, served: boolean): string | undefined {
+function why(it: Workload, served: boolean, trigger: string | undefined): string | undefined {
   const { object } = it;
+  if (trigger !== undefined) return `KEDA raises it by ${trigger}, also from 0: it takes its work from there`;
   const lock = textsOf(it).find(({ text }) => /^--(leader-elect(ion)?|enable-leader-election)(=true)?$/.test(text));
   if (lock) return 'it elects a leader; each cluster elects its own';
   const queue = textsOf(it).find(({ at }) => QUEUES.test(at));

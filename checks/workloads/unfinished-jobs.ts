@@ -19,12 +19,12 @@ export const unfinishedJobs: Check = {
   takes: { 'Job.batch': 'each' },
   hint: {
     why: 'Jobs are not brought to the target: what waits for one that still runs waits there in vain.',
-    fix: 'Wait until it has finished, or run it on the target by hand afterwards.',
+    fix: 'Wait until it has finished, or run it on the target by hand afterwards. The plan waits for it before CronJobs change sides, or leaves it (`data.jobs`).',
   },
   zh: {
     asks: '所有 Job 是否都已执行完毕？',
     why: 'Job 不会被迁移：目标集群里等待其结果的一方会一直等下去。',
-    fix: '等它执行完再迁移，或之后在目标集群手工执行。',
+    fix: '等它执行完再迁移，或之后在目标集群手工执行。CronJob 切换前计划会等待它，或按 `data.jobs` 不等待。',
   },
   sources: ['https://github.com/vmware-tanzu/velero/issues/8801', 'https://github.com/vmware-tanzu/velero/issues/3519'],
 

@@ -174,7 +174,7 @@ export function databaseSteps(
   }
   const notes = databases.map(
     (it) =>
-      `Database ${it.name}: from its switch-over on the target takes the writes. Going back is a switch-over too and loses nothing, as long as both servers run.`,
+      `Database ${it.name}: from its switch-over on the target takes the writes. Going back is a switch-over too and loses nothing, as long as both servers run and until \`migrate complete\` lets go of the source: that is its point of no return.`,
   );
   return { steps, last, notes };
 }

@@ -63,13 +63,24 @@ async function live(
   throw new Error(`it ended by ${how} after ${killedAt ?? last}, without a word of how: ${said.slice(-2000)}`);
 }
 
+/** The playbook of a move back, after the old server was let go of. */
+function exchanged(database: Database): Database {
+  if (database.kind === 'exec') throw new Error('a hook knows its sides itself');
+  const { source, target } = database;
+  const repoint = database.repoint.map((it) => ('run' in it ? { run: it.back, back: it.run } : it));
+  return { ...database, source: target, target: source, repoint } as Database;
+}
+
 export interface Outright {
   /** effects that the way there has */
   least: number;
   /** at every so many of them, or at those, the process is killed for good and the way back begun */
   turned: number | string[];
-  /** in the end the target takes over once more and the source is let go of, killed at each effect of that too */
-  ending?: boolean;
+  /**
+   * In the end the target takes over once more and the source is let go of, killed at each effect of that too. `and back`: then a move with
+   * the two exchanged brings it back, as it would an operator.
+   */
+  ending?: boolean | 'and back';
   /** both sides may take writes, for they keep one log */
   oneCluster?: boolean;
   /** kills at effects of the same name */
@@ -198,6 +209,11 @@ export async function killedOutright(
       const released = await throughKills(order('run', last, ['complete']));
       await serves('target', 'the source was let go of');
       assert.ok(released.length >= 3, released.join(', '));
+    }
+    if (ending === 'and back') {
+      const orders = order('run', fresh());
+      await undisturbed({ ...orders, database: exchanged(database) });
+      await serves('source', 'moved back with the two exchanged');
     }
     assert.ok(forth.length >= least && back.length >= least / 2, `${forth.length} effects there, ${back.length} back`);
     t.diagnostic(

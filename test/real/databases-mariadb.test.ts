@@ -1,22 +1,26 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { createConnection } from 'mysql2/promise';
+import { completeDatabases } from '../../src/databases.js';
 import { mysqlSession } from '../../src/db/mysql-session.js';
 import { isMigrateError } from '../../src/errors.js';
 import { memoryStore } from '../../src/journal.js';
 import type { Side } from '../../src/ports.js';
+import { rollback } from '../../src/rollback.js';
 import { run } from '../../src/run.js';
 import { noneLost, startChecker, untilServed, type Checker } from '../checker.js';
-import { killedAtEach, thereAndBack } from '../database-exercise.js';
+import { killedAtEach, seenOf, thereAndBack } from '../database-exercise.js';
+import { mustBeDone } from '../crashing.js';
 import { killedOutright } from '../database-kills.js';
 import { entry, planFor, stageOn } from '../database-stage.js';
-import { databaseFamily, startMariaDb } from '../servers/databases.js';
+import { databaseFamily, startMariaDb, type RunningMariaDb } from '../servers/databases.js';
 
 const family = databaseFamily();
 const ports: Record<Side, number> = { source: 0, target: 0 };
 const env = { ORDERS_ADMIN: 'adm1n-c4n4ry', ORDERS_COPIER: 'c0pier-c4n4ry' };
 let checker: Checker;
-let killTarget = (): Promise<void> => Promise.resolve();
+const servers = {} as Record<Side, RunningMariaDb>;
 
 const admin = (side: Side) =>
   createConnection({ host: '127.0.0.1', port: ports[side], user: 'admin', password: env.ORDERS_ADMIN });
@@ -43,10 +47,11 @@ const database = (more: object = {}) =>
   });
 
 before(async () => {
-  const [source, target] = await Promise.all([startMariaDb(family, 'source', 1), startMariaDb(family, 'target', 2)]);
-  ports.source = source.port;
-  ports.target = target.port;
-  killTarget = target.kill;
+  [servers.source, servers.target] = await Promise.all([
+    startMariaDb(family, 'source', 1),
+    startMariaDb(family, 'target', 2),
+  ]);
+  for (const side of ['source', 'target'] as const) ports[side] = servers[side].port;
   const connection = await admin('source');
   await connection.query('CREATE DATABASE shop');
   await connection.query('CREATE TABLE shop.orders (id BIGINT PRIMARY KEY, at DATETIME(6) DEFAULT NOW(6))');
@@ -111,8 +116,8 @@ test('MariaDB: a replica is copied under steady writes, takes them over, and giv
 
 test('MariaDB: killed at each step, the switch-over goes on and goes back', (t) => killedAtEach(t, exercise(), 15));
 
-test('MariaDB: the process is ended by SIGKILL at each step, and goes on and goes back', (t) =>
-  killedOutright(t, exercise(), { least: 12, turned: 4 }));
+test('MariaDB: the process is ended by SIGKILL at each step, goes on, goes back, and lets go', (t) =>
+  killedOutright(t, exercise(), { least: 12, turned: 4, ending: 'and back' }));
 
 test('MariaDB: when the new server dies while nobody can write, the old one takes writes again', async () => {
   checker.mark();
@@ -121,7 +126,7 @@ test('MariaDB: when the new server dies while nobody can write, the old one take
     tap: async (call, send) => {
       const answer = await send();
       // The source is closed and follows already; the next question finds nobody there.
-      if (call.to === 'source' && call.what === 'start copying') await killTarget();
+      if (call.to === 'source' && call.what === 'start copying') await servers.target.kill();
       return answer;
     },
   });
@@ -130,4 +135,60 @@ test('MariaDB: when the new server dies while nobody can write, the old one take
   await untilServed(checker, 'source', 50);
   assert.deepEqual(checker.since().taken.target, 0);
   await noneLost(checker, 'source', written);
+});
+
+const FENCED = ['read_only=1'];
+
+test('MariaDB: a restart leaves a server fenced whose configuration says so; one that comes up open is named by each next look', async (t) => {
+  const it = exercise();
+  const store = memoryStore();
+  const restarted = async (side: Side, configuration: string[]) => {
+    await servers[side].kill();
+    await servers[side].restart(configuration);
+  };
+  const copies = async (side: Side) => {
+    for (let turn = 0; turn < 200; turn++) {
+      const { stands = '' } = await seenOf(it);
+      if (new RegExp(`the ${side} takes none and follows(?! \\()`).test(stands)) return;
+      await sleep(50);
+    }
+    assert.fail(`the ${side} does not copy: ${JSON.stringify(await seenOf(it))}`);
+  };
+  checker.mark();
+  await restarted('target', FENCED);
+  await copies('target');
+  const before = await seenOf(it);
+  assert.deepEqual(before.unfit, []);
+  assert.deepEqual(before.doubts?.length, 1);
+  assert.match(before.doubts?.[0] ?? '', /^the source .* can not be told: a restart may undo its fence$/);
+  mustBeDone(await run(planFor([it.database]), ['data'], stageOn(store, { env }).engine));
+  await untilServed(checker, 'target', 20);
+  checker.mark();
+
+  await restarted('source', FENCED);
+  await copies('source');
+  await untilServed(checker, 'target', 50);
+  const { taken, tried } = checker.since();
+  assert.equal(taken.source, 0);
+  assert.ok(tried.source > 20, `the source was asked ${tried.source} times`);
+  assert.match((await seenOf(it)).unfit?.[0] ?? '', /^it is switched over/);
+  await noneLost(checker, 'target', written);
+  t.diagnostic(`fenced over a restart: ${tried.source} writes tried there, none taken`);
+
+  await restarted('source', []);
+  await untilServed(checker, 'source', 1);
+  assert.deepEqual((await seenOf(it)).unfit, ['both servers take writes, although one copies from the other']);
+  const { engine } = stageOn(store, { env });
+  const plan = planFor([it.database]);
+  const steps = [
+    ...plan.steps,
+    ...completeDatabases(
+      [it.database],
+      plan.steps.map((step) => step.id),
+    ),
+  ];
+  for (const look of [() => run({ ...plan, steps }, ['complete'], engine), () => rollback(undefined, engine)]) {
+    const ended = await look();
+    assert.ok(ended.outcome === 'stopped' && isMigrateError(ended.error, 'DB_TWO_WRITERS'), JSON.stringify(ended));
+  }
 });

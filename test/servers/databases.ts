@@ -1,6 +1,6 @@
 import { execFile } from 'node:child_process';
 import { once } from 'node:events';
-import { chmodSync, existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { createConnection, createServer, type AddressInfo, type Server as NetServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -33,8 +33,13 @@ function binary(names: readonly string[]): string {
 
 const isRoot = process.getuid?.() === 0;
 
+export interface RunningMariaDb extends Running {
+  /** After a kill: the same data on the same port, with these lines as its configuration file. */
+  restart(configuration: readonly string[]): Promise<void>;
+}
+
 /** An account `admin` with every right, `copier` for replication and `app` with rights on the database `shop` only. */
-export async function startMariaDb(family: Family, name: string, serverId: number): Promise<Running> {
+export async function startMariaDb(family: Family, name: string, serverId: number): Promise<RunningMariaDb> {
   const mariadbd = binary(['/usr/sbin/mariadbd', '/usr/sbin/mysqld']);
   const install = binary(['/usr/bin/mariadb-install-db', '/usr/bin/mysql_install_db']);
   const dir = join(family.dir, name);
@@ -47,8 +52,9 @@ export async function startMariaDb(family: Family, name: string, serverId: numbe
     { env: { ...process.env, HOME: dir, TMPDIR: dir } },
   );
   const [port = 0] = await freePorts(1);
-  const server = family.start(name, mariadbd, [
-    '--no-defaults',
+  const configuration = join(dir, 'my.cnf');
+  const args = [
+    `--defaults-file=${configuration}`,
     ...as,
     `--datadir=${dir}`,
     `--port=${port}`,
@@ -66,9 +72,15 @@ export async function startMariaDb(family: Family, name: string, serverId: numbe
     '--sync-binlog=0',
     '--performance-schema=OFF',
     `--tmpdir=${dir}`,
-  ]);
+  ];
+  const start = async (lines: readonly string[]) => {
+    writeFileSync(configuration, ['[mysqld]', ...lines, ''].join('\n'));
+    const started = family.start(name, mariadbd, args);
+    await untilReady(started, () => listens(port), 60_000);
+    return started;
+  };
+  let server = await start([]);
   const { createConnection: connect } = await import('mysql2/promise');
-  await untilReady(server, () => listens(port), 60_000);
   const root = await connect({ host: '127.0.0.1', port, user: 'root' });
   try {
     for (const sql of [
@@ -86,7 +98,13 @@ export async function startMariaDb(family: Family, name: string, serverId: numbe
   } finally {
     root.destroy();
   }
-  return { port, kill: () => server.kill() };
+  return {
+    port,
+    kill: () => server.kill(),
+    async restart(lines) {
+      server = await start(lines);
+    },
+  };
 }
 
 /** As the package lays them: one folder for each major version. */

@@ -5,7 +5,7 @@ import { kindOf, pathOf, splitKind } from './objects.js';
 import type { Playbook, PlaybookData } from './playbook.js';
 import type { Kind, KubeObject, ObjectRef } from './ports.js';
 import type { ScaleArgs } from './args.js';
-import { labelOf, splitObject, type SideEntry } from './side-entry.js';
+import { idOf, labelOf, splitObject, workloadsIn, type SideEntry } from './side-entry.js';
 import type { Step } from './step.js';
 import { count } from './words.js';
 
@@ -96,10 +96,10 @@ const workloadOf = (text: string): ObjectRef => {
 /** `Deployment.apps shop/consumer`: workloads that start on the target with their entry, and no earlier. */
 export const heldWorkloads = ({ data }: Pick<Playbook, 'data'>): ReadonlySet<string> =>
   new Set(
-    (data?.oneSide ?? []).flatMap(({ workload }) => {
-      const ref = workload === undefined ? undefined : workloadOf(workload);
-      return ref ? [`${ref.kind} ${pathOf(ref)}`] : [];
-    }),
+    (data?.oneSide ?? [])
+      .flatMap(workloadsIn)
+      .map(workloadOf)
+      .map((it) => `${it.kind} ${pathOf(it)}`),
   );
 
 /** @throws MigrateError PLAN_SIDE_UNFIT */
@@ -139,18 +139,24 @@ const unfit = (entry: string, why: string, fix: string) =>
 
 /** @throws MigrateError PLAN_SIDE_UNFIT */
 function heldOf(entry: SideEntry, inventory: Inventory): Held[] {
-  const { workload, suspend, field } = entry;
-  if (workload !== undefined) {
+  const { suspend, field, keptBy = [] } = entry;
+  const workloads = workloadsIn(entry).flatMap((workload) => {
     const ref = workloadOf(workload);
     mustBeThere(workload, ref, inventory);
     return [...scalersOf(ref, inventory.source), heldWorkload(ref)];
-  }
-  const text = suspend ?? field?.object;
-  if (text === undefined) return [];
+  });
+  if (workloads.length > 0) return [...keptBy.map((it) => switchOf(it, inventory)), ...workloads];
+  if (suspend !== undefined) return [switchOf(suspend, inventory)];
+  if (field === undefined) return [];
+  return [{ ...switchOf(field.object, inventory), path: keysOf(field.path), stopped: field.stopped }];
+}
+
+/** @throws MigrateError PLAN_SIDE_UNFIT */
+function switchOf(text: string, inventory: Inventory): Held {
   const ref = refOf(text, inventory);
   mustBeThere(text, ref, inventory);
-  const { path, stopped } = field ?? SWITCHES[ref.kind] ?? USUAL;
-  return [{ ...ref, path: keysOf(path), stopped }];
+  const { path, stopped } = SWITCHES[ref.kind] ?? USUAL;
+  return { ...ref, path: keysOf(path), stopped };
 }
 
 /** As far as the look went: of namespaces beside the move it knows little. */
@@ -271,7 +277,7 @@ export function sideSteps({ data, traffic }: Playbook, inventory: Inventory, sha
     const args: SideArgs = {
       what,
       held,
-      workloads: entry.workload === undefined ? [] : [workloadOf(entry.workload)],
+      workloads: workloadsIn(entry).map(workloadOf),
       ...(held.some((it) => it.kind === SCALER) && { scaled: true }),
       jobs: {
         ...common,
@@ -280,7 +286,7 @@ export function sideSteps({ data, traffic }: Playbook, inventory: Inventory, sha
       },
       ...(entry.run && entry.back && { program: { run: entry.run, back: entry.back } }),
     };
-    found.steps.push({ step: stepOf(`traffic/side/${what.replaceAll(' ', '/')}`, args, time.last), wave: time.wave });
+    found.steps.push({ step: stepOf(`traffic/side/${idOf(entry)}`, args, time.last), wave: time.wave });
   }
 
   const named = new Set(

@@ -10,18 +10,27 @@ const WORKLOAD = /^(?:deployment|statefulset|daemonset) [^\s/]+\/[^\s/]+$/;
 /** `spec.paused`, `metadata.annotations[example.com/paused]` */
 const PATH = /^[A-Za-z][A-Za-z0-9]*(?:\.[A-Za-z][A-Za-z0-9]*|\[[^\]\s]+\])+$/;
 
+const workload = z.string().regex(WORKLOAD, 'is not e.g. `deployment shop/consumer`');
+const object = z.string().regex(OBJECT, 'is not `kind namespace/name`, e.g. `cronjob shop/nightly`');
+
 const WAYS = ['workload', 'suspend', 'field', 'run'] as const;
 
 const sideEntry = z
   .strictObject({
-    /** stopped: no replicas, and its pods gone */
-    workload: z.string().regex(WORKLOAD, 'is not e.g. `deployment shop/consumer`').optional(),
+    /** stopped: no replicas, and its pods gone; several change sides together */
+    workload: z
+      .union([workload, z.array(workload).min(1, 'needs at least one workload')], {
+        error: 'is a workload or a list of them, each written `deployment shop/consumer`',
+      })
+      .optional(),
+    /** what would start it again, such as a GitOps controller: stopped by the field that its kind has for it, before the workload is */
+    keptBy: z.array(object).min(1, 'needs at least one object').optional(),
     /** stopped by the field that its kind has for it: `cronjob shop/nightly`, `kustomization.kustomize.toolkit.fluxcd.io flux-system/shop` */
-    suspend: z.string().regex(OBJECT, 'is not `kind namespace/name`, e.g. `cronjob shop/nightly`').optional(),
+    suspend: object.optional(),
     /** stopped by any other field or annotation */
     field: z
       .strictObject({
-        object: z.string().regex(OBJECT, 'is not `kind namespace/name`'),
+        object,
         path: z.string().regex(PATH, 'is not a path, e.g. spec.paused or metadata.annotations[example.com/paused]'),
         stopped: z.union([z.boolean(), z.string(), z.number()], { error: 'is a text, a number, true or false' }),
       })
@@ -53,6 +62,7 @@ const sideEntry = z
     if ((it.run === undefined) !== (it.back === undefined)) say(['back'], 'and `run` need each other');
     if ((it.run === undefined) !== (it.name === undefined))
       say(['name'], 'is for entries with `run`, and they need it');
+    if (it.keptBy !== undefined && it.workload === undefined) say(['keptBy'], 'is for entries with `workload`');
     if (it.with !== undefined && it.wave !== undefined) say(['wave'], 'and `with` are two times: one of them');
     if (it.suspend?.startsWith('job ') || it.suspend?.startsWith('job.'))
       say(['suspend'], 'names a Job: Jobs stay where they run, see `data.jobs`');
@@ -76,9 +86,21 @@ export function splitObject(text: string): { word: string; namespace?: string; n
   return path.includes('/') ? { word, ...splitPath(path) } : { word, name: path };
 }
 
-/** How an entry is called, in titles and ids of steps. */
-export const labelOf = ({ workload, suspend, field, name = '' }: SideEntry): string =>
-  workload ?? suspend ?? (field ? `${field.object} ${field.path}` : name);
+/** What an entry says of workloads, as it was written. */
+export const workloadsIn = ({ workload: named }: SideEntry): string[] => (named === undefined ? [] : [named].flat());
+
+/** Each thing that an entry stops, as it was written; the first is what the entry is called by. */
+const namesIn = (it: SideEntry): string[] => {
+  const { suspend, field, name, keptBy = [] } = it;
+  const own = suspend ?? (field ? `${field.object} ${field.path}` : name);
+  return [...workloadsIn(it), ...(own === undefined ? [] : [own]), ...keptBy];
+};
+
+/** How an entry is called, in titles and in the id of its step. */
+export const labelOf = (it: SideEntry): string =>
+  workloadsIn(it).length > 1 ? workloadsIn(it).join(', ') : (namesIn(it)[0] ?? '');
+
+export const idOf = (it: SideEntry): string => (namesIn(it)[0] ?? '').replaceAll(' ', '/');
 
 /** What each key's type can't say of the entries: things that must agree with others. */
 export function contradictionsOfSides({ data, traffic }: Playbook): { path: (string | number)[]; message: string }[] {
@@ -86,8 +108,10 @@ export function contradictionsOfSides({ data, traffic }: Playbook): { path: (str
   const services = traffic?.services ?? [];
   return entries.flatMap((it, index) => {
     const say = (message: string, ...key: string[]) => [{ path: ['data', 'oneSide', index, ...key], message }];
-    if (entries.findIndex((other) => labelOf(other) === labelOf(it)) < index)
-      return say(`names ${labelOf(it)} a second time`);
+    const names = namesIn(it);
+    const before = entries.slice(0, index).flatMap(namesIn);
+    const twice = names.find((one, at) => before.includes(one) || names.indexOf(one) < at);
+    if (twice !== undefined) return say(`names ${twice} a second time: what is stopped together stands in one entry`);
     if (it.with !== undefined && !services.some((one) => one.service === it.with))
       return say(`${it.with} is not among \`traffic.services\``, 'with');
     if (it.wave !== undefined && !services.some((one) => 'wave' in one && one.wave === it.wave))

@@ -20,12 +20,10 @@ import { crashing, engineOn, mustBeDone, planOn, quickShop, quickShopText, shipp
 
 const ENTRIES = `
     - { workload: deployment shop/consumer }
-    - { workload: deployment shop/scaled }
-    - { workload: daemonset shop/agent }
+    - { workload: [deployment shop/scaled, daemonset shop/agent], keptBy: [kustomization.kustomize.toolkit.fluxcd.io flux/shop] }
     - { workload: deployment dns/external-dns }
     - { suspend: cronjob shop/tick }
     - { suspend: cronjob shop/asleep }
-    - { suspend: kustomization.kustomize.toolkit.fluxcd.io flux/shop }
     - { field: { object: queue.example.com shop/orders, path: 'metadata.annotations[example.com/paused]', stopped: 'yes' } }
     - { field: { object: queue.example.com shop/orders, path: spec.consume.on, stopped: false } }
     - { name: shop/mailer, run: [./mailer, to], back: [./mailer, back] }`;
@@ -294,7 +292,7 @@ test('what is one side only is awake on one side at every moment, forward and ba
   const { stage, plan, watched } = await sceneOf(ENTRIES);
   const { twin } = stage;
   try {
-    assert.equal(plan.steps.length, 10);
+    assert.equal(plan.steps.length, 8);
     const start = still(twin.snapshot());
     await twin.clock.sleep(3 * 60_000);
     const store = memoryStore();
@@ -623,6 +621,8 @@ test('an entry that says too much, too little or something unknown is complained
     ['{ with: shop/web }', /data\.oneSide\[0\]: says not how it is stopped/],
     ['{ workload: deployment shop/a, suspend: cronjob shop/a }', /says workload and suspend: one of them/],
     ['{ workload: pod shop/a }', /oneSide\[0\]\.workload: "pod shop\/a" is not e\.g\./],
+    ['{ suspend: cronjob shop/a, keptBy: [cronjob shop/b] }', /keptBy: is for entries with `workload`/],
+    ['{ workload: [deployment shop/a, deployment shop/a] }', /names deployment shop\/a a second time/],
     ['{ suspend: job shop/a }', /Jobs stay where they run/],
     ['{ run: [./a] }', /back: and `run` need each other/],
     ['{ field: { object: a.b c/d, path: "metadata.annotations[x]", stopped: true } }', /write it in quotes/],

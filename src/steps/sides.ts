@@ -89,7 +89,7 @@ export const sides: StepKind<SideArgs, SideBefore> = {
   },
 };
 
-const isMany = ({ jobs, held }: SideArgs) => jobs.of.length > 1 && jobs.of.length === held.length;
+const isMany = ({ jobs, workloads }: SideArgs) => jobs.of.length > 1 || workloads.length > 1;
 
 function rights({ held, workloads, jobs }: SideArgs): { source: Right[]; target: Right[] } {
   const both = [

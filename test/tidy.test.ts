@@ -50,9 +50,8 @@ const HOMES: Record<string, readonly RegExp[]> = {
   ioredis: [/^src\/db\//],
   '@alicloud/openapi-core': [/^src\/alibaba\//],
   '@alicloud/credentials': [/^src\/alibaba\//],
-  // Only the tests ask the vendor's own clients.
-  '@alicloud/ecs20140526': [],
-  '@alicloud/alidns20150109': [],
+  '@alicloud/ecs20140526': [/^src\/alibaba\//],
+  '@alicloud/alidns20150109': [/^src\/alibaba\//],
 };
 
 interface Source {

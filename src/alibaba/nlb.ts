@@ -1,4 +1,4 @@
-import { sdkShape, wireName } from './rpc.js';
+import { sdkShape, wireName } from './slb.js';
 
 /**
  * The calls of NLB (2022-04-30) that we make, with the class, method and field names of the official package `@alicloud/nlb20220430`,

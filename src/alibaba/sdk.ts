@@ -2,18 +2,17 @@ import { MigrateError } from '../errors.js';
 import type { AlidnsClient } from './alidns.js';
 import type { EcsAvailableZone, EcsDisk, EcsPermission, EcsSnapshot } from './ecs.js';
 import { nlbClient, type NlbClient } from './nlb.js';
-import { alidnsEndpoint, callsBy, ecsEndpoint } from './rpc.js';
 import { slbClient, type SlbClient } from './slb.js';
 
 /**
- * Loads the vendor's core package, on first use: credentials, signing and transport are its own.
+ * Loads the vendor's packages, on first use: the ECS one alone takes longer than all the rest of a start.
  *
  * Their clocks: a connect time-out acts as idle time-out of the socket and defaults to 3 s, so both are set; nothing is retried by
  * them, for we repeat by code and on our own clock.
  */
 const TIMEOUT_MS = 30_000;
 
-/** Just the calls of ECS (2014-05-26) that we make, with the method and field names of the official package `@alicloud/ecs20140526`. */
+/** Just the calls that we make of the official ECS client; requests are plain objects of its fields. */
 export interface EcsClient {
   describeDisks(request: {
     regionId: string;
@@ -93,6 +92,8 @@ interface CoreModule {
   };
 }
 
+type SdkModule = Record<string, Model> & { default: Model };
+
 interface Place {
   region: string;
   endpoint?: string;
@@ -165,28 +166,37 @@ export async function loadSlb(place: Place): Promise<SlbClient> {
     )
       ? 'slb.aliyuncs.com'
       : `slb.${place.region}.aliyuncs.com`;
-  const send = sender(core, config, '2014-05-15');
-  return slbClient((action, query) => send(action, { query }));
+  const { Params, OpenApiRequest } = core.$OpenApiUtil;
+  const client = new core.default(config);
+  return slbClient((action, query) =>
+    client.callApi(
+      new Params({
+        action,
+        version: '2014-05-15',
+        protocol: 'HTTPS',
+        pathname: '/',
+        method: 'POST',
+        authType: 'AK',
+        style: 'RPC',
+        reqBodyType: 'formData',
+        bodyType: 'json',
+      }),
+      new OpenApiRequest({ query }),
+      {},
+    ),
+  );
 }
 
 export async function loadNlb(place: Place): Promise<NlbClient> {
   const { config, core } = await settings(place);
   config.endpoint ??= `nlb.${place.region}.aliyuncs.com`;
-  return nlbClient(sender(core, config, '2022-04-30'));
-}
-
-/** One signed request of the RPC style, to any product. */
-function sender(
-  { default: Client, $OpenApiUtil: { Params, OpenApiRequest } }: CoreModule,
-  config: object,
-  version: string,
-) {
-  const client = new Client(config);
-  return (action: string, request: object): Promise<{ body?: unknown }> =>
+  const { Params, OpenApiRequest } = core.$OpenApiUtil;
+  const client = new core.default(config);
+  return nlbClient((action, request) =>
     client.callApi(
       new Params({
         action,
-        version,
+        version: '2022-04-30',
         protocol: 'HTTPS',
         pathname: '/',
         method: 'POST',
@@ -197,14 +207,22 @@ function sender(
       }),
       new OpenApiRequest(request),
       {},
-    );
+    ),
+  );
 }
 
 export async function loadEcs(place: Place): Promise<EcsClient> {
-  const { config, core } = await settings(place);
-  config.endpoint ??= ecsEndpoint(place.region);
-  const send = sender(core, config, '2014-05-26');
-  const call = callsBy((action, query) => send(action, { query }));
+  const { config } = await settings(place);
+  const models = moduleOf((await import('@alicloud/ecs20140526')) as unknown as SdkModule);
+  const client = new models.default(config) as unknown as Record<string, (request: unknown) => Promise<never>>;
+  const call = (action: string, fields: object & { tag?: Tag[] }): Promise<never> => {
+    const Request = models[`${action}Request`];
+    const TagModel = models[`${action}RequestTag`];
+    const method = client[action.charAt(0).toLowerCase() + action.slice(1)];
+    if (!Request || !method) throw new Error(`the ECS package has no ${action}`);
+    const tag = fields.tag && TagModel && fields.tag.map((it) => new TagModel(it));
+    return method.call(client, new Request({ ...fields, ...(tag && { tag }) }));
+  };
   return {
     describeDisks: (fields) => call('DescribeDisks', fields),
     describeAvailableResource: (fields) => call('DescribeAvailableResource', fields),
@@ -219,10 +237,15 @@ export async function loadEcs(place: Place): Promise<EcsClient> {
 }
 
 export async function loadAlidns(place: Place): Promise<AlidnsClient> {
-  const { config, core } = await settings(place);
-  config.endpoint ??= alidnsEndpoint(place.region);
-  const send = sender(core, config, '2015-01-09');
-  const call = callsBy((action, query) => send(action, { query }));
+  const { config } = await settings(place);
+  const models = moduleOf((await import('@alicloud/alidns20150109')) as unknown as SdkModule);
+  const client = new models.default(config) as unknown as Record<string, (request: unknown) => Promise<never>>;
+  const call = (action: string, fields: object): Promise<never> => {
+    const Request = models[`${action}Request`];
+    const method = client[action.charAt(0).toLowerCase() + action.slice(1)];
+    if (!Request || !method) throw new Error(`the alidns package has no ${action}`);
+    return method.call(client, new Request(fields));
+  };
   return {
     describeDomainRecords: (fields) => call('DescribeDomainRecords', fields),
     addDomainRecord: (fields) => call('AddDomainRecord', fields),

@@ -1,5 +1,3 @@
-import { callsBy, type Send } from './rpc.js';
-
 /**
  * The calls of CLB (SLB 2014-05-15) that we make, with the class, method and field names of the official package
  * `@alicloud/slb20140515`, which not every registry mirror carries. Where it is installed it is used instead of this.
@@ -122,11 +120,40 @@ export interface GroupBody {
   };
 }
 
+/** How the SDK spells a wire name: the first letter lowered, but a leading acronym kept. */
+const sdkName = (wire: string) => (/^(?:[A-Z]{2})/.test(wire) ? wire : wire.charAt(0).toLowerCase() + wire.slice(1));
+
+/** An answer of the wire as the SDK gives it. */
+export function sdkShape(wire: unknown): unknown {
+  if (Array.isArray(wire)) return wire.map(sdkShape);
+  if (wire === null || typeof wire !== 'object') return wire;
+  return Object.fromEntries(Object.entries(wire).map(([key, value]) => [sdkName(key), sdkShape(value)]));
+}
+
+export const wireName = (sdk: string) => sdk.charAt(0).toUpperCase() + sdk.slice(1);
+
+/** `Tag.1.Key`, `Tag.1.Value`; `ResourceId.1` for a plain entry */
+const flat = (name: string, entry: unknown): Record<string, string> =>
+  typeof entry === 'object' && entry !== null
+    ? Object.fromEntries(Object.entries(entry).map(([key, value]) => [`${name}.${wireName(key)}`, String(value)]))
+    : { [name]: String(entry) };
+
 /**
  * @param send  one signed request; credentials, signing and transport are the official core package's
  */
-export function slbClient(send: Send): SlbClient {
-  const call = callsBy(send);
+export function slbClient(
+  send: (action: string, query: Record<string, string>) => Promise<{ body?: unknown }>,
+): SlbClient {
+  const call = async (action: string, request: Record<string, unknown>): Promise<{ body?: never }> => {
+    const query: Record<string, string> = {};
+    for (const [key, value] of Object.entries(request)) {
+      if (Array.isArray(value))
+        value.forEach((it: unknown, index) => Object.assign(query, flat(`${wireName(key)}.${index + 1}`, it)));
+      else if (value !== undefined) query[wireName(key)] = String(value);
+    }
+    const { body } = await send(action, query);
+    return { body: sdkShape(body) as never };
+  };
   return {
     describeLoadBalancerAttribute: (request) => call('DescribeLoadBalancerAttribute', request),
     describeLoadBalancerListeners: (request) => call('DescribeLoadBalancerListeners', request),

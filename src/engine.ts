@@ -17,6 +17,8 @@ export interface Engine {
   limit: number;
   /** what we copied is deleted on the way back; the operator said so */
   deletesCopies?: boolean;
+  /** steps that are to be undone on this way back */
+  goingBack?: ReadonlySet<string>;
   /** hears of each that is kept on the way back */
   kept?(copy: Copy): void;
   /** Asks somebody whether a step may go on; undefined when nobody is there. @returns who said yes */
@@ -59,6 +61,7 @@ export function contextOf(step: Step, mark: string, engine: Engine, place?: Plac
     recorded: (id) => engine.journal.record(id)?.before,
     took: (id) => tookMs(engine.journal, id),
     deletesCopies: engine.deletesCopies ?? false,
+    goesBack: (id) => engine.goingBack?.has(id) ?? false,
     kept: (copy) => engine.kept?.(copy),
     keep: (seen) => engine.journal.write({ type: 'gate', step: step.id, ...seen }),
     async approval(since, question) {

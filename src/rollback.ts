@@ -16,13 +16,14 @@ export async function rollback(to: string | undefined, engine: Engine): Promise<
   const undone = new Set<string>();
   const below = foundations(engine.journal);
   const builtOn = new Map(units.map((unit) => [unit, waitedFor(unit, units, below, engine.kinds)]));
+  const goingBack = new Set(units.flatMap((unit) => unit.records.map((it) => it.step.id)));
   return schedule(units, {
     limit: engine.limit,
     // A step goes back only after everything that was built on it.
     ready: (unit) => (builtOn.get(unit) ?? []).every((other) => other.records.every((it) => undone.has(it.step.id))),
     stopping: engine.stopping,
     start: async (unit) => {
-      await undoUnit(unit, engine);
+      await undoUnit(unit, { ...engine, goingBack });
       for (const record of unit.records) undone.add(record.step.id);
     },
     id: (unit) => unit.records.map((it) => it.step.id).join(', '),

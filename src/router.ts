@@ -68,9 +68,17 @@ export interface Route {
   wave?: number;
   /** shares of its own, in place of `traffic.steps` */
   steps?: number[];
+  /** the step from which on what it leads to rests on the source, until that step is undone */
+  rest?: string;
   /** API server or controller of the source are dead: nothing there is asked or told */
   sourceDown?: true;
 }
+
+/**
+ * Going all the way back the source has nobody ready yet, and will have once the step is undone that made its writers rest: until then
+ * neither side may serve, for the disk goes back first.
+ */
+export const wakesLater = ({ rest }: Route, { goesBack }: StepContext): boolean => rest !== undefined && goesBack(rest);
 
 export type RouterName = TrafficService['router'];
 

@@ -41,6 +41,8 @@ export interface StepContext {
   took(step: string): number | undefined;
   /** Going back: what we copied may be deleted. The operator said so; otherwise it is kept and named. */
   readonly deletesCopies: boolean;
+  /** Going back: whether that step is to be undone on this way back too. */
+  goesBack(step: string): boolean;
   /** Going back: tells of a copy that was kept. */
   kept(copy: Copy): void;
   /** Puts what a gate saw into the journal. */

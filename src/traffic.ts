@@ -137,7 +137,7 @@ function atOnce(
     notes.push(
       `${route.service} ${held ? 'can’t write' : 'is out'} from ${rest.id}, where its writers ${held ? 'hold still' : 'stop'}, until traffic/100${suffix}, the single step of its traffic.`,
     );
-    return { ...route, steps: [100] };
+    return { ...route, steps: [100], rest: rest.id };
   });
   return { routes, notes };
 }

@@ -23,7 +23,7 @@ import {
   volumeOf,
   type DiskWorld,
 } from './disk-worlds.js';
-import { engineOn, mustBeDone } from './shop.js';
+import { engineOn, mustBeDone, quickShop, stageFor } from './shop.js';
 
 /** Disks on a twin of both clusters and the cloud, whose disks remember what was written to them. */
 
@@ -294,9 +294,8 @@ test('a Job that writes is waited for while its workload still serves, and its C
       },
     },
   );
-  assert.deepEqual((plan.steps.find((it) => it.kind === 'quiesce')?.args as { cronJobs: unknown }).cronJobs, [
-    { namespace: 'shop', name: 'tidy' },
-  ]);
+  const rest = plan.steps.find((it) => it.kind === 'quiesce');
+  assert.deepEqual((rest?.args as { cronJobs: unknown } | undefined)?.cronJobs, [{ namespace: 'shop', name: 'tidy' }]);
   await done(forward());
   assert.equal(atStop, 'gone', 'the workload was stopped after the Job had ended');
   const suspended = async () =>
@@ -396,4 +395,34 @@ test('the wait for the window tells how long the pause will be, and a plan witho
     }),
     { code: 'PLAN_DISK_UNFIT' },
   );
+});
+
+test('a service whose disk moves is out from the stop of its writers to its single step, and the target serves it from then on', async () => {
+  const { playbook, seed } = quickShop();
+  const objects = seed.source.objects as TwinObject[];
+  const front = objects.find((it) => it.kind === 'Service' && it.metadata.name === 'web');
+  assert.ok(front);
+  front['spec'] = { ...front['spec'], selector: { app: 'orders' } };
+  const { stage, plan, engine } = await stageFor({ playbook, seed }, { clientsPerSecond: 0.5 });
+  try {
+    assert.deepEqual(
+      plan.steps.flatMap((it) => (it.kind === 'shift' ? [it.id] : [])),
+      ['traffic/100'],
+    );
+    mustBeDone(await run(plan, ['data', 'traffic'], engine));
+    const { twin } = stage;
+    const out = twin.clients.counts();
+    assert.ok(out.failed > 0, 'nobody served while the disk was copied');
+    await twin.clock.sleep(60_000);
+    const now = twin.clients.counts();
+    assert.equal(now.failed, out.failed);
+    assert.ok(now.target > out.target);
+    mustBeDone(await rollback(undefined, engine));
+    await twin.settle();
+    const back = twin.clients.counts();
+    await twin.clock.sleep(60_000);
+    assert.ok(twin.clients.counts().source > back.source);
+  } finally {
+    await stage.close();
+  }
 });

@@ -12,7 +12,7 @@ import { answer, foreseeClb, foundOn, type SideStanding } from '../clb-shares.js
 import { MigrateError } from '../errors.js';
 import { lbAnnotation, lbKey, splitPath } from '../objects.js';
 import { otherSide, SIDES, type KubeObject, type Side, type World } from '../ports.js';
-import { isReachable, type Reading, type Router } from '../router.js';
+import { isReachable, type Reading, type Router, wakesLater } from '../router.js';
 import { sumOf } from '../split.js';
 import type { Debt, StepContext } from '../step.js';
 import {
@@ -163,7 +163,7 @@ export const clb: Router<ClbRoute, ClbSetting> = {
       const cluster = world[side];
       try {
         const object = isHeard(side, route) ? await serviceOn(cluster, route) : undefined;
-        await mustServe(side, object, was[side], route, world);
+        if (side === 'target' || !wakesLater(route, context)) await mustServe(side, object, was[side], route, world);
         if (object && !says(object, was[side])) {
           await writeTexts(cluster, route, was[side], progress);
           if (was[side].sum !== undefined && !ignoring(object)) await untilHeard(cluster, route, object, world);

@@ -15,7 +15,7 @@ import {
 } from '../dns.js';
 import { MigrateError } from '../errors.js';
 import { otherSide, SIDES, type DnsRecord, type DnsRecords, type Side, type World } from '../ports.js';
-import { measured, type Reading, type Router } from '../router.js';
+import { measured, type Reading, type Router, wakesLater } from '../router.js';
 import type { StepContext } from '../step.js';
 import { spell } from '../words.js';
 import { join, leave } from './dns-join.js';
@@ -84,7 +84,8 @@ export const dns: Router<DnsRoute, DnsSetting> = {
       const split = splitOf(name, await world.cloud.dns.records(name));
       const now = measured(split);
       const then = (100 * wanted.target) / (wanted.source + wanted.target + split.others.weight);
-      if (now !== then) await mustServe(now < then ? 'target' : 'source', route, world);
+      if (now < then || (now > then && !wakesLater(route, context)))
+        await mustServe(now < then ? 'target' : 'source', route, world);
       await setWeights(name, wanted, context);
       emptied ||= wanted.target === 0 && split.target.weight > 0;
     }

@@ -2,7 +2,16 @@ import { z } from 'zod';
 import { MigrateError } from '../errors.js';
 import type { Playbook } from '../playbook.js';
 import { otherSide, SIDES, type Side, type World } from '../ports.js';
-import { measured, type Ask, type Choice, type Part, type Route, type Router, type Split } from '../router.js';
+import {
+  measured,
+  type Ask,
+  type Choice,
+  type Part,
+  type Route,
+  type Router,
+  type Split,
+  wakesLater,
+} from '../router.js';
 import type { EntryOf } from '../routes.js';
 import type { StepContext } from '../step.js';
 import { points, spell } from '../words.js';
@@ -105,7 +114,9 @@ export const exec: Router<ExecRoute, ExecSetting> = {
   async restore(route, was, context) {
     const { setting: now } = await exec.read(route, context.world);
     if (now.source === was.source && now.target === was.target) return [];
-    for (const side of SIDES) if (shareOf(was, side) > shareOf(now, side)) await mustServe(side, route, context.world);
+    for (const side of SIDES)
+      if (shareOf(was, side) > shareOf(now, side) && (side === 'target' || !wakesLater(route, context)))
+        await mustServe(side, route, context.world);
     await putWeights(route, was, context);
     return [];
   },

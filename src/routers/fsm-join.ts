@@ -2,7 +2,7 @@ import { isMigrateError, MigrateError } from '../errors.js';
 import type { FsmRoute } from '../fsm.js';
 import { splitPath } from '../objects.js';
 import type { KubeObject, World } from '../ports.js';
-import type { Part } from '../router.js';
+import { type Part, wakesLater } from '../router.js';
 import { until } from '../wait.js';
 import { count } from '../words.js';
 import { exportOf, fsmApi, fsmKind, keyOfTarget, policyOf, putPolicy } from './fsm-objects.js';
@@ -58,8 +58,9 @@ export const join: Part<FsmRoute, JoinBefore> = {
       () => missing(route, context.world),
     ),
 
-  async undo(route, before, { world }) {
-    if ((await readyPods(route, 'source', world)) === 0) {
+  async undo(route, before, context) {
+    const { world } = context;
+    if (!wakesLater(route, context) && (await readyPods(route, 'source', world)) === 0) {
       throw new MigrateError('SIDE_CANNOT_SERVE', {
         what: `The source has no ready pod behind ${route.service}; its callers would have nobody.`,
         why: 'Without the export they can only call their own.',

@@ -2,7 +2,7 @@ import { isMigrateError, MigrateError } from '../errors.js';
 import { totalOf, type McsRoute } from '../mcs.js';
 import { about, splitPath } from '../objects.js';
 import { SIDES, type KubeObject, type Side, type World } from '../ports.js';
-import type { Part } from '../router.js';
+import { type Part, wakesLater } from '../router.js';
 import type { Debt, StepContext } from '../step.js';
 import { until } from '../wait.js';
 import { count } from '../words.js';
@@ -82,7 +82,7 @@ export const join: Part<McsRoute, JoinBefore> = {
   async undo(route, before, context) {
     const { world } = context;
     const { own } = await endpointsIn(world.source, route);
-    if (own.length === 0) {
+    if (own.length === 0 && !wakesLater(route, context)) {
       throw new MigrateError('SIDE_CANNOT_SERVE', {
         what: `The source has no ready pod behind ${route.service}; its callers would have nobody.`,
         why: 'Without the MultiClusterService each cluster calls its own pods alone.',

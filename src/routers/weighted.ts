@@ -1,8 +1,17 @@
 import { MigrateError } from '../errors.js';
 import type { Inventory } from '../inventory.js';
 import { splitKind, splitPath } from '../objects.js';
-import type { Cluster, Kind, KubeObject, ObjectRef, World } from '../ports.js';
-import type { Ask, Choice, Reading, Route, Router, Split, Unreachable } from '../router.js';
+import { type Cluster, type Kind, type KubeObject, type ObjectRef, type Side, SIDES, type World } from '../ports.js';
+import {
+  type Ask,
+  type Choice,
+  type Reading,
+  type Route,
+  type Router,
+  type Split,
+  type Unreachable,
+  wakesLater,
+} from '../router.js';
 import type { StepContext } from '../step.js';
 import { points, spell } from '../words.js';
 import { readyPods } from './services.js';
@@ -116,7 +125,7 @@ export function weighted<R extends Route>(rule: Rule<R>): Shared<R> {
       const { world, progress } = context;
       const { weights } = await rule.see(route, world);
       if (differing(weights, was) !== undefined) {
-        await mustServe(route, weights, was, world);
+        await mustServe(wakesLater(route, context) ? ['target'] : SIDES, route, weights, was, world);
         progress(`weights back to ${Object.values(was).map(spellPair)[0] ?? ''}`);
         await rule.put(route, was, world);
       }
@@ -165,10 +174,16 @@ function pairFor({ asked, tolerance }: Ask, { scales, plainest }: Pick<Rule<Rout
  * The side that grows must have somebody to serve.
  * @throws MigrateError SIDE_CANNOT_SERVE
  */
-async function mustServe(route: Route, now: Weights, was: Weights, world: World): Promise<void> {
-  const grows = (side: 'source' | 'target') =>
+async function mustServe(
+  sides: readonly Side[],
+  route: Route,
+  now: Weights,
+  was: Weights,
+  world: World,
+): Promise<void> {
+  const grows = (side: Side) =>
     Object.entries(was).some(([place, pair]) => pair[side] > 0 && shareOf(pair)[side] > shareOf(now[place])[side]);
-  for (const side of ['source', 'target'] as const) {
+  for (const side of sides) {
     if (!grows(side) || (await readyPods(route, side, world)) > 0) continue;
     throw new MigrateError('SIDE_CANNOT_SERVE', {
       what: `The ${side} has no ready pod behind ${route.service}; it gets no traffic.`,

@@ -123,6 +123,7 @@ export const contextOf = (world: World): StepContext => ({
   resting: (wait) => wait(),
   deletesCopies: false,
   kept: () => undefined,
+  goesBack: () => false,
 });
 
 export async function join({ router, route, context }: Held): Promise<unknown> {

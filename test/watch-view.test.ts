@@ -10,7 +10,7 @@ import { shareLines, type ShareNow } from '../src/cli/views/shares.js';
 import { spelled, tongues } from '../src/cli/views/tongue.js';
 import { endedLines } from '../src/cli/views/text.js';
 import { watchView } from '../src/cli/views/watch.js';
-import { widthOf } from '../src/cli/width.js';
+import { widthOf, wrap } from '../src/cli/width.js';
 import { BIN, Place, ROOT } from './cli.js';
 import { quickShopText } from './shop.js';
 import { screenAfter } from './terminal.js';
@@ -85,6 +85,14 @@ test('in Chinese it stands in the same columns, and nothing is wider than the te
   assert.equal(column(lines[2] ?? '', '120,433'), column(lines[3] ?? '', '312'));
   assert.equal(spelled(3_600_000, tongues.zh), '1 小时');
   assert.equal(spelled(400, tongues.en), '0 s');
+});
+
+test('no line of Chinese begins with the mark that closes the one before', () => {
+  for (let width = 4; width < 40; width++) {
+    const lines = wrap('等待：源侧处理 90 个，目标侧 10 个；最长中断 0 秒。', width);
+    for (const line of lines)
+      assert.ok(!/^[，。；：]/.test(line) && widthOf(line) <= width, `${width}: ${lines.join('|')}`);
+  }
 });
 
 test('the last lines have their words in Chinese too', () => {
@@ -195,8 +203,11 @@ describe('on a pseudo-terminal', { skip: existsSync('/usr/bin/script') ? false :
 
   test('in Chinese, and without colour where NO_COLOR says so', () => {
     const output = rehearse('--lang zh', { NO_COLOR: '1' });
-    // How many pictures are drawn on the way depends on the machine; the last line is always there.
+    // Pictures are drawn by the machine's time, and a quick one is through a share of the twin's time between two of them: what each step
+    // leaves is always there.
+    assert.match(output, /✔ traffic\/20 .* 要求 20 % {2}可达 [\d.]+ % {2}实测 [\d.]+ %/);
     assert.ok(output.includes('rehearse shop: 完成'));
+    assert.match(output, /请求 +发出 [\d,]+ 个，失败 0 个；源侧处理/);
     assert.ok(!output.includes('\u001b[2m') && !output.includes('\u001b[32m') && output.includes('\u001b[?25l'));
   });
 

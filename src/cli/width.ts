@@ -79,11 +79,20 @@ export function wrap(text: string, width: number): string[] {
   return [...lines, line.trimEnd()];
 }
 
-/** Words with the spaces behind them; each wide character is a word of its own. */
+/** Marks that end a clause in Chinese: none begins a line. */
+const CLOSING = /[，。；：、！？）」』》]/;
+
+/** Words with the spaces behind them; each wide character is a word of its own, with the mark that closes it. */
 function piecesOf(text: string): string[] {
   const pieces: string[] = [];
   let word = '';
   for (const character of text) {
+    if (CLOSING.test(character)) {
+      const before = word === '' ? pieces.pop() : word;
+      pieces.push(`${before ?? ''}${character}`);
+      word = '';
+      continue;
+    }
     if (word !== '' && (columnsOf(character) === 2 || (/\s$/.test(word) && character !== ' '))) {
       pieces.push(word);
       word = '';

@@ -45,7 +45,7 @@ export async function textView(opening: Opening): Promise<OpenView> {
 
 function progressView({ err, verbose, watch, lang }: Opening): View {
   if (!err.live || verbose) return linesView(err);
-  return watch ? watchView(err, () => Date.now(), lang) : tasksView(err, () => Date.now());
+  return watch ? watchView(err, () => Date.now(), lang) : tasksView(err, () => Date.now(), lang);
 }
 
 /** What each check advises. Only commands that ask checks load them, and these do so anyway. */

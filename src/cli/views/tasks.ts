@@ -1,15 +1,17 @@
 import type { Shown } from '../events.js';
 import type { Screen } from '../screen.js';
 import { fit, padEnd, widthOf, wrap } from '../width.js';
-import { count, points, spell } from '../../words.js';
-import { shareText, sideText, warned } from './text.js';
+import { points } from '../../words.js';
+import { shareText, warned } from './text.js';
+import { spelt, tongues, type Lang, type Tongue } from './tongue.js';
 import type { View } from './view.js';
 
 /**
  * For a terminal: what is done scrolls by and stays, one line a step; under it what is under way is drawn again and again: steps, share
  * bars, gates, the hold. It only draws: nothing here decides or waits.
  */
-export function tasksView(screen: Screen, now: () => number): View {
+export function tasksView(screen: Screen, now: () => number, lang: Lang = 'en'): View {
+  const tongue = tongues[lang];
   const { paint } = screen;
   const open = new Map<string, Open>();
   let drawn = 0;
@@ -24,14 +26,16 @@ export function tasksView(screen: Screen, now: () => number): View {
 
   const draw = () => {
     lastDraw = now();
-    const lines = [...open.values()].flatMap((it) => linesOf(it, room, screen, frame)).slice(0, 20);
+    const lines = [...open.values()].flatMap((it) => linesOf(it, room, screen, tongue, frame)).slice(0, 20);
     if (open.size > 0)
       lines.push(
-        footer(
-          steps,
-          done,
-          [...open.values()].some((it) => it.hold),
-          screen,
+        paint(
+          'dim',
+          `  ${tongue.footer(
+            done,
+            steps,
+            [...open.values()].some((it) => it.hold),
+          )}`,
         ),
       );
     const width = Math.max(20, screen.columns() - 1);
@@ -70,7 +74,7 @@ export function tasksView(screen: Screen, now: () => number): View {
         steps = event.steps;
         start();
         keep(
-          `${paint('bold', `${event.command} ${event.name}`)}   ${event.source} ${paint('dim', '→')} ${event.target}   ${paint('dim', `${event.resumed ? 'goes on, ' : ''}${count(event.steps, 'step')}`)}\n`,
+          `${paint('bold', `${event.command} ${event.name}`)}   ${event.source} ${paint('dim', '→')} ${event.target}   ${paint('dim', `${event.resumed ? tongue.resumed : ''}${tongue.stepCount(event.steps)}`)}\n`,
         );
         return;
       }
@@ -88,7 +92,7 @@ export function tasksView(screen: Screen, now: () => number): View {
       if (event.type === 'step' && ENDED.has(event.state)) {
         open.delete(id);
         done++;
-        keep(ending(task, event, room, screen));
+        keep(ending(task, event, room, screen, tongue));
         return;
       }
       start();
@@ -116,13 +120,15 @@ interface Gate {
   why: string;
 }
 
+type Share = Extract<Shown, { type: 'share' }>;
+
 interface Open {
   id: string;
   title: string;
   began: string;
   undoing?: boolean;
   note?: string;
-  share?: Extract<Shown, { type: 'share' }>;
+  share?: Share;
   hold?: Extract<Shown, { type: 'hold' }>;
   gates: Map<string, Gate>;
 }
@@ -155,28 +161,35 @@ function keepsUp(task: Open, event: Shown): boolean {
   }
 }
 
-function linesOf(task: Open, room: number, screen: Screen, frame: number): string[] {
+function linesOf(task: Open, room: number, screen: Screen, tongue: Tongue, frame: number): string[] {
   const { paint } = screen;
   const lines = [
-    `${paint('cyan', FRAMES[frame % FRAMES.length] ?? '')} ${padEnd(task.id, room)} ${task.undoing ? 'undo: ' : ''}${task.title}${task.note === undefined ? '' : paint('dim', `  ${task.note}`)}`,
+    `${paint('cyan', FRAMES[frame % FRAMES.length] ?? '')} ${padEnd(task.id, room)} ${task.undoing ? `${tongue.undoing}: ` : ''}${task.title}${task.note === undefined ? '' : paint('dim', `  ${task.note}`)}`,
   ];
   if (task.share)
     lines.push(
-      `  ${bar(task.share.measured, screen)}  ${shareText(task.share)}`,
-      paint('dim', `  source ${sideText(task.share.source)} · target ${sideText(task.share.target)}`),
+      `  ${bar(task.share.measured, screen)}  ${shareText(task.share, tongue)}`,
+      paint('dim', `  ${sideOf('source', task.share, tongue)} · ${sideOf('target', task.share, tongue)}`),
     );
   if (task.gates.size > 0)
-    lines.push(`  gates    ${[...task.gates].map(([name, gate]) => gateText(name, gate, screen)).join('   ')}`);
+    lines.push(
+      `  ${padEnd(tongue.gates, 8)} ${[...task.gates].map(([name, gate]) => gateText(name, gate, screen, tongue)).join('   ')}`,
+    );
   if (task.hold && task.hold.holdMs > 0)
-    lines.push(`  holding  ${spell(task.hold.elapsedMs)} of ${spell(task.hold.holdMs)}`);
+    lines.push(
+      `  ${padEnd(tongue.holding, 8)} ${tongue.heldOf(spelt(task.hold.elapsedMs, tongue), spelt(task.hold.holdMs, tongue))}`,
+    );
   return lines;
 }
 
 const GATE = { pass: ['✔', 'green'], fail: ['✖', 'red'], wait: ['…', 'yellow'] } as const;
 
-function gateText(name: string, { state, why }: Gate, { paint }: Screen): string {
+const sideOf = (side: 'source' | 'target', { [side]: { members, weight } }: Share, tongue: Tongue) =>
+  `${tongue[side]} ${tongue.members(members, weight)}`;
+
+function gateText(name: string, { state, why }: Gate, { paint }: Screen, { broke }: Tongue): string {
   const [mark, colour] = GATE[state];
-  return `${paint(colour, mark)} ${name}${state === 'fail' ? ' broke:' : ''} ${why}`;
+  return `${paint(colour, mark)} ${name}${state === 'fail' ? broke : ''} ${why}`;
 }
 
 /** `▕████░░░░▏ 20 %`: the target's share */
@@ -188,13 +201,6 @@ export function bar(share: number, { columns, paint }: Pick<Screen, 'columns' | 
   return `▕${paint('green', '█'.repeat(filled))}${paint('dim', '░'.repeat(cells - filled))}▏ ${points(share)} %`;
 }
 
-function footer(steps: number, done: number, holds: boolean, { paint }: Screen): string {
-  return paint(
-    'dim',
-    `  ${done} of ${count(steps, 'step')}${holds ? '; Ctrl-C stops after this hold' : '; Ctrl-C stops at the next safe point'}; migrate rollback goes back`,
-  );
-}
-
 const MARK = {
   done: ['✔', 'green'],
   undone: ['↩', 'green'],
@@ -203,17 +209,21 @@ const MARK = {
   skipped: ['○', 'yellow'],
 } as const;
 
-const WORD: Partial<Record<string, string>> = { undone: 'undone: ', failed: 'failed: ', waiting: 'waits: ' };
-
-function ending(task: Open, event: Extract<Shown, { type: 'step' }>, room: number, screen: Screen): string {
+function ending(
+  task: Open,
+  event: Extract<Shown, { type: 'step' }>,
+  room: number,
+  screen: Screen,
+  tongue: Tongue,
+): string {
   const { paint } = screen;
   const [mark, colour] = MARK[event.state as keyof typeof MARK] ?? MARK.done;
   const took = Date.parse(event.at) - Date.parse(task.began);
-  const time = took >= 1000 ? spell(took) : '';
-  const word = WORD[event.state] ?? '';
+  const time = took >= 1000 ? spelt(took, tongue) : '';
+  const word = (tongue.ends as Partial<Record<string, string>>)[event.state] ?? '';
   const said =
     task.share && event.state === 'done'
-      ? shareText(task.share)
+      ? shareText(task.share, tongue)
       : event.state === 'failed' || event.state === 'waiting'
         ? (event.note ?? '')
         : '';
@@ -221,7 +231,7 @@ function ending(task: Open, event: Extract<Shown, { type: 'step' }>, room: numbe
   const hang = room + 3;
   const [title = '', ...more] = wrap(
     `${word}${event.title}`,
-    Math.max(20, width - hang - (time === '' ? 0 : time.length + 2)),
+    Math.max(20, width - hang - (time === '' ? 0 : widthOf(time) + 2)),
   );
   const first = ended(`${paint(colour, mark)} ${padEnd(task.id, room)} ${title}`, time, width, screen);
   const lead =
@@ -240,7 +250,7 @@ function ending(task: Open, event: Extract<Shown, { type: 'step' }>, room: numbe
 /** With the time at the right edge. */
 function ended(line: string, time: string, width: number, { paint }: Screen): string {
   if (time === '') return line;
-  return `${line}${' '.repeat(Math.max(2, width - widthOf(line) - time.length))}${paint('dim', time)}`;
+  return `${line}${' '.repeat(Math.max(2, width - widthOf(line) - widthOf(time)))}${paint('dim', time)}`;
 }
 
 /** Cuts a painted line: colours are closed behind the cut. */

@@ -1,26 +1,24 @@
 import type { EndedEvent, EventBody, ShareEvent } from '../../events.js';
-import { count, points, spell } from '../../words.js';
+import { count, points } from '../../words.js';
 import type { Screen } from '../screen.js';
 import { padEnd, widthOf, wrap } from '../width.js';
-import { tongues, type Tongue } from './tongue.js';
+import { spelt, tongues, type Tongue } from './tongue.js';
 
 /** Texts that several views say in the same words. */
 
 export type ErrorEvent = Extract<EventBody, { type: 'error' }>;
 
 /** `asked 20 %, reachable 20.4 %, measured 20.4 %` */
-export const shareText = ({
-  asked,
-  reachable,
-  measured,
-  clients,
-}: Pick<ShareEvent, 'asked' | 'reachable' | 'measured' | 'clients'>) =>
+export const shareText = (
+  { asked, reachable, measured, clients }: Pick<ShareEvent, 'asked' | 'reachable' | 'measured' | 'clients'>,
+  tongue = tongues.en,
+) =>
   [
-    `asked ${points(asked)} %`,
-    `reachable ${points(reachable)} %`,
-    `measured ${points(measured)} %`,
-    ...(clients === undefined ? [] : [`clients saw ${points(clients)} %`]),
-  ].join(', ');
+    `${tongue.asked} ${points(asked)} %`,
+    `${tongue.reachable} ${points(reachable)} %`,
+    `${tongue.measured} ${points(measured)} %`,
+    ...(clients === undefined ? [] : [`${tongue.clients} ${points(clients)} %`]),
+  ].join(tongue.between);
 
 /** `12 members 240` */
 export const sideText = ({ members, weight }: ShareEvent['source']) => `${count(members, 'member')}, weight ${weight}`;
@@ -109,9 +107,9 @@ export function endedLines(
   const { requests, share, tookMs, virtualMs, calls, same, seed } = event;
   const took = [
     tookMs !== undefined &&
-      `${spell(tookMs)}${virtualMs === undefined ? '' : `, ${spell(virtualMs)} on the twin's clock`}`,
-    calls && `${count(calls.reads, 'read')}, ${count(calls.writes, 'write')}`,
-    seed !== undefined && `seed ${seed}`,
+      `${spelt(tookMs, tongue)}${virtualMs === undefined ? '' : `${tongue.comma}${tongue.virtual(spelt(virtualMs, tongue))}`}`,
+    calls && tongue.calls(calls.reads, calls.writes),
+    seed !== undefined && tongue.seed(seed),
   ].filter(Boolean);
   const lines = [
     `${paint(colour, mark)} ${paint('bold', `${command}${name === '' ? '' : ` ${name}`}: ${word}`)}${took.length > 0 ? `   ${paint('dim', took.join(' · '))}` : ''}`,
@@ -120,9 +118,10 @@ export function endedLines(
     const shown = tongue.labels[label];
     if (text) lines.push(...labelled(shown, text, screen).map((line) => dimHead(line, shown, screen)));
   };
-  if (requests && requests.sent > 0) say('requests', requestsText(requests));
-  if (share) say('share', shareText(share));
-  if (same) say('world', 'after going all the way back it equals the one at the start');
+  if (requests && requests.sent > 0) say('requests', requestsText(requests, tongue));
+  // All the way back it is the one of before.
+  if (share && !same) say('share', shareText(share, tongue));
+  if (same) say('world', tongue.sameWorld);
   // An error has said it already.
   if (event.outcome === 'done' || event.outcome === 'interrupted') say('now', event.serving);
   say('saved', event.output);
@@ -131,8 +130,17 @@ export function endedLines(
   return lines;
 }
 
-const requestsText = ({ sent, failed, source, target, longestPauseMs }: NonNullable<EndedEvent['requests']>) =>
-  `${thousands(sent)} sent, ${thousands(failed)} failed; ${thousands(source)} served by the source, ${thousands(target)} by the target; longest pause ${spell(longestPauseMs)}`;
+const requestsText = (
+  { sent, failed, source, target, longestPauseMs }: NonNullable<EndedEvent['requests']>,
+  tongue: Tongue,
+) =>
+  tongue.served({
+    sent: thousands(sent),
+    failed: thousands(failed),
+    source: thousands(source),
+    target: thousands(target),
+    pause: spelt(longestPauseMs, tongue),
+  });
 
 /** Where a run of lines says no more than the one before it. */
 export const join = (lines: readonly string[]) => `${lines.join('\n')}\n`;

@@ -1,4 +1,4 @@
-import { count } from '../../words.js';
+import { count, spell } from '../../words.js';
 
 /** The words of live views and of the last lines, in both languages. */
 export type Lang = 'en' | 'zh';
@@ -9,6 +9,11 @@ export interface Tongue {
   asked: string;
   reachable: string;
   measured: string;
+  /** before what clients themselves saw */
+  clients: string;
+  /** between figures */
+  between: string;
+  comma: string;
   members(n: number, weight: number): string;
   requests(sent: string, failed: string): string;
   gates: string;
@@ -25,6 +30,19 @@ export interface Tongue {
   steps(done: number, all: number): string;
   more(n: number): string;
   undoing: string;
+  resumed: string;
+  stepCount(n: number): string;
+  /** of the steps, what stops them, and the way back */
+  footer(done: number, all: number, holds: boolean): string;
+  heldOf(elapsed: string, all: string): string;
+  broke: string;
+  /** before the title of a step that ended so */
+  ends: Record<'undone' | 'failed' | 'waiting', string>;
+  served(of: { sent: string; failed: string; source: string; target: string; pause: string }): string;
+  virtual(spelt: string): string;
+  calls(reads: number, writes: number): string;
+  seed(seed: number): string;
+  sameWorld: string;
   duration: readonly [h: string, min: string, s: string];
   outcome: Record<'done' | 'refused' | 'stopped' | 'waiting' | 'interrupted' | 'failed', string>;
   labels: Record<'why' | 'do' | 'now' | 'requests' | 'share' | 'world' | 'saved' | 'next' | 'back', string>;
@@ -36,6 +54,9 @@ const en: Tongue = {
   asked: 'asked',
   reachable: 'reachable',
   measured: 'measured',
+  clients: 'clients saw',
+  between: ', ',
+  comma: ', ',
   members: (n, weight) => `${count(n, 'member')}, weight ${weight}`,
   requests: (sent, failed) => `${sent} requests, ${failed} failed`,
   gates: 'gates',
@@ -52,6 +73,19 @@ const en: Tongue = {
   steps: (done, all) => `${done} of ${count(all, 'step')} done`,
   more: (n) => `and ${n} more under way`,
   undoing: 'undo',
+  resumed: 'goes on, ',
+  stepCount: (n) => count(n, 'step'),
+  footer: (done, all, holds) =>
+    `${done} of ${count(all, 'step')}; Ctrl-C stops ${holds ? 'after this hold' : 'at the next safe point'}; migrate rollback goes back`,
+  heldOf: (elapsed, all) => `${elapsed} of ${all}`,
+  broke: ' broke:',
+  ends: { undone: 'undone: ', failed: 'failed: ', waiting: 'waits: ' },
+  served: ({ sent, failed, source, target, pause }) =>
+    `${sent} sent, ${failed} failed; ${source} served by the source, ${target} by the target; longest pause ${pause}`,
+  virtual: (spelt) => `${spelt} on the twin's clock`,
+  calls: (reads, writes) => `${count(reads, 'read')}, ${count(writes, 'write')}`,
+  seed: (seed) => `seed ${seed}`,
+  sameWorld: 'after going all the way back it equals the one at the start',
   duration: [' h', ' min', ' s'],
   outcome: {
     done: 'done',
@@ -80,6 +114,9 @@ const zh: Tongue = {
   asked: '要求',
   reachable: '可达',
   measured: '实测',
+  clients: '客户端所见',
+  between: '  ',
+  comma: '，',
   members: (n, weight) => `${n} 个后端，权重 ${weight}`,
   requests: (sent, failed) => `${sent} 个请求，${failed} 个失败`,
   gates: '门禁',
@@ -96,6 +133,19 @@ const zh: Tongue = {
   steps: (done, all) => `已完成 ${done}/${all} 步`,
   more: (n) => `另有 ${n} 个正在进行`,
   undoing: '撤销',
+  resumed: '接着执行，',
+  stepCount: (n) => `共 ${n} 步`,
+  footer: (done, all, holds) =>
+    `已完成 ${done}/${all} 步；Ctrl-C 在${holds ? '本次观察后' : '下一个安全点'}停止；migrate rollback 回退`,
+  heldOf: (elapsed, all) => `已 ${elapsed}，共 ${all}`,
+  broke: ' 未通过：',
+  ends: { undone: '已撤销：', failed: '失败：', waiting: '等待：' },
+  served: ({ sent, failed, source, target, pause }) =>
+    `发出 ${sent} 个，失败 ${failed} 个；源侧处理 ${source} 个，目标侧 ${target} 个；最长中断 ${pause}`,
+  virtual: (spelt) => `演练时钟 ${spelt}`,
+  calls: (reads, writes) => `读 ${reads} 次，写 ${writes} 次`,
+  seed: (seed) => `种子 ${seed}`,
+  sameWorld: '全部回退之后，与开始时完全相同',
   duration: [' 小时', ' 分', ' 秒'],
   outcome: {
     done: '完成',
@@ -128,3 +178,7 @@ export function spelled(ms: number, { duration: [hour, minute, second] }: Tongue
     .filter(Boolean)
     .join(' ');
 }
+
+/** As `spell`, parts of a second too, in the units of the language. */
+export const spelt = (ms: number, { duration: [hour, minute, second] }: Tongue): string =>
+  spell(ms).replaceAll(/ (h|min|s)\b/g, (_, unit) => (unit === 'h' ? hour : unit === 'min' ? minute : second));

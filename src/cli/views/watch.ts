@@ -71,7 +71,7 @@ export function watchView(screen: Screen, now: () => number, lang: Lang): View {
       if (event.type === 'step' && event.state in ENDED) {
         open.delete(event.step);
         if (event.state === 'done' || event.state === 'undone') done++;
-        region.keep(endedLine(it, event, screen));
+        region.keep(endedLine(it, event, screen, tongue));
       }
       soon();
     },
@@ -148,10 +148,10 @@ const ENDED = {
   skipped: ['○', 'yellow'],
 } as const;
 
-function endedLine(it: Watched, event: Extract<Shown, { type: 'step' }>, { paint }: Screen): string {
+function endedLine(it: Watched, event: Extract<Shown, { type: 'step' }>, { paint }: Screen, tongue: Tongue): string {
   const [mark, colour] = ENDED[event.state as keyof typeof ENDED];
   const said =
     event.note ??
-    (it.share && event.state === 'done' ? shareText({ ...it.share, measured: it.share.measured ?? 0 }) : '');
+    (it.share && event.state === 'done' ? shareText({ ...it.share, measured: it.share.measured ?? 0 }, tongue) : '');
   return `${paint(colour, mark)} ${event.step}  ${event.title}${said === '' ? '' : paint('dim', `  ${said}`)}`;
 }

@@ -1,16 +1,18 @@
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { ShiftArgs } from '../args.js';
+import type { QuiesceArgs, ShiftArgs } from '../args.js';
+import { estimateOf, tell } from '../disk-estimate.js';
 import { MigrateError } from '../errors.js';
 import { gateKind } from '../gates.js';
 import type { EndedEvent } from '../events.js';
-import type { Entry, Journal, StepRecord } from '../journal.js';
+import { tookMs, type Entry, type Journal, type StepRecord } from '../journal.js';
 import { readLock, STALE_MS } from '../lock.js';
 import type { Plan } from '../plan.js';
 import type { World } from '../ports.js';
 import { measured, shownBy, type Route } from '../router.js';
 import { routers } from '../routers/index.js';
 import { routerOf } from '../traffic.js';
+import { waitMs } from '../window.js';
 import { spell } from '../words.js';
 import { wayBackOf } from '../no-return.js';
 import type { CommonOptions } from './act.js';
@@ -73,7 +75,7 @@ async function look(options: CommonOptions): Promise<StatusEvent> {
   const paused = state === 'stopped' ? pausedAt(journal) : undefined;
   const waiting =
     state === 'running'
-      ? records.map((it) => waitOf(it, journal.entries())).find((it) => it !== undefined)
+      ? (records.map((it) => waitOf(it, journal.entries())).find((it) => it !== undefined) ?? windowOf(plan, journal))
       : paused && `${paused.step}: ${paused.what}`;
   return {
     type: 'status',
@@ -149,6 +151,18 @@ function waitOf({ step, state }: StepRecord, entries: readonly Entry[]): string 
   const since = Date.parse(entries.findLast((it) => it.type === 'verified' && it.step === step.id)?.at ?? '');
   const watched = gates.length === 0 ? '' : `, watching ${gates.map(gateKind).join(', ')}`;
   return `${step.id}: held ${spell(Math.min(holdMs, Math.max(0, Date.now() - since)))} of ${spell(holdMs)}${watched}`;
+}
+
+/** Writers that will stop when their window opens: nothing was begun yet, so the journal itself does not name them. */
+function windowOf(plan: Plan | undefined, journal: Journal): string | undefined {
+  const isDone = (id: string) => journal.record(id)?.state === 'done';
+  const next = plan?.steps.find((it) => it.kind === 'quiesce' && !journal.record(it.id) && it.after.every(isDone));
+  if (!next) return undefined;
+  const { window, live } = next.args as QuiesceArgs;
+  const wait = window ? waitMs(window, Date.now()) : 0;
+  if (!window || wait === 0) return undefined;
+  const estimate = estimateOf(live, (id) => tookMs(journal, id));
+  return `${next.id}: ${spell(wait)} until ${window.from} (${window.offset})${estimate ? `; ${tell(estimate)}` : ''}`;
 }
 
 async function sharesNow(options: CommonOptions, routes: readonly Route[]): Promise<StatusEvent['shares']> {

@@ -13,8 +13,7 @@ import type {
   WrittenArgs,
 } from './args.js';
 import { type Add, workloadsOf } from './data.js';
-import { movedOf } from './disk-steps.js';
-import type { MovedDisk } from './disks.js';
+import { type Brought, movedOf } from './disk-steps.js';
 import { MigrateError } from './errors.js';
 import { inertRules, namedRules, passageFor } from './inert.js';
 import type { ClusterInventory, Inventory } from './inventory.js';
@@ -43,7 +42,7 @@ export interface AppSteps {
   /** the step after which disks may be quiesced; none where applications are applied from files */
   first: string | undefined;
   /** adds all that comes once the volumes are there */
-  bring(volumes: string[], disks: MovedDisk[]): void;
+  bring(volumes: string[], brought: Brought[]): void;
 }
 
 /** @throws MigrateError PLAN_RULE_FAILS */
@@ -62,7 +61,7 @@ export function appSteps(making: Making): AppSteps {
   if (data.apps === 'manifests') {
     return {
       first: undefined,
-      bring(volumes, disks) {
+      bring(volumes, brought) {
         const { manifests = '' } = data;
         const args = {
           name: playbook.name,
@@ -72,7 +71,7 @@ export function appSteps(making: Making): AppSteps {
           rules,
         };
         const later = [...heldWorkloads(playbook)];
-        const moved = movedOf(disks, data.namespaces);
+        const moved = movedOf(brought, data.namespaces);
         const applied = add<ManifestArgs>('manifests', 'manifests', { what: 'apply', ...args }, [
           ...before,
           ...volumes,
@@ -97,8 +96,8 @@ export function appSteps(making: Making): AppSteps {
   const first = addBackup(shared, before);
   return {
     first,
-    bring(volumes, disks) {
-      const ends = addRestores(shared, [...before, first, ...volumes], disks);
+    bring(volumes, brought) {
+      const ends = addRestores(shared, [...before, first, ...volumes], brought);
       addNeeded('webhooks', ends);
     },
   };
@@ -162,7 +161,7 @@ function addBackup(shared: Shared, after: string[]): string {
 }
 
 /** @returns the steps after which all runs on the target that is meant to */
-function addRestores(shared: Shared, after: string[], disks: MovedDisk[]): string[] {
+function addRestores(shared: Shared, after: string[], brought: Brought[]): string[] {
   const { making, passing, rules } = shared;
   const { playbook, data, inventory, add } = making;
   const { source } = inventory;
@@ -193,7 +192,7 @@ function addRestores(shared: Shared, after: string[], disks: MovedDisk[]): strin
         namespaces: wave.namespaces,
         excluded: excludedOf(shared),
         expects,
-        claims: disks.map((it) => it.claim).filter((it) => expects['PersistentVolumeClaim']?.includes(it)),
+        claims: brought.map((it) => it.claim).filter((it) => expects['PersistentVolumeClaim']?.includes(it)),
         ...(wave.labels && { labels: wave.labels }),
         ...(!isOne && { wave: index + 1 }),
         ...(written && { written }),
@@ -212,27 +211,27 @@ function addRestores(shared: Shared, after: string[], disks: MovedDisk[]): strin
     }
     const arrived = [...wave.passing, ...(last ? others : [])];
     const started = isOne
-      ? addStarts(making, arrived, step, disks)
-      : addStart(making, arrived, step, disks, String(index + 1));
+      ? addStarts(making, arrived, step, brought)
+      : addStart(making, arrived, step, brought, String(index + 1));
     ends = started.length > 0 ? started : [step];
   }
   return ends;
 }
 
 /** One step for each namespace. */
-const addStarts = (making: Making, arrived: Passing[], after: string, disks: readonly MovedDisk[]): string[] =>
-  making.data.namespaces.flatMap((namespace) => addStart(making, arrived, after, disks, namespace, [namespace]));
+const addStarts = (making: Making, arrived: Passing[], after: string, brought: readonly Brought[]): string[] =>
+  making.data.namespaces.flatMap((namespace) => addStart(making, arrived, after, brought, namespace, [namespace]));
 
 function addStart(
   { playbook, data, inventory, add }: Making,
   arrived: Passing[],
   after: string,
-  disks: readonly MovedDisk[],
+  brought: readonly Brought[],
   id: string,
   namespaces = data.namespaces,
 ): string[] {
   if (data.arrive !== 'stopped') return [];
-  const moved = movedOf(disks, namespaces);
+  const moved = movedOf(brought, namespaces);
   const there = expectedOf(arrived);
   const later = new Set([...raisedByShares(playbook, inventory), ...heldWorkloads(playbook)]);
   const workloads: Workload[] = namespaces

@@ -110,10 +110,12 @@ export interface ScaleArgs {
   moved?: Moved;
 }
 
-/** Claims whose disks were copied, as they are called on both sides. */
+/** Claims whose disks were copied, or whose shares the target takes over, as they are called on both sides. */
 export interface Moved {
   /** `namespace/name` */
   claims: string[];
+  /** those of them that are shares: who only reads may go on */
+  shares?: string[];
   /** PersistentVolumes */
   volumes: string[];
 }
@@ -122,6 +124,8 @@ export interface Moved {
 export interface QuiesceArgs {
   /** `namespace/name` of the claims that nobody may mount afterwards */
   claims: string[];
+  /** those of them whose pods may stay where they only read */
+  shares?: string[];
   /** PersistentVolumes that must be attached nowhere */
   volumes: string[];
   workloads: Workload[];
@@ -135,6 +139,12 @@ export interface QuiesceArgs {
   freezes?: { claims: string[]; run: string[]; back: string[] }[];
   /** of each disk that has some */
   live: LivePasses[];
+}
+
+/** Volumes of the source that outlive their claims until the way back. */
+export interface RetainArgs {
+  /** names of PersistentVolumes */
+  volumes: string[];
 }
 
 export interface SnapshotArgs {

@@ -1,12 +1,13 @@
 import { appSteps } from './app-steps.js';
-import type { ScaleArgs, Workload } from './args.js';
+import type { RetainArgs, ScaleArgs, Workload } from './args.js';
 import { databaseSteps } from './databases.js';
-import { diskNotes, diskSteps, checkSteps } from './disk-steps.js';
+import { type Brought, diskNotes, diskSteps, checkSteps } from './disk-steps.js';
 import { movedDisks } from './disks.js';
 import type { ClusterInventory, Inventory } from './inventory.js';
 import { pathOf } from './objects.js';
 import type { Playbook, PlaybookData } from './playbook.js';
 import type { Kind, KubeObject } from './ports.js';
+import { movedShares } from './shares.js';
 import type { Step } from './step.js';
 
 export { NEVER_TRAVELS } from './travel.js';
@@ -29,9 +30,12 @@ export function dataSteps(playbook: Playbook, inventory: Inventory): { steps: St
     return id;
   };
   const { disks, notes: told } = movedDisks(playbook, inventory);
-  notes.push(...told, ...diskNotes(disks, data.disks));
+  const { shares, notes: ofShares } = movedShares(playbook, inventory);
+  notes.push(...told, ...diskNotes(disks, data.disks), ...ofShares);
   const apps = appSteps({ playbook, data, inventory, add, notes });
-  apps.bring(diskSteps(disks, data, add, apps.first), disks);
+  const brought = [...disks, ...shares];
+  const first = [...(apps.first === undefined ? [] : [apps.first]), ...addRetain(brought, source, add, notes)];
+  apps.bring(diskSteps(disks, shares, data, add, first), brought);
   checkSteps(disks, steps, add);
   notes.push(...addDatabases(data.databases, steps));
   if (list(source, 'CronJob.batch', data.namespaces).length > 0) {
@@ -43,6 +47,19 @@ export function dataSteps(playbook: Playbook, inventory: Inventory): { steps: St
       `DaemonSets can't arrive stopped: ${daemons.map((it) => pathOf(it.metadata)).join(', ')} run on the target from the restore on.`,
     );
   return { steps, notes };
+}
+
+/** The old volumes outlive their claims: disks for the way back, shares because the target works on them. */
+function addRetain(brought: readonly Brought[], source: ClusterInventory, add: Add, notes: string[]): string[] {
+  const names = new Set(brought.map((it) => it.volume));
+  const volumes = (source.objects['PersistentVolume'] ?? [])
+    .filter((it) => names.has(it.metadata.name) && it['spec']?.persistentVolumeReclaimPolicy !== 'Retain')
+    .map((it) => it.metadata.name);
+  if (volumes.length === 0) return [];
+  notes.push(
+    `Volumes of the source are set to Retain first, and stay so until the way back: ${volumes.join(', ')}. Delete them by hand once nobody needs them.`,
+  );
+  return [add<RetainArgs>('retain', 'retain-volumes', { volumes }, [])];
 }
 
 /** Workloads of the target start once the databases that they use serve there; the switch-over waits for all else that is brought. */

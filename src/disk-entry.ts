@@ -27,12 +27,17 @@ const share = z.strictObject({
   claims,
   /** NAS: the mount target in the target's VPC */
   server: z.string().min(1).optional(),
-  /** NAS: the directory */
+  /** the directory */
   path: z.string().startsWith('/', 'does not begin with /').optional(),
   /** OSS */
   bucket: z.string().min(1).optional(),
   /** OSS: the endpoint that the target reaches */
   url: z.string().min(1).optional(),
+  /** OSS: the Secret with `akId` and `akSecret` on the target, in place of the one that the volume names */
+  secret: z
+    .string()
+    .regex(/^[-a-z0-9]+\/[-a-z0-9.]+$/, 'is not NAMESPACE/SECRET')
+    .optional(),
   /** `one`: the source's pods are gone before the target mounts it; `many`: both may write at once, you know that they can */
   writers: z.enum(['one', 'many']).default('one'),
 });

@@ -14,29 +14,52 @@ import { unfit } from './disk-unfit.js';
 import type { MovedDisk } from './disks.js';
 import { pathOf } from './objects.js';
 import type { PlaybookData } from './playbook.js';
+import type { MovedShare } from './shares.js';
 import type { Step } from './step.js';
 
 /**
  * The steps of disks. Live passes first, while the writers work, and beside all else; then all writers of a disk stop, with those of every
  * disk that they share; then the last pass moves what has changed since, and the new disk is made of that alone.
  *
- * @param first  what comes before the writers stop
+ * @param shares  their writers stop with those of the disks; nothing else is done before the target mounts them
+ * @param first   what comes before the writers stop
  * @returns ids of the steps after which every claim has its volume
  * @throws MigrateError PLAN_DISK_UNFIT
  */
 export function diskSteps(
   disks: readonly MovedDisk[],
+  shares: readonly MovedShare[],
   data: Pick<PlaybookData, 'disks' | 'jobsWithin'>,
   add: Add,
-  first: string | undefined,
+  first: readonly string[],
 ): string[] {
   const { disks: rules } = data;
-  return together(disks).flatMap((group) => {
-    const live = new Map(group.map((disk) => [disk, livePasses(disk, rules, add)]));
-    const quiesced = addQuiesce(live, data, add, first);
-    return group.map((disk) => newDisk(disk, passOf(disk, rules, add, [quiesced]).last, add));
-  });
+  return [
+    ...shares.filter((it) => !isWritten(it)).map((share) => newShare(share, add, first)),
+    ...together([...disks, ...shares.filter(isWritten)]).flatMap((group) => {
+      const ofDisks = group.filter(isDisk);
+      const live = new Map(ofDisks.map((disk) => [disk, livePasses(disk, rules, add)]));
+      const quiesced = addQuiesce(group, live, data, add, first);
+      return [
+        ...ofDisks.map((disk) => newDisk(disk, passOf(disk, rules, add, [quiesced]).last, add)),
+        ...group.filter(isShare).map((share) => newShare(share, add, [quiesced])),
+      ];
+    }),
+  ];
 }
+
+/** What comes over with its claim. */
+export type Brought = MovedDisk | MovedShare;
+
+const isDisk = (it: Brought): it is MovedDisk => 'disk' in it;
+const isShare = (it: Brought): it is MovedShare => !isDisk(it);
+const isFrozen = (it: Brought): boolean => isDisk(it) && it.freeze !== undefined;
+
+/** By somebody who must stop first. */
+const isWritten = ({ workloads, cronJobs, jobs }: MovedShare) => workloads.length + cronJobs.length + jobs.length > 0;
+
+const newShare = ({ claim, newVolume: volume }: MovedShare, add: Add, after: readonly string[]): string =>
+  add<VolumeArgs>(`share/${claim}`, 'create-volume', { claim, volume }, [...after]);
 
 /** What the operator should know of the pause, before there is one. */
 export function diskNotes(disks: readonly MovedDisk[], { live }: DiskRules): string[] {
@@ -61,10 +84,17 @@ export function diskNotes(disks: readonly MovedDisk[], { live }: DiskRules): str
 }
 
 /** Nobody on the source may have them when the target's workloads start: not those whose writers are only held still. */
-export function movedOf(disks: readonly MovedDisk[], namespaces: readonly string[]): Moved | undefined {
-  const mine = disks.filter((it) => !it.freeze && namespaces.includes(it.claim.slice(0, it.claim.indexOf('/'))));
+export function movedOf(brought: readonly Brought[], namespaces: readonly string[]): Moved | undefined {
+  const mine = brought.filter(
+    (it) => (isDisk(it) ? !it.freeze : it.guarded) && namespaces.includes(it.claim.slice(0, it.claim.indexOf('/'))),
+  );
   if (mine.length === 0) return undefined;
-  return { claims: mine.map((it) => it.claim), volumes: mine.map((it) => it.volume) };
+  const shares = mine.filter(isShare).map((it) => it.claim);
+  return {
+    claims: mine.map((it) => it.claim),
+    ...(shares.length > 0 && { shares }),
+    volumes: mine.filter(isDisk).map((it) => it.volume),
+  };
 }
 
 /** The operator's own looks at the data, each after the start of those who use it, or after all that is brought. */
@@ -91,12 +121,12 @@ export function checkSteps(disks: readonly MovedDisk[], steps: readonly Step[], 
 const inPlan = (id: string) => `data/${id}`;
 
 /** Disks with a writer in common stop at one moment, so that what is on them goes together. */
-function together(disks: readonly MovedDisk[]): MovedDisk[][] {
-  const writersOf = (disk: MovedDisk) => [
+function together(disks: readonly Brought[]): Brought[][] {
+  const writersOf = (disk: Brought) => [
     ...disk.workloads.map((it) => `${it.kind} ${pathOf(it)}`),
     ...disk.cronJobs.map((it) => `CronJob.batch ${pathOf(it)}`),
   ];
-  const groups: { writers: Set<string>; disks: MovedDisk[] }[] = [];
+  const groups: { writers: Set<string>; disks: Brought[] }[] = [];
   for (const disk of disks) {
     const writers = writersOf(disk);
     const joined = groups.filter((it) => writers.some((writer) => it.writers.has(writer)));
@@ -148,12 +178,14 @@ function passOf(disk: MovedDisk, { keepSnapshots: keep }: DiskRules, add: Add, a
 }
 
 function addQuiesce(
+  group: readonly Brought[],
   live: ReadonlyMap<MovedDisk, Pass[]>,
   { disks: { window }, jobsWithin }: Pick<PlaybookData, 'disks' | 'jobsWithin'>,
   add: Add,
-  first: string | undefined,
+  first: readonly string[],
 ): string {
-  const group = [...live.keys()];
+  const disks = [...live.keys()];
+  const shares = group.filter(isShare).map((it) => it.claim);
   const [head] = group;
   const once = <T extends { namespace: string; name: string; kind?: string }>(all: T[]) => [
     ...new Map(all.map((it) => [`${it.kind ?? ''} ${pathOf(it)}`, it])).values(),
@@ -165,7 +197,8 @@ function addQuiesce(
     'quiesce',
     {
       claims: group.map((it) => it.claim),
-      volumes: group.map((it) => it.volume),
+      ...(shares.length > 0 && { shares }),
+      volumes: disks.map((it) => it.volume),
       ...(freezes.length > 0
         ? { workloads: [], cronJobs: [], still: once(group.flatMap((it) => it.workloads)), freezes }
         : {
@@ -174,22 +207,18 @@ function addQuiesce(
           }),
       jobsWithinMs: jobsWithin,
       ...(window && { window }),
-      live: group
-        .map(({ claim, sizeGiB }, index) => ({
-          claim,
-          sizeGiB,
-          passes: ([...live.values()][index] ?? []).map((it) => it.steps.map(inPlan)),
-        }))
+      live: [...live]
+        .map(([{ claim, sizeGiB }, passes]) => ({ claim, sizeGiB, passes: passes.map((it) => it.steps.map(inPlan)) }))
         .filter((it) => it.passes.length > 0),
     },
-    [...ends, ...(first === undefined ? [] : [first])],
+    [...ends, ...first],
   );
 }
 
 /** Each program once, for all the claims that name it. Who is stopped for one disk can't be asked to hold still for another. */
-function freezesOf(group: readonly MovedDisk[]): NonNullable<QuiesceArgs['freezes']> {
-  const frozen = group.filter((it) => it.freeze);
-  const stopped = group.find((it) => !it.freeze);
+function freezesOf(group: readonly Brought[]): NonNullable<QuiesceArgs['freezes']> {
+  const frozen = group.filter(isDisk).filter((it) => it.freeze);
+  const stopped = group.find((it) => !isFrozen(it));
   const [first] = frozen;
   if (first && stopped)
     throw unfit(

@@ -1,6 +1,7 @@
 import type { Workload } from './args.js';
-import { unfit } from './disk-unfit.js';
+import { unfit as unfitDisk } from './disk-unfit.js';
 import type { ClusterInventory } from './inventory.js';
+import { isWritten, mounts, type PodVolumes, writesTo } from './mounts.js';
 import { about, pathOf } from './objects.js';
 import type { Kind, KubeObject } from './ports.js';
 
@@ -14,27 +15,31 @@ export interface Writers {
   jobs: string[];
 }
 
-interface Mounting {
-  volumes?: { persistentVolumeClaim?: { claimName: string } }[];
-}
-
 /**
  * Everybody whose pods mount the claim, by templates and by the pods that run: those of which nobody knows how to stop them are refused now,
  * and not found out when all the others have stopped.
  *
  * @param frozen  the playbook makes them hold still: nobody needs to be stopped
- * @throws MigrateError PLAN_DISK_UNFIT
+ * @param share   of a share, those who only read may go on
+ * @throws MigrateError PLAN_DISK_UNFIT, or what `share` makes of the reason
  */
-export function writersOf(claim: KubeObject, source: ClusterInventory, frozen: boolean): Writers {
+export function writersOf(
+  claim: KubeObject,
+  source: ClusterInventory,
+  frozen: boolean,
+  share?: { unfit: typeof unfitDisk },
+): Writers {
+  const unfit = share?.unfit ?? unfitDisk;
   const { namespace = '', name } = claim.metadata;
   const path = pathOf(claim.metadata);
   const here = (kind: Kind) => (source.objects[kind] ?? []).filter((it) => it.metadata.namespace === namespace);
-  const mounts = (spec: Mounting | undefined) =>
-    (spec?.volumes ?? []).some((it) => it.persistentVolumeClaim?.claimName === name);
-  const byTemplate = (it: KubeObject) => mounts(it['spec']?.template?.spec);
+  const uses = (spec: PodVolumes = {}) => (share ? writesTo(spec, name) : mounts(spec, name));
+  const byTemplate = (it: KubeObject) => uses(it['spec']?.template?.spec);
   const isMade = (set: KubeObject) =>
-    ((set['spec']?.volumeClaimTemplates ?? []) as { metadata: { name: string } }[]).some((it) =>
-      isNumbered(name, `${it.metadata.name}-${set.metadata.name}-`),
+    ((set['spec']?.volumeClaimTemplates ?? []) as { metadata: { name: string } }[]).some(
+      (it) =>
+        isNumbered(name, `${it.metadata.name}-${set.metadata.name}-`) &&
+        (!share || isWritten((set['spec']?.template?.spec ?? {}) as PodVolumes, it.metadata.name)),
     );
 
   const deleting = here('StatefulSet.apps').find(
@@ -53,7 +58,7 @@ export function writersOf(claim: KubeObject, source: ClusterInventory, frozen: b
       'Let the identity list pods there.',
     );
 
-  const pods = here('Pod').filter((it) => mounts(it['spec']) && !hasEnded(it));
+  const pods = here('Pod').filter((it) => uses(it['spec']) && !hasEnded(it));
   const owned = pods.map((pod) => ownerOf(pod, source));
   const named = (kind: Kind) => new Set(owned.flatMap((it) => (it?.kind === kind ? [it.name] : [])));
   const scaled = (kind: Kind, its: (it: KubeObject) => boolean) => {
@@ -64,7 +69,7 @@ export function writersOf(claim: KubeObject, source: ClusterInventory, frozen: b
     ...scaled('Deployment.apps', byTemplate).map((it) => workload('Deployment.apps', it)),
     ...scaled('StatefulSet.apps', (it) => byTemplate(it) || isMade(it)).map((it) => workload('StatefulSet.apps', it)),
   ];
-  const cronJobs = scaled('CronJob.batch', (it) => mounts(it['spec']?.jobTemplate?.spec?.template?.spec)).map((it) => ({
+  const cronJobs = scaled('CronJob.batch', (it) => uses(it['spec']?.jobTemplate?.spec?.template?.spec)).map((it) => ({
     namespace,
     name: it.metadata.name,
   }));
@@ -79,7 +84,9 @@ export function writersOf(claim: KubeObject, source: ClusterInventory, frozen: b
       throw unfit(
         path,
         `${[...new Set(left)].join(', ')} ${left.length === 1 ? 'mounts' : 'mount'} it, and can't be scaled to 0 by this plan`,
-        'End them for the move, or let a program make the writers hold still: `freeze` in a rule of `data.disks` (docs/disks.md).',
+        share
+          ? 'End them for the move, or say `writers: many` in its entry of `data.disks.shares` if both sides may write (docs/disks.md).'
+          : 'End them for the move, or let a program make the writers hold still: `freeze` in a rule of `data.disks` (docs/disks.md).',
       );
   }
   const jobs = [...named('Job.batch')].sort().map((it) => `${namespace}/${it}`);

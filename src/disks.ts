@@ -8,6 +8,7 @@ import type { Inventory } from './inventory.js';
 import { pathOf } from './objects.js';
 import type { Playbook, PlaybookData } from './playbook.js';
 import type { Disk, KubeObject } from './ports.js';
+import { shareKind } from './shares.js';
 
 /** One disk that moves: what it is now, what it becomes, and who writes to it. */
 export interface MovedDisk extends Place {
@@ -69,6 +70,7 @@ export function claimedDisks(
       notes.push(`Claim ${path} is not bound to a volume that was seen; it arrives unbound.`);
       return [];
     }
+    if (shareKind(volume)) return [];
     const id = diskIdOf(volume);
     if (id === undefined) {
       notes.push(`Claim ${path}: volume ${volume.metadata.name} is no disk of ${DISK_DRIVER}; it is not copied.`);

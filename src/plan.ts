@@ -6,6 +6,7 @@ import { completeDatabases } from './databases.js';
 import { MigrateError } from './errors.js';
 import type { Readers } from './fold.js';
 import type { Inventory } from './inventory.js';
+import { MOUNT_FIELDS } from './mounts.js';
 import { canonical, pluralOf } from './objects.js';
 import type { Playbook } from './playbook.js';
 import type { Right, Side } from './ports.js';
@@ -44,8 +45,7 @@ export interface PlannedShare {
 /** Whether the object travels at all; see `travels`. */
 const TRAVELS = 'metadata.labels[velero.io/exclude-from-backup]';
 const TEMPLATE = 'spec.template';
-/** Of a pod. */
-const CLAIM = 'spec.volumes.persistentVolumeClaim.claimName';
+const under = (template: string): string[] => MOUNT_FIELDS.map((it) => `${template}.${it}`);
 const IMAGES = ['spec.containers.image', 'spec.initContainers.image'];
 
 /**
@@ -59,9 +59,9 @@ export function planTakes({ data }: Playbook): Readers {
   const always = data?.waves.some((it) => it.labels) || data?.rules.length ? [TRAVELS, 'metadata.labels'] : [TRAVELS];
   const images = Object.keys(data?.images ?? {}).length > 0 ? IMAGES : [];
   const pods = [...always, `${TEMPLATE}.spec.priorityClassName`, ...images.map((it) => `${TEMPLATE}.${it}`)];
-  const moves = data !== undefined && data.disks.by !== 'none';
+  const moves = data !== undefined && (data.disks.by !== 'none' || data.disks.shares.length > 0);
   const marks = moves ? GITOPS_MARKS.flatMap((it) => [`metadata.labels[${it}]`, `metadata.annotations[${it}]`]) : [];
-  const workload = [...pods, ...marks, 'spec.replicas', `${TEMPLATE}.metadata.labels`, `${TEMPLATE}.${CLAIM}`];
+  const workload = [...pods, ...marks, 'spec.replicas', `${TEMPLATE}.metadata.labels`, ...under(TEMPLATE)];
   return {
     source: {
       '*': always,
@@ -70,16 +70,16 @@ export function planTakes({ data }: Playbook): Readers {
       PersistentVolumeClaim: 'whole',
       'Deployment.apps': workload,
       'StatefulSet.apps': [...workload, 'spec.volumeClaimTemplates', 'spec.persistentVolumeClaimRetentionPolicy'],
-      'DaemonSet.apps': moves ? [...pods, `${TEMPLATE}.${CLAIM}`] : pods,
+      'DaemonSet.apps': moves ? [...pods, ...under(TEMPLATE)] : pods,
       'CronJob.batch': [
         ...always,
         'spec.suspend',
         'spec.startingDeadlineSeconds',
         ...images.map((it) => `spec.jobTemplate.${TEMPLATE}.${it}`),
-        ...(moves ? [`spec.jobTemplate.${TEMPLATE}.${CLAIM}`] : []),
+        ...(moves ? under(`spec.jobTemplate.${TEMPLATE}`) : []),
       ],
       'RoleBinding.rbac.authorization.k8s.io': [...always, 'roleRef'],
-      Pod: moves ? ['status.podIP', 'status.phase', CLAIM] : ['status.podIP'],
+      Pod: moves ? ['status.podIP', 'status.phase', ...MOUNT_FIELDS] : ['status.podIP'],
       'Job.batch': ['spec.suspend', 'status.conditions'],
       'ScaledObject.keda.sh': [...always, 'spec.scaleTargetRef'],
       ...Object.fromEntries(
@@ -106,7 +106,7 @@ const TARGET: NonNullable<Readers['target']> = {
 };
 
 /**
- * @throws MigrateError PLAN_SAME_CLUSTER, PLAN_SHARE_UNREACHABLE, PLAN_SERVICE_UNFIT, PLAN_DISK_UNFIT, PLAN_NOT_SEEN
+ * @throws MigrateError PLAN_SAME_CLUSTER, PLAN_SHARE_UNREACHABLE, PLAN_SERVICE_UNFIT, PLAN_DISK_UNFIT, PLAN_SHARED_VOLUME_UNFIT, PLAN_NOT_SEEN
  */
 export function makePlan(playbook: Playbook, inventory: Inventory, routers: Routers): Plan {
   const { source, target } = inventory;

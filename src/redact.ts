@@ -13,7 +13,8 @@ const SECRET_IN_TEXT =
 /** user:password@ in an address; only from where a word begins, for a long one would be tried from each of its letters */
 const SECRET_IN_URL = /(\b\w+:\/\/[^\s/:@]*:)[^\s/@]+@/g;
 
-const HIDDEN = '(hidden)';
+/** In place of a value that is not kept. */
+export const HIDDEN = '(hidden)';
 
 /** Annotations whose values the checks and steps read; any other's value is nobody's business here. */
 const READ_ANNOTATION =
@@ -93,6 +94,18 @@ function appliedAs(text: string): string {
   }
 }
 
+/**
+ * Keys of maps whose values are credentials. A volume's attributes name Secrets and ways to authenticate too, and those are needed.
+ * @source kubernetes-sigs/alibaba-cloud-csi-driver:docs/oss.md
+ */
+const VOLUME_KEYS = /^(?:ak_?id|ak_?secret|access_?key_?(?:id|secret)|security_?token|passw.*)$/i;
+const SECRET_KEYS: Record<string, RegExp> = {
+  data: SECRET_NAME,
+  stringData: SECRET_NAME,
+  volumeAttributes: VOLUME_KEYS,
+  options: VOLUME_KEYS,
+};
+
 /** Environment variables, keys of maps and texts that hold credentials. */
 function hideValues(value: unknown, name = ''): unknown {
   if (typeof value === 'string') return hideIn(value);
@@ -102,11 +115,11 @@ function hideValues(value: unknown, name = ''): unknown {
   if (typeof map['name'] === 'string' && typeof map['value'] === 'string') {
     return { ...map, value: SECRET_NAME.test(map['name']) ? HIDDEN : hideIn(map['value']) };
   }
-  const isData = name === 'data' || name === 'stringData';
+  const hidden = SECRET_KEYS[name];
   return Object.fromEntries(
     Object.entries(map).map(([key, inner]) => [
       key,
-      isData && typeof inner === 'string' && SECRET_NAME.test(key) ? HIDDEN : hideValues(inner, key),
+      typeof inner === 'string' && hidden?.test(key) ? HIDDEN : hideValues(inner, key),
     ]),
   );
 }

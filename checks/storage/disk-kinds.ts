@@ -1,6 +1,7 @@
 import { Skipped, Unknown, type Check, type Finding, type Severity, type Sight } from '../../src/check.js';
 import { diskIdOf } from '../../src/disk-volume.js';
 import type { KubeObject } from '../../src/ports.js';
+import { shareKind, shareRule } from '../../src/shares.js';
 import { about } from '../about.js';
 import { isDisk, volumesOfClaims, type ClaimedVolume } from '../disks.js';
 
@@ -63,6 +64,7 @@ function ofVolume({ claim, volume }: ClaimedVolume, sight: Sight): Finding[] {
     ];
   }
   if (isDisk(volume)) return ofDisk(claim, volume, sight);
+  if (shareKind(volume)) return ofShare(claim, volume, sight);
   const kind = kindOfVolume(volume);
   const { severity, breaks, fix } = TELL[kind.is] ?? OTHER;
   return [
@@ -77,17 +79,26 @@ function ofVolume({ claim, volume }: ClaimedVolume, sight: Sight): Finding[] {
   ];
 }
 
+/** Not copied: the target mounts it too. Whether it can is another check's question. */
+function ofShare(claim: KubeObject, volume: KubeObject, { playbook }: Sight): Finding[] {
+  if (shareRule(playbook, `${claim.metadata.namespace}/${claim.metadata.name}`)?.writers !== 'many') return [];
+  return [
+    {
+      about: about(claim),
+      severity: 'warn',
+      saw: `${about(volume)} is a share, and the playbook lets both sides write to it (writers: many)`,
+      breaks: 'whatever cannot have two writers: files that are rewritten whole, locks, databases',
+      fix: 'See that its programs are made for it, or leave `writers` out: then the source’s stop first.',
+    },
+  ];
+}
+
 interface Told {
   severity: Severity;
   breaks: string;
   fix: string;
 }
 
-const SHARE: Told = {
-  severity: 'warn',
-  breaks: 'nothing is copied: both sides mount the same share',
-  fix: 'See that it can be mounted from the target’s VPC and region, and that both sides may write to it at once.',
-};
 const LOCAL: Told = {
   severity: 'refuse',
   breaks: 'the data stays on the old node',
@@ -100,7 +111,6 @@ const OTHER: Told = {
 };
 
 const TELL: Record<string, Told> = {
-  share: SHARE,
   local: LOCAL,
   flexdisk: {
     severity: 'refuse',
@@ -116,13 +126,11 @@ function kindOfVolume({ spec }: KubeObject & { spec?: Record<string, { driver?: 
   const flex = spec?.['flexVolume']?.driver;
   if (flex !== undefined)
     return {
-      is: /\/(nas|oss|cpfs)$/.test(flex) ? 'share' : flex === 'alicloud/disk' ? 'flexdisk' : 'other',
+      is: flex === 'alicloud/disk' ? 'flexdisk' : 'other',
       words: `a FlexVolume of ${flex}`,
     };
   const csi = spec?.['csi']?.driver;
-  if (csi !== undefined)
-    return { is: /^(nas|oss|cpfs)plugin\./.test(csi) ? 'share' : 'other', words: `a CSI volume of ${csi}` };
-  if (spec?.['nfs']) return { is: 'share', words: 'an NFS share' };
+  if (csi !== undefined) return { is: 'other', words: `a CSI volume of ${csi}` };
   if (spec?.['hostPath'] || spec?.['local']) return { is: 'local', words: 'a directory of a node' };
   return {
     is: 'other',

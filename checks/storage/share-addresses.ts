@@ -1,5 +1,5 @@
-import type { Check, Finding } from '../../src/check.js';
-import type { KubeObject } from '../../src/ports.js';
+import type { Check, Finding, SideSight } from '../../src/check.js';
+import { isMovedShare, shareKind, shareProblem, vpcIn } from '../../src/shares.js';
 import { about } from '../about.js';
 import { volumesOfClaims } from '../disks.js';
 
@@ -15,16 +15,16 @@ export const shareAddresses: Check = {
   asks: 'Can the target mount the shares that moved claims name?',
   before: 'data',
   severity: 'refuse',
-  when: ['data', 'cloud'],
-  reads: { source: ['PersistentVolumeClaim', 'PersistentVolume'] },
+  when: ['data'],
+  reads: { source: ['PersistentVolumeClaim', 'PersistentVolume', 'ConfigMap'], target: ['ConfigMap'] },
   hint: {
     why: 'A mount target answers in its own VPC, an inner endpoint in its own region: elsewhere the mount hangs, and the pod with it.',
-    fix: 'Make a mount target in the target’s VPC, copy the files to a share of its region, or use the public endpoint of the bucket.',
+    fix: 'Make a mount target in the target’s VPC, or copy the files to a share of its region; name it under `data.disks.shares` in the playbook.',
   },
   zh: {
     asks: '要迁移的 PVC 所用的 NAS、OSS 等共享存储，目标集群能否挂载？',
     why: '挂载点只在所属 VPC 可达，内网 Endpoint 只在所属地域可达；在别处挂载会一直卡住。',
-    fix: '在目标 VPC 新建挂载点，或把数据复制到目标地域的文件系统；OSS 改用外网 Endpoint。',
+    fix: '在目标 VPC 新建挂载点，或把数据复制到目标地域的文件系统，并写入 playbook 的 data.disks.shares。',
   },
   sources: [
     'https://www.alibabacloud.com/help/en/nas/user-guide/manage-mount-targets',
@@ -32,31 +32,19 @@ export const shareAddresses: Check = {
   ],
 
   look(sight) {
-    const region = sight.playbook.cloud?.targetRegion ?? sight.playbook.cloud?.region;
+    const { playbook, source, target } = sight;
+    const vpcs = { source: vpcOf(source), target: vpcOf(target) };
     return volumesOfClaims(sight).flatMap(({ claim, volume }): Finding[] => {
-      const address = volume && addressOf(volume);
-      const at = address === undefined ? undefined : regionIn(address);
-      return at === undefined || at === region
-        ? []
-        : [
-            {
-              about: about(claim),
-              saw: `${about(volume ?? claim)} is at ${address}`,
-              want: `an address in ${region}`,
-              breaks: 'its pods stay ContainerCreating',
-            },
-          ];
+      if (!volume || shareKind(volume) === undefined || !isMovedShare(playbook, claim)) return [];
+      const problem = shareProblem(playbook, claim, volume, vpcs);
+      return problem
+        ? [{ about: about(claim), saw: problem.why, breaks: 'its pods stay ContainerCreating', fix: problem.fix }]
+        : [];
     });
   },
 };
 
-function addressOf({ spec }: KubeObject): string | undefined {
-  const attributes = spec?.csi?.volumeAttributes ?? spec?.flexVolume?.options ?? {};
-  const address: unknown = spec?.nfs?.server ?? attributes.server ?? attributes.url;
-  return typeof address === 'string' ? address : undefined;
+function vpcOf(side: SideSight): string | undefined {
+  const map = side.get('ConfigMap', 'kube-system', 'cloud-config');
+  return map && vpcIn(map);
 }
-
-/** `x.cn-hangzhou.nas.aliyuncs.com`, `x.cn-hangzhou.extreme.nas…`, `oss-cn-hangzhou-internal.aliyuncs.com`, `oss-cn-hangzhou.vpc100-…` */
-const regionIn = (address: string): string | undefined =>
-  /\.([a-z]+-[-a-z0-9]+?)\.(?:extreme\.|cpfs\.)?nas\.aliyuncs\.com/.exec(address)?.[1] ??
-  /(?:^|\/\/|\.)oss-([-a-z0-9]+?)-internal\.aliyuncs\.com/.exec(address)?.[1];

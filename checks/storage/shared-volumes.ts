@@ -1,6 +1,7 @@
 import type { Check, Finding, Sight } from '../../src/check.js';
 import { diskIdOf } from '../../src/disk-volume.js';
 import type { KubeObject } from '../../src/ports.js';
+import { isMovedShare, shareKind } from '../../src/shares.js';
 import { about } from '../about.js';
 import { isRewritten, volumesOfClaims } from '../disks.js';
 
@@ -33,16 +34,17 @@ export const sharedVolumes: Check = {
   ],
 
   look: (sight) => [
-    ...volumesOfClaims(sight).flatMap(({ volume }) =>
-      volume ? [...deleted(volume, sight), ...inTheWay(volume, sight)] : [],
+    ...volumesOfClaims(sight).flatMap(({ claim, volume }) =>
+      volume ? [...deleted(claim, volume, sight), ...inTheWay(volume, sight)] : [],
     ),
     ...sight.source.list('PersistentVolume').flatMap((it) => twice(it, sight)),
   ],
 };
 
-/** Copied disks become volumes of their own; everything else comes over as it is. */
-function deleted(volume: KubeObject, sight: Sight): Finding[] {
-  if (isRewritten(volume, sight) || volume['spec']?.persistentVolumeReclaimPolicy !== 'Delete') return [];
+/** Copied disks become volumes of their own, and what the move knows it sets to Retain; everything else comes over as it is. */
+function deleted(claim: KubeObject, volume: KubeObject, sight: Sight): Finding[] {
+  const isKept = isRewritten(volume, sight) || (shareKind(volume) !== undefined && isMovedShare(sight.playbook, claim));
+  if (isKept || volume['spec']?.persistentVolumeReclaimPolicy !== 'Delete') return [];
   return [
     {
       about: about(volume),

@@ -1,6 +1,8 @@
 import type { Check, Finding, Sight } from '../../src/check.js';
 import type { KubeObject } from '../../src/ports.js';
+import { isMovedShare, shareKind } from '../../src/shares.js';
 import { about, some } from '../about.js';
+import { volumesOfClaims } from '../disks.js';
 
 /**
  * A claim whose class the target lacks restores without complaint and then stays Pending: the restore can say Completed
@@ -18,7 +20,7 @@ export const storageClasses: Check = {
   severities: ['refuse', 'warn'],
   when: ['data'],
   reads: {
-    source: ['PersistentVolumeClaim', 'StatefulSet.apps', 'StorageClass.storage.k8s.io'],
+    source: ['PersistentVolumeClaim', 'PersistentVolume', 'StatefulSet.apps', 'StorageClass.storage.k8s.io'],
     target: ['StorageClass.storage.k8s.io'],
   },
   takes: { 'StatefulSet.apps': ['spec.volumeClaimTemplates'] },
@@ -60,8 +62,13 @@ interface Want {
 const classOf = (claim: KubeObject): string | undefined =>
   claim.metadata.annotations?.[OLD_CLASS] ?? claim['spec']?.storageClassName;
 
-const claims = ({ source, namespaces }: Sight): Want[] =>
-  source.list('PersistentVolumeClaim', namespaces).map((it) => ({ about: about(it), class: classOf(it) }));
+/** Of a share that the move brings a volume waits under the claim's name: its class need not be there. */
+const claims = (sight: Sight): Want[] =>
+  volumesOfClaims(sight).flatMap(({ claim, volume }) =>
+    volume && shareKind(volume) && isMovedShare(sight.playbook, claim)
+      ? []
+      : [{ about: about(claim), class: classOf(claim) }],
+  );
 
 const templates = ({ source, namespaces }: Sight): Want[] =>
   source.list('StatefulSet.apps', namespaces).flatMap((set) =>

@@ -1,5 +1,6 @@
 import type { Check, Finding, Sight } from '../../src/check.js';
 import type { KubeObject } from '../../src/ports.js';
+import { shareDriver } from '../../src/shares.js';
 import { about, some } from '../about.js';
 import { volumesOfClaims } from '../disks.js';
 import { EACH_WORKLOAD, WORKLOADS, workloads } from '../pods.js';
@@ -50,7 +51,7 @@ function ofDrivers(sight: Sight): Finding[] {
   // Neither kind is there at all: a cluster without nodes, or one that keeps them to itself.
   if (nodes.length === 0 && known.size === 0) return [];
   return volumesOfClaims(sight).flatMap(({ claim, volume }): Finding[] => {
-    const driver: unknown = volume?.['spec']?.csi?.driver;
+    const driver: unknown = volume && (volume['spec']?.csi?.driver ?? shareDriver(volume));
     if (typeof driver !== 'string' || registered.has(driver) || (nodes.length === 0 && known.has(driver))) return [];
     return [
       {

@@ -305,6 +305,19 @@ export const catalogue: Readonly<Record<string, Entry>> = {
       '错误信息会指出不符合之处以及该可用区有售的类型。类型、可用区和容量见 data.disks（docs/disks.md）；无法停止的写入者：先结束它，或为该 PVC 配置 freeze；否则用其他方式迁移数据并设置 data.disks: none。',
     ],
   ),
+  PLAN_SHARED_VOLUME_UNFIT: entry(
+    1,
+    [
+      'A share can not be mounted by the target as the playbook has it.',
+      'NAS, OSS and NFS volumes are not copied: the target mounts the same share, or the one that is named in its place. A mount target answers in its own VPC, an inner endpoint in its own region, and no plan holds keys.',
+      'Name under `data.disks.shares` what the target mounts: `server` and `path`, or `bucket`, `url` and `secret`. The message says which.',
+    ],
+    [
+      '按 playbook 的写法，目标集群无法挂载某个共享存储。',
+      'NAS、OSS、NFS 卷不会被复制：目标集群挂载同一个共享存储，或挂载替代它的那一个。挂载点只在所属 VPC 可达，内网 Endpoint 只在所属地域可达；计划中也不保存密钥。',
+      '在 data.disks.shares 中写明目标集群要挂载的 server 与 path，或 bucket、url 与 secret；错误信息会指出是哪一项。',
+    ],
+  ),
   PLAN_ZONE_UNCLEAR: entry(
     1,
     [
@@ -1071,6 +1084,19 @@ export const catalogue: Readonly<Record<string, Entry>> = {
       '目标侧的卷指向了另一块云盘。',
       '被其他程序创建或修改；同一云盘绝不能两侧同时使用。',
       '确认无用后删除错误的卷并重试。',
+    ],
+  ),
+  VOLUME_NOT_RETAINED: entry(
+    1,
+    [
+      'A volume of the source is not kept when its claim goes.',
+      'Something set its reclaim policy back, or deleted it: with the claim its data would go, and with that the way back; of a share the target works on it.',
+      'Find what writes to the volume (GitOps, an operator), then run again.',
+    ],
+    [
+      '源集群的某个卷没有保持 Retain。',
+      '有其他程序改回了它的回收策略，或删除了它：PVC 一旦删除，数据随之丢失，也就无法回退；若是共享存储，目标集群正在使用它。',
+      '找出修改该卷的程序（GitOps、Operator），然后再次运行。',
     ],
   ),
   VOLUME_NOT_DELETED: entry(

@@ -1,21 +1,30 @@
 import type { Moved } from '../args.js';
 import { MigrateError } from '../errors.js';
-import { about, rightOn } from '../objects.js';
+import { mounts, type PodVolumes, writesTo } from '../mounts.js';
+import { about, rightOn, splitPath } from '../objects.js';
 import type { Cluster, KubeObject } from '../ports.js';
 
 /** Whether anybody still has claims whose disks are copied, or could write to them. */
 
-/** Pods of a claim, whoever made them, that have not ended. */
-export async function podsOn(cluster: Cluster, claims: readonly string[]): Promise<KubeObject[]> {
+/**
+ * Pods of a claim, whoever made them, that have not ended.
+ * @param shares  those of the claims where pods that only read don't count
+ */
+export async function podsOn(
+  cluster: Cluster,
+  claims: readonly string[],
+  shares: readonly string[] = [],
+): Promise<KubeObject[]> {
   const namespaces = [...new Set(claims.map((it) => it.slice(0, it.indexOf('/'))))];
   const pods = (await Promise.all(namespaces.map((namespace) => cluster.list('Pod', { namespace })))).flat();
   return pods.filter(
     (it) =>
       !['Succeeded', 'Failed'].includes(it['status']?.phase as string) &&
-      ((it['spec']?.volumes ?? []) as { persistentVolumeClaim?: { claimName: string } }[]).some(
-        ({ persistentVolumeClaim: claim }) =>
-          claim !== undefined && claims.includes(`${it.metadata.namespace ?? ''}/${claim.claimName}`),
-      ),
+      claims.some((path) => {
+        const { namespace, name } = splitPath(path);
+        const pod = (it['spec'] ?? {}) as PodVolumes;
+        return it.metadata.namespace === namespace && (shares.includes(path) ? writesTo(pod, name) : mounts(pod, name));
+      }),
   );
 }
 
@@ -38,14 +47,14 @@ export const RIGHTS_OF_REST = [rightOn('list', 'Pod'), rightOn('list', 'VolumeAt
  *
  * @throws MigrateError SOURCE_STILL_WRITES
  */
-export async function mustRest({ claims, volumes }: Moved, source: Cluster): Promise<void> {
-  const [pods, attached] = await Promise.all([podsOn(source, claims), attachmentsOf(source, volumes)]);
+export async function mustRest({ claims, shares, volumes }: Moved, source: Cluster): Promise<void> {
+  const [pods, attached] = await Promise.all([podsOn(source, claims, shares), attachmentsOf(source, volumes)]);
   const [pod] = pods;
   const [attachment] = attached;
   if (!pod && !attachment) return;
   throw new MigrateError('SOURCE_STILL_WRITES', {
     what: pod
-      ? `${about('Pod', pod.metadata)} on the source mounts a claim whose disk was copied already${pods.length > 1 ? `, and ${pods.length - 1} more do` : ''}.`
+      ? `${about('Pod', pod.metadata)} on the source has ${shares ? 'a claim that the target takes over' : 'a claim whose disk was copied already'}${pods.length > 1 ? `, and ${pods.length - 1} more do` : ''}.`
       : `Volume ${attachment ? attachedTo(attachment) : ''} is attached on the source, and its disk was copied already.`,
     why: 'What it has written since the last snapshot is not on the target; once the target writes, the two can never be one again.',
     fix: 'If those writes count: `migrate rollback`, and begin anew. If they don’t: stop it on the source (who scaled it up: an autoscaler, GitOps, an operator?), then run again.',

@@ -10,6 +10,7 @@ import { drain } from './drain.js';
 import { handOver } from './hand-over.js';
 import { nlbHandOver } from './nlb-hand-over.js';
 import { quiesce } from './quiesce.js';
+import { retain } from './retain.js';
 import { rollouts } from './rollouts.js';
 import { scale } from './scale.js';
 import { scheduler } from './scheduler.js';
@@ -27,6 +28,7 @@ const ALL: readonly AnyStepKind[] = [
   restore,
   convert,
   scale,
+  retain,
   quiesce,
   snapshot,
   copySnapshot,

@@ -70,7 +70,7 @@ export const quiesce: StepKind<QuiesceArgs, QuiesceBefore> = {
     );
   },
 
-  async verify({ claims, volumes, workloads, freezes }, _before, context) {
+  async verify({ claims, shares, volumes, workloads, freezes }, _before, context) {
     if (freezes) return;
     await settled(
       context,
@@ -78,7 +78,7 @@ export const quiesce: StepKind<QuiesceArgs, QuiesceBefore> = {
       workloads,
       workloads.map(() => 0),
     );
-    await untilUnmounted(context, claims);
+    await untilUnmounted(context, claims, shares);
     await untilDetached(context, volumes);
   },
 
@@ -163,7 +163,10 @@ async function suspend(cluster: Cluster, job: Job, on: boolean): Promise<void> {
 }
 
 /** While their workloads still run: nobody is without service for the sake of a Job. */
-async function untilJobsEnd({ claims, jobsWithinMs = DEADLINE_MS }: QuiesceArgs, context: StepContext): Promise<void> {
+async function untilJobsEnd(
+  { claims, shares, jobsWithinMs = DEADLINE_MS }: QuiesceArgs,
+  context: StepContext,
+): Promise<void> {
   await until(
     context,
     {
@@ -174,14 +177,18 @@ async function untilJobsEnd({ claims, jobsWithinMs = DEADLINE_MS }: QuiesceArgs,
       fix: 'Wait for its end, or delete it, then run again; `data.jobsWithin` says how long it is waited for.',
     },
     async () => {
-      const pods = await podsOn(context.world.source, claims);
+      const pods = await podsOn(context.world.source, claims, shares);
       const [first, ...more] = pods.filter((it) => it.metadata.ownerReferences?.some((one) => one.kind === 'Job'));
       return first && `pod ${pathOf(first.metadata)}${more.length > 0 ? ` and ${more.length} more` : ''} still runs`;
     },
   );
 }
 
-async function untilUnmounted(context: StepContext, claims: readonly string[]): Promise<void> {
+async function untilUnmounted(
+  context: StepContext,
+  claims: readonly string[],
+  shares: readonly string[] | undefined,
+): Promise<void> {
   await until(
     context,
     {
@@ -192,7 +199,7 @@ async function untilUnmounted(context: StepContext, claims: readonly string[]): 
       fix: 'End it (an autoscaler, GitOps or an operator may have to be paused), then run again.',
     },
     async () => {
-      const [first, ...more] = await podsOn(context.world.source, claims);
+      const [first, ...more] = await podsOn(context.world.source, claims, shares);
       return first && `pod ${pathOf(first.metadata)}${more.length > 0 ? ` and ${more.length} more` : ''} still there`;
     },
   );

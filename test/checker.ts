@@ -20,7 +20,7 @@ export interface Checker {
 
 export interface Judged {
   taken: Record<Side, number>;
-  /** over the time in which writes were open: all but the longest pause */
+  /** over the time in which writes were open: all but the pauses */
   perSecond: number;
   /** how often each side was asked to take a write, taken or not */
   tried: Record<Side, number>;
@@ -49,7 +49,7 @@ export interface WriterOptions {
 /** More than is held to, so that a busy machine still comes to that; a quick one is not kept busy by it. */
 const WANTED_PER_SECOND = 400;
 
-export function startChecker({ connect, width = 6, retryMs = 60 }: WriterOptions): Checker {
+export function startChecker({ connect, width = 10, retryMs = 60 }: WriterOptions): Checker {
   const acks: Ack[] = [];
   const tried = { source: 0, target: 0 };
   let triedBefore = { ...tried };
@@ -123,15 +123,20 @@ async function within<T>(work: Promise<T>, ms: number): Promise<T> {
   }
 }
 
+/** Between two writes of so many a second, so long a time means that nobody could write. */
+const PAUSE_MS = 200;
+
 function judge(acks: readonly Ack[], seconds: number): Omit<Judged, 'tried'> {
   const taken = { source: 0, target: 0 };
   for (const it of acks) taken[it.side]++;
   const ended = acks.map((it) => it.ended).sort((a, b) => a - b);
-  const pauseMs = ended.slice(1).reduce((longest, it, index) => Math.max(longest, it - (ended[index] ?? it)), 0);
+  const gaps = ended.slice(1).map((it, index) => it - (ended[index] ?? it));
+  const pauseMs = gaps.reduce((longest, it) => Math.max(longest, it), 0);
+  const closedMs = gaps.filter((it) => it > PAUSE_MS).reduce((sum, it) => sum + it, 0);
   const owner = acks.at(-1)?.side;
   return {
     taken,
-    perSecond: acks.length / (seconds - pauseMs / 1000),
+    perSecond: acks.length / (seconds - closedMs / 1000),
     pauseMs,
     twoWriters: owner ? overlaps(acks, owner) : [],
     owner,

@@ -10,7 +10,7 @@ import { run } from '../../src/run.js';
 import type { Side } from '../../src/ports.js';
 import { startChecker, untilServed, type Checker } from '../checker.js';
 import { mustBeDone } from '../crashing.js';
-import { killedAtEach, tellsNoSecret, thereAndBack } from '../database-exercise.js';
+import { killedAtEach, seenOf, tellsNoSecret, thereAndBack } from '../database-exercise.js';
 import { killedOutright } from '../database-kills.js';
 import { entry, planFor, stageOn } from '../database-stage.js';
 import { databaseFamily, startPostgres } from '../servers/databases.js';
@@ -75,11 +75,12 @@ before(async () => {
       const client = await as('app', side);
       let ended = false;
       client.on('end', () => (ended = true));
+      // As a client that insists: a default alone would not hold it back.
+      await client.query('SET SESSION CHARACTERISTICS AS TRANSACTION READ WRITE');
       return {
         write: async (id) => {
           try {
-            // As a client that insists: a default alone would not hold it back.
-            await client.query(`BEGIN READ WRITE; INSERT INTO orders (id) VALUES (${id}); COMMIT`);
+            await client.query({ name: 'order', text: 'INSERT INTO orders (id) VALUES ($1)', values: [id] });
           } catch (error) {
             throw Object.assign(error as Error, { refused: !ended && (error as { code?: string }).code === '25006' });
           }
@@ -120,8 +121,29 @@ test('PostgreSQL: a subscription that fails tells its password neither to us nor
 test('PostgreSQL: a replica is copied under steady writes, takes them over, and gives them back', (t) =>
   thereAndBack(t, exercise({ replica: 'build' }), 5));
 
+test('PostgreSQL: preflight names tables that can not be copied, and a server without a free slot', async () => {
+  const [source, target] = [await as('postgres', 'source'), await as('postgres', 'target')];
+  await source.query('CREATE TABLE loose (a int)');
+  const [keyless, absent] = (await seenOf(exercise())).unfit ?? [];
+  assert.match(keyless ?? '', /^loose on the source has neither primary key nor replica identity/);
+  assert.match(absent ?? '', /^the target has no table loose/);
+  await source.query('DROP TABLE loose');
+  await target.query("SELECT pg_create_physical_replication_slot('taken_' || i) FROM generate_series(1, 10) i");
+  assert.deepEqual((await seenOf(exercise())).unfit, [
+    'the target has no free replication slot (max_replication_slots)',
+  ]);
+  await target.query(
+    "SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE slot_name LIKE 'taken%'",
+  );
+  await target.query('SET SESSION CHARACTERISTICS AS TRANSACTION READ WRITE');
+  await target.query("CREATE ROLE chief SUPERUSER LOGIN PASSWORD 'x'");
+  assert.match((await seenOf(exercise())).doubts?.join() ?? '', /^on the target chief may log in and is a superuser/);
+  await target.query('DROP ROLE chief');
+  await Promise.all([source.end(), target.end()]);
+});
+
 test('PostgreSQL: killed at each step, the switch-over goes on and goes back', (t) =>
   killedAtEach(t, exercise(), 10, 'switch'));
 
 test('PostgreSQL: the process is ended by SIGKILL at each step, and goes on, goes back, and lets go', (t) =>
-  killedOutright(t, exercise(), { least: 12, turned: 5, ending: true }));
+  killedOutright(t, exercise(), { least: 12, turned: 7, ending: true }));

@@ -193,22 +193,26 @@ async function allPages<T>(read: (next: { nextToken?: string }) => Promise<Page<
 
 const named = (ids: readonly string[]) => (ids.length > 3 ? `${ids.length} disks` : ids.join(', '));
 
-/** Disks that are asked for at one moment are asked for in one call. */
+/** Disks that are asked for at one moment, or while others are being asked for, come in one call. */
 function together(
   read: (region: string, ids: string[]) => Promise<Disk[]>,
 ): (region: string, id: string) => Promise<Disk | undefined> {
-  const open = new Map<string, { ids: Set<string>; reply: Promise<Map<string, Disk>> }>();
+  type Reply = Promise<Map<string, Disk>>;
+  const open = new Map<string, { ids: Set<string>; reply: Reply }>();
+  const underWay = new Map<string, Reply>();
 
   const begin = (region: string) => {
     const ids = new Set<string>();
+    const before = underWay.get(region);
     const send = async () => {
-      // Whoever asks in this turn comes along.
-      await Promise.resolve();
+      // Not its own failure; and without one before, whoever asks in this turn comes along.
+      await before?.catch(() => undefined);
       if (open.get(region)?.ids === ids) open.delete(region);
       return new Map((await read(region, [...ids])).map((it) => [it.id, it]));
     };
     const begun = { ids, reply: send() };
     open.set(region, begun);
+    underWay.set(region, begun.reply);
     return begun;
   };
 

@@ -1,0 +1,85 @@
+import assert from 'node:assert/strict';
+import { test, type TestContext } from 'node:test';
+import { run } from '../src/run.js';
+import { diskLife, FAR, REGION, wrongAtEnd, type DiskLife, type DisksOptions } from './disk-world.js';
+import { mustBeDone } from './shop.js';
+
+/** A hundred disks in one move: each exactly once, with few calls, within the limits of the cloud. */
+
+const HUNDRED: DisksOptions = {
+  sets: Array.from({ length: 18 }, () => 5),
+  deployments: 10,
+  encryptedEvery: 10,
+};
+
+const totalOf = ({ calls }: DiskLife) => [...calls.values()].reduce((sum, it) => sum + it.sent, 0);
+
+const refusedOf = ({ calls }: DiskLife, code: RegExp) =>
+  [...calls.values()]
+    .flatMap(({ refused }) => [...refused])
+    .reduce((sum, [it, times]) => sum + (code.test(it) ? times : 0), 0);
+
+/** Looks of a loop for each disk that asks every ten seconds, by how long each of its steps took, and one before and after each write. */
+function naive({ store }: DiskLife): number {
+  const began = new Map<string, number>();
+  let calls = 0;
+  for (const line of store.read().split('\n').filter(Boolean)) {
+    const entry = JSON.parse(line) as { type: string; at: string; step: string | { id: string; kind: string } };
+    if (entry.type === 'begun' && typeof entry.step === 'object' && /snapshot|disk/.test(entry.step.kind))
+      began.set(entry.step.id, Date.parse(entry.at));
+    const since = entry.type === 'done' && typeof entry.step === 'string' ? began.get(entry.step) : undefined;
+    if (since !== undefined) calls += 3 + Math.ceil((Date.parse(entry.at) - since) / 10_000);
+  }
+  return calls;
+}
+
+function tell(t: TestContext, life: DiskLife, beganAt: number): void {
+  const { calls, disks, stage } = life;
+  const each = [...calls].map(
+    ([verb, { sent, refused }]) =>
+      `${verb} ${(sent / disks.length).toFixed(2)}${refused.size > 0 ? ` (refused ${[...refused].map(([code, times]) => `${code} ${times}`).join(', ')})` : ''}`,
+  );
+  const minutes = (stage.twin.clock.now() - beganAt) / 60_000;
+  t.diagnostic(
+    `${disks.length} disks to ${life.options.toRegion ?? FAR}: ${minutes.toFixed(1)} min of the clock, ${(totalOf(life) / disks.length).toFixed(2)} calls a disk: ${each.join(', ')}; a loop for each disk: ${(naive(life) / disks.length).toFixed(2)}`,
+  );
+}
+
+test('a hundred disks go to another region, each exactly once, with fewer than ten calls each', async (t) => {
+  const life = await diskLife(HUNDRED);
+  try {
+    const began = life.stage.twin.clock.now();
+    mustBeDone(await run(life.plan, ['data'], life.engine()));
+    assert.deepEqual(await wrongAtEnd(life), []);
+    tell(t, life, began);
+    const a = totalOf(life) / life.disks.length;
+    assert.ok(a < 10, `${a} calls a disk`);
+    assert.ok(a * 5 < naive(life) / life.disks.length);
+    // One after the other, eight at a time, it took more than two hours.
+    assert.ok(life.stage.twin.clock.now() - began < 20 * 60_000);
+  } finally {
+    await life.stage.close();
+  }
+});
+
+test('a hundred disks change zone within their region, under every limit that the account may have', async (t) => {
+  const life = await diskLife(
+    { ...HUNDRED, toRegion: REGION },
+    {
+      callsPerMinute: { CreateSnapshot: 30, CreateDisk: 30, DescribeSnapshots: 30, DescribeDisks: 30 },
+      cloud: { limits: { snapshotsUnderWay: 20 } },
+    },
+  );
+  try {
+    const began = life.stage.twin.clock.now();
+    mustBeDone(await run(life.plan, ['data'], life.engine()));
+    assert.deepEqual(await wrongAtEnd(life), []);
+    tell(t, life, began);
+    const a = totalOf(life) / life.disks.length;
+    assert.ok(a < 10, `${a} calls a disk`);
+    assert.ok(refusedOf(life, /^Throttling/) < 100);
+    assert.ok(refusedOf(life, /^QuotaExceed/) < 150);
+  } finally {
+    await life.stage.close();
+  }
+});

@@ -6,6 +6,7 @@ import { examples, playbookFlag, screenFlags, stateFlag, worldFlags, writingFlag
 import { findPlaybook, readPlaybook } from './playbooks.js';
 import type { Body, Io, Manner } from './program.js';
 import { oneOf, percentOf, usage, wholeNumber } from './usage.js';
+import { labelled } from './views/text.js';
 
 /** The commands: their flags and examples, and which body each calls. Bodies are loaded when they are called and no sooner. */
 
@@ -20,6 +21,35 @@ const LOOK = 'Look (nothing is changed):';
 const MOVE = 'Move (asks first; every step but the last can be undone):';
 const LEARN = 'Learn:';
 
+const MOST_COLUMNS = 100;
+
+/** As wide as the terminal, and never so wide that it reads badly. */
+const helpWidth = (): number => Math.min(MOST_COLUMNS, process.stdout.columns || MOST_COLUMNS);
+
+/** Below the commands: how to begin, and what an exit says. */
+function closing(): string[] {
+  const screen = { columns: helpWidth };
+  return [
+    'Start here:',
+    ...labelled(
+      'migrate rehearse shop',
+      'a whole move on a twin of two clusters; nothing real is touched',
+      screen,
+      2,
+      31,
+    ),
+    ...labelled('migrate init', 'a playbook for your own two clusters', screen, 2, 31),
+    '',
+    ...labelled(
+      'Exit codes:',
+      '0 done, 1 refused (nothing changed), 2 usage or playbook, 3 stopped midway, 4 waiting, 5 the world moved or the lock is held, 70 a fault of ours, 130 interrupted at a safe point',
+      screen,
+      0,
+      11,
+    ),
+  ];
+}
+
 export function commands(host: Host): Command {
   const program = new Command('migrate')
     .description('Moves services from one Kubernetes cluster to another, step by step, with a way back from each step.')
@@ -27,11 +57,8 @@ export function commands(host: Host): Command {
     .helpOption('-h, --help', 'this help, or that of a command')
     .helpCommand(false)
     .version(host.version, '-V, --version', 'the version')
-    .configureHelp({ sortSubcommands: false, helpWidth: 100 })
-    .addHelpText(
-      'after',
-      '\nStart here:  migrate rehearse shop            a whole move on a twin of two clusters; nothing real is touched\n             migrate init                     a playbook for your own two clusters\n\nExit codes: 0 done, 1 refused (nothing changed), 2 usage or playbook, 3 stopped midway, 4 waiting,\n            5 the world moved or the lock is held, 70 a fault of ours, 130 interrupted at a safe point',
-    )
+    .configureHelp({ sortSubcommands: false, helpWidth: helpWidth() })
+    .addHelpText('after', () => `\n${closing().join('\n')}`)
     .enablePositionalOptions();
   program.exitOverride().configureOutput({ writeErr: () => undefined });
 
@@ -46,7 +73,7 @@ export function commands(host: Host): Command {
       .description(description)
       .helpGroup(group)
       .exitOverride()
-      .configureHelp({ helpWidth: 100 });
+      .configureHelp({ helpWidth: helpWidth() });
     for (const it of does) it(command);
     return command;
   };

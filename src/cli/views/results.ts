@@ -1,5 +1,5 @@
 import type { CheckText } from '../../check.js';
-import { count, points, spell } from '../../words.js';
+import { count, points } from '../../words.js';
 import type {
   DoctorEvent,
   ExplainableEvent,
@@ -17,7 +17,7 @@ import { countsText, preflightLines } from './preflight.js';
 import { shareLines } from './shares.js';
 import { bar } from './tasks.js';
 import { endedLines, errorLines, join, labelled } from './text.js';
-import { tongues, type Lang, type Tongue } from './tongue.js';
+import { spelt, tongues, type Lang, type Tongue } from './tongue.js';
 
 /** What a command came to, for people: stdout but for errors. `undefined` for events that are progress. */
 export interface Told {
@@ -148,40 +148,31 @@ function explainableLines({ checks, errors }: ExplainableEvent, screen: Screen):
   ];
 }
 
-const STATE: Record<StatusEvent['state'], string> = {
-  none: 'no run yet',
-  running: 'running',
-  stopped: 'stopped midway',
-  undoing: 'a roll-back is not finished',
-  moved: 'all steps are done; the source still stands by',
-  completed: 'complete',
-};
-
 function statusLines(event: StatusEvent, screen: Screen, tongue: Tongue): string[] {
   const { paint } = screen;
   const lines = [
-    `${paint('bold', event.name)}   ${STATE[event.state]}   ${paint('dim', `${event.done} of ${count(event.steps, 'step')} done`)}`,
+    `${paint('bold', event.name)}   ${tongue.state[event.state]}   ${paint('dim', tongue.steps(event.done, event.steps))}`,
   ];
   for (const { service, where, target, why } of event.shares) {
     lines.push(
       target === null
-        ? `${service}  share unknown: ${why ?? ''}`
-        : `${padEnd(service, 20)} ${bar(target, screen)} on the target  ${paint('dim', where)}`,
+        ? `${service}  ${tongue.unknownShare} ${why ?? ''}`
+        : `${padEnd(service, 20)} ${bar(target, screen)} ${tongue.onTarget}  ${paint('dim', where)}`,
     );
   }
   const room = Math.max(0, ...event.open.map((it) => it.step.length));
   for (const it of event.open) {
     lines.push(
-      `${it.failure ? paint('red', '✖') : paint('cyan', '…')} ${padEnd(it.step, room)}  ${it.state} since ${it.since.slice(0, 19)}Z${it.failure ? `: ${it.failure.code} ${it.failure.what}` : ''}`,
+      `${it.failure ? paint('red', '✖') : paint('cyan', '…')} ${padEnd(it.step, room)}  ${tongue.since(it.state, `${it.since.slice(0, 19)}Z`)}${it.failure ? `: ${it.failure.code} ${it.failure.what}` : ''}`,
     );
   }
-  for (const debt of event.debts) lines.push(...labelled('owed', debt, screen, 0));
+  for (const debt of event.debts) lines.push(...labelled(tongue.owed, debt, screen, 0));
   for (const it of event.watching ?? []) lines.push('', ...shareLines(it, tongue, screen, false));
-  if (event.waiting !== undefined) lines.push(...labelled('waits', event.waiting, screen, 0));
-  if (event.lock)
-    lines.push(
-      `lock     ${event.lock.owner}, process ${event.lock.pid} on ${event.lock.host}, last sign of life ${spell(event.lock.ageMs)} ago`,
-    );
+  if (event.waiting !== undefined) lines.push(...labelled(tongue.waits, event.waiting, screen, 0));
+  if (event.lock) {
+    const { owner, pid, host, ageMs } = event.lock;
+    lines.push(tongue.lock(owner, pid, host, spelt(ageMs, tongue)));
+  }
   return lines;
 }
 

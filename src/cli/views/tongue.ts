@@ -30,6 +30,13 @@ export interface Tongue {
   steps(done: number, all: number): string;
   more(n: number): string;
   undoing: string;
+  state: Record<'none' | 'running' | 'stopped' | 'undoing' | 'moved' | 'completed', string>;
+  unknownShare: string;
+  onTarget: string;
+  since(state: string, at: string): string;
+  owed: string;
+  waits: string;
+  lock(owner: string, pid: number, host: string, age: string): string;
   resumed: string;
   stepCount(n: number): string;
   /** of the steps, what stops them, and the way back */
@@ -73,6 +80,20 @@ const en: Tongue = {
   steps: (done, all) => `${done} of ${count(all, 'step')} done`,
   more: (n) => `and ${n} more under way`,
   undoing: 'undo',
+  state: {
+    none: 'no run yet',
+    running: 'running',
+    stopped: 'stopped midway',
+    undoing: 'a roll-back is not finished',
+    moved: 'all steps are done; the source still stands by',
+    completed: 'complete',
+  },
+  unknownShare: 'share unknown:',
+  onTarget: 'on the target',
+  since: (state, at) => `${state} since ${at}`,
+  owed: 'owed',
+  waits: 'waits',
+  lock: (owner, pid, host, age) => `lock     ${owner}, process ${pid} on ${host}, last sign of life ${age} ago`,
   resumed: 'goes on, ',
   stepCount: (n) => count(n, 'step'),
   footer: (done, all, holds) =>
@@ -133,6 +154,20 @@ const zh: Tongue = {
   steps: (done, all) => `已完成 ${done}/${all} 步`,
   more: (n) => `另有 ${n} 个正在进行`,
   undoing: '撤销',
+  state: {
+    none: '尚未执行',
+    running: '执行中',
+    stopped: '中途停止',
+    undoing: '回退尚未完成',
+    moved: '各步均已完成，源侧仍在待命',
+    completed: '已收尾',
+  },
+  unknownShare: '比例未知：',
+  onTarget: '在目标侧',
+  since: (state, at) => `${state}，自 ${at}`,
+  owed: '待补',
+  waits: '等待',
+  lock: (owner, pid, host, age) => `锁       ${owner}，${host} 上的进程 ${pid}，${age}前仍在运行`,
   resumed: '接着执行，',
   stepCount: (n) => `共 ${n} 步`,
   footer: (done, all, holds) =>

@@ -30,6 +30,8 @@ export interface Flavour {
   privileged: string;
   /** refused where the rights of others, and so `privileged`, can't be seen; absent where they need not be */
   sees?: string;
+  /** rights that our own account must have, as SHOW GRANTS names them */
+  needs: readonly string[];
   /** accounts that may copy, as `grantee` */
   copiers?: string;
   /** the oldest that can do all this */
@@ -100,11 +102,22 @@ export const MARIADB: Flavour = {
     },
     { act: 'start copying', sql: 'START SLAVE', values: [] },
   ],
+  // The list of privileges has an underscore that GRANT has not: MariaDB/server:sql/sql_acl.cc, command_array.
   privileged: `SELECT DISTINCT GRANTEE AS grantee FROM information_schema.USER_PRIVILEGES
-    WHERE PRIVILEGE_TYPE = 'READ ONLY ADMIN' OR (PRIVILEGE_TYPE = 'SUPER' AND (SELECT @@version) REGEXP '^10[.](5|6|7|8|9|10)[.]')`,
+    WHERE PRIVILEGE_TYPE IN ('READ_ONLY ADMIN', 'READ ONLY ADMIN') OR (PRIVILEGE_TYPE = 'SUPER' AND (SELECT @@version) REGEXP '^10[.](5|6|7|8|9|10)[.]')`,
   sees: 'SELECT 1 FROM mysql.global_priv LIMIT 1',
   copiers:
     "SELECT GRANTEE AS grantee FROM information_schema.USER_PRIVILEGES WHERE PRIVILEGE_TYPE = 'REPLICATION SLAVE'",
+  needs: [
+    'BINLOG MONITOR',
+    'CONNECTION ADMIN',
+    'PROCESS',
+    'READ_ONLY ADMIN',
+    'RELOAD',
+    'REPLICATION SLAVE ADMIN',
+    'SLAVE MONITOR',
+    'SUPER',
+  ],
   least: '10.5',
   lasting: `SELECT GLOBAL_VALUE AS value, GLOBAL_VALUE_ORIGIN AS origin
     FROM information_schema.SYSTEM_VARIABLES WHERE VARIABLE_NAME = 'READ_ONLY'`,
@@ -158,6 +171,8 @@ export const MYSQL: Flavour = {
   ],
   // With super_read_only nobody is left out.
   privileged: 'SELECT NULL AS grantee FROM DUAL WHERE FALSE',
+  // What the statements ask for says the server when it is asked: roles are not looked through here.
+  needs: [],
   least: '8.0',
   lasting: 'SELECT @@global.persisted_globals_load AS loads',
   forgets: (row) =>

@@ -128,6 +128,8 @@ export async function mysqlPair(
           found.push(`the ${side} is ${text(it['version'])}; ${flavour.least} is the oldest that can be switched over`);
         for (const stranger of (await channel(side)).strangers)
           found.push(`the ${side} copies from a third server, ${stranger.host}:${stranger.port}`);
+        const lacking = await lackingRights(side);
+        if (lacking.length > 0) found.push(`on the ${side} our account lacks ${lacking.join(', ')}`);
         if (!(await seesRights(side))) {
           found.push(
             `on the ${side} our account may not read the rights of others (SELECT on mysql.*), so who writes in spite of read_only can't be seen`,
@@ -281,6 +283,16 @@ export async function mysqlPair(
       if (isMigrateError(error, 'DB_REFUSED')) return false;
       throw error;
     }
+  }
+
+  async function lackingRights(side: Side): Promise<string[]> {
+    if (flavour.needs.length === 0) return [];
+    const rows = await session[side].ask('SHOW GRANTS');
+    const granted = rows
+      .flatMap((it) => /^GRANT (.*) ON \*\.\* TO /.exec(text(Object.values(it)[0]))?.[1]?.split(', ') ?? [])
+      // As GRANT takes them and as they are listed: one version's name is another's second name.
+      .map((it) => it.replace('READ ONLY', 'READ_ONLY').replace('REPLICA MONITOR', 'SLAVE MONITOR'));
+    return granted.includes('ALL PRIVILEGES') ? [] : flavour.needs.filter((it) => !granted.includes(it));
   }
 
   /** Users of the accounts that a statement lists. */

@@ -114,6 +114,50 @@ const exercise = (more?: object) => ({ database: database(more), env, checker, h
 test('MariaDB: a replica is copied under steady writes, takes them over, and gives them back', (t) =>
   thereAndBack(t, exercise({ replica: 'build' }), 10));
 
+test('MariaDB: preflight names accounts that defy the fence, that are missing, or may not look; the rights in the docs are enough', async () => {
+  const onBoth = async (...statements: string[]) => {
+    for (const side of ['source', 'target'] as const) {
+      const connection = await admin(side);
+      for (const sql of ['SET sql_log_bin = 0', ...statements]) await connection.query(sql);
+      connection.destroy();
+    }
+  };
+  const as = (user: string, more: object = {}) => {
+    const of = (side: Side) => ({ host: '127.0.0.1', port: ports[side], user, password: { env: 'ORDERS_LEAST' } });
+    return {
+      ...exercise({ source: of('source'), target: of('target'), ...more }),
+      env: { ...env, ORDERS_LEAST: 'l3ast-c4n4ry' },
+    };
+  };
+  await onBoth(
+    "CREATE USER least@'127.0.0.1' IDENTIFIED BY 'l3ast-c4n4ry'",
+    `GRANT READ ONLY ADMIN, REPLICATION SLAVE ADMIN, REPLICA MONITOR, CONNECTION ADMIN, PROCESS, BINLOG MONITOR, SUPER
+     ON *.* TO least@'127.0.0.1'`,
+  );
+  const [lacks, blind, ...more] = (await seenOf(as('least'))).unfit ?? [];
+  assert.equal(lacks, 'on the source our account lacks RELOAD');
+  assert.match(blind ?? '', /^on the source our account may not read the rights of others/);
+  assert.equal(more.length, 2);
+  await onBoth("GRANT RELOAD ON *.* TO least@'127.0.0.1'", "GRANT SELECT ON mysql.* TO least@'127.0.0.1'");
+  const leaks = (side: Side) =>
+    `on the ${side} admin@127.0.0.1 may write in spite of read_only (list it under \`admins:\` when it is known not to)`;
+  assert.deepEqual((await seenOf(as('least'))).unfit, [leaks('source'), leaks('target')]);
+  const copier = { user: 'nobody', password: { env: 'ORDERS_COPIER' } };
+  assert.deepEqual((await seenOf(as('least', { admins: ['admin'], replication: copier }))).unfit, [
+    'the source has no account nobody with REPLICATION SLAVE',
+    'the target has no account nobody with REPLICATION SLAVE',
+  ]);
+  assert.match((await seenOf(as('nobody'))).unread ?? '', /refuses to answer: Access denied for user 'nobody'/);
+  const it = as('least', { admins: ['admin'] });
+  const store = memoryStore();
+  const { engine } = stageOn(store, { env: it.env });
+  mustBeDone(await run(planFor([it.database]), ['data'], engine));
+  await untilServed(checker, 'target', 20);
+  mustBeDone(await rollback(undefined, engine));
+  await untilServed(checker, 'source', 20);
+  await onBoth("DROP USER least@'127.0.0.1'");
+});
+
 test('MariaDB: killed at each step, the switch-over goes on and goes back', (t) => killedAtEach(t, exercise(), 15));
 
 test('MariaDB: the process is ended by SIGKILL at each step, goes on, goes back, and lets go', (t) =>

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { QuiesceArgs } from '../src/args.js';
+import { seedOf } from '../src/cli/seeds.js';
 import { dataSteps } from '../src/data.js';
 import { estimateOf, tell } from '../src/disk-estimate.js';
 import { movedDisks, type MovedDisk } from '../src/disks.js';
@@ -435,7 +436,7 @@ test('claims that name no disk, or go with their pod, are told and left', () => 
       volume('a'),
       claim('b'),
       claim('c'),
-      volume('c', { csi: { driver: 'nasplugin.csi.alibabacloud.com', volumeHandle: 'nas' } }),
+      volume('c', { csi: { driver: 'rbd.csi.ceph.com', volumeHandle: 'rbd' } }),
     ],
     data: { disks: { rules: [{ claims: ['shop/dta-*'], zone: J }] } },
   });
@@ -485,6 +486,13 @@ test('disks with a writer in common stop together, each program makes its own ho
   assert.ok(start);
   assert.equal((start.args as { moved?: unknown }).moved, undefined, 'those who hold still keep their claims');
   assert.throws(() => stepsFor([freeze('a')]), { code: 'PLAN_DISK_UNFIT' });
+});
+
+test('a rehearsal of a captured world sells what was for sale when it was captured', () => {
+  const { playbook, inventory } = seenIn({ sold: { [J]: ['cloud_ssd', 'cloud_auto'] } });
+  const { notSold = {} } = seedOf(playbook, inventory).cloud;
+  assert.deepEqual(Object.keys(notSold), [J]);
+  assert.ok(notSold[J]?.includes('cloud_essd') && !notSold[J].includes('cloud_auto'));
 });
 
 test('what the live passes took is the bound of the last one, and two of them tell what it will be', () => {

@@ -1,9 +1,10 @@
-import type { ClusterInventory, Inventory } from '../inventory.js';
+import type { CloudInventory, ClusterInventory, Inventory } from '../inventory.js';
 import { HASH_LABEL, LOAD_BALANCER_LABEL } from '../hand-over.js';
 import { instanceOf, lbAnnotation, ownerOf } from '../objects.js';
 import type { Playbook } from '../playbook.js';
 import type { Backend, KubeObject, LoadBalancer, Side, DnsRecords } from '../ports.js';
 import { groupEntries } from '../routes.js';
+import { CATEGORIES } from '../twin/cloud/ecs/categories.js';
 import type { ClusterSeed, Seed, TwinObject } from '../twin/types.js';
 import { crowdsFor, gatewaysBeside } from './crowds.js';
 
@@ -24,6 +25,7 @@ export function seedOf(playbook: Playbook, { source, target, cloud, takenAt }: I
       region: cloud?.region ?? playbook.cloud?.region ?? 'cn-hangzhou',
       loadBalancers,
       disks: cloud?.disks ?? [],
+      ...(cloud?.sold && { notSold: notSoldIn(cloud.sold) }),
       securityGroups: cloud?.securityGroups ?? [],
       domains: domainsOf(cloud?.dns ?? []),
     },
@@ -38,6 +40,15 @@ export function seedOf(playbook: Playbook, { source, target, cloud, takenAt }: I
     ],
   };
 }
+
+/** A zone that was looked at sells on the twin what it sold then, and nothing else. */
+const notSoldIn = (sold: NonNullable<CloudInventory['sold']>): NonNullable<Seed['cloud']['notSold']> =>
+  Object.fromEntries(
+    sold.map(({ zone, disks }) => [
+      zone,
+      Object.keys(CATEGORIES).filter((name) => !disks.some((it) => it.category === name)),
+    ]),
+  );
 
 /** What must be there although nobody looked at it: gateways that routes name, and for Flomesh both clusters, joined. */
 function withBeside(seed: ClusterSeed, { source, target }: Playbook, gateways: TwinObject[]): ClusterSeed {

@@ -72,7 +72,7 @@ describe('two sides by the command', () => {
   });
 
   test('with the source dead everything goes to the target, and what it owes is said until it is done', async () => {
-    const refused = await command(['shift', '--to', '100', '--yes', '--timeout', '2s'], past);
+    const refused = await command(['shift', '--to', '100', '--yes', '--timeout', '500ms'], past);
     assert.notEqual(refused.code, 0, refused.told);
     const moved = await command(['shift', '--to', '100', '--source-down', '--yes'], past);
     assert.equal(moved.code, 0, moved.told);

@@ -58,10 +58,18 @@ export const open = (
   openWorld(options.playbook, {
     clusters,
     tap,
-    patienceMs,
+    patienceMs: patience(patienceMs, options.timeoutMs),
     ...(options.kubeconfig !== undefined && { kubeconfig: options.kubeconfig }),
     ...(options.timeoutMs !== undefined && { timeoutMs: options.timeoutMs }),
   });
+
+/** Who waits two seconds for a reply does not want to wait a minute for a server that is dead. */
+const REPLIES_OF_PATIENCE = 10;
+
+function patience<T extends number | Record<'source' | 'target', number>>(given: T, timeoutMs = Infinity): T {
+  const least = (ms: number) => Math.min(ms, REPLIES_OF_PATIENCE * timeoutMs);
+  return (typeof given === 'number' ? least(given) : { source: least(given.source), target: least(given.target) }) as T;
+}
 
 /** Nothing is at stake while looking: a wrong address should show soon. */
 export const PATIENCE_LOOKING = 5000;

@@ -84,7 +84,10 @@ export const worldFlags = (command: Command) =>
       ),
     )
     .addOption(
-      new Option('--timeout <duration>', 'how long one reply is waited for (default: 30s)')
+      new Option(
+        '--timeout <duration>',
+        'how long one reply is waited for (default: 30s); a server that is down, ten times that, 1m at most',
+      )
         .env('MIGRATE_TIMEOUT')
         .argParser((typed) => durationOf('--timeout', typed)),
     );

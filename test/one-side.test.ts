@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { checks } from '../checks/index.js';
+import { draftOf } from '../src/cli/draft.js';
 import { differences } from '../src/cli/rehearse.js';
 import { openStage, type Stage, type StageOptions } from '../src/cli/stage.js';
 import { memoryStore, openJournal, type JournalStore } from '../src/journal.js';
@@ -640,4 +641,28 @@ test('an entry that says too much, too little or something unknown is complained
       (it) => isMigrateError(it, 'PLAYBOOK_INVALID') && complaint.test(it.what),
       entry,
     );
+});
+
+test('a draft names what looks as if it worked by itself, to be uncommented', () => {
+  const draft = {
+    name: 'shop',
+    sourceContext: 'old',
+    targetContext: 'new',
+    versions: { source: 'v1.20.15', target: 'v1.36.3' },
+    namespaces: ['shop'],
+    storageClasses: {},
+    zones: [],
+    services: [],
+    alone: [
+      { path: 'shop/mail-worker', moves: true },
+      { path: 'dns/external-dns', moves: false },
+    ],
+  };
+  const text = draftOf(draft);
+  assert.deepEqual(parsePlaybook(text, 'x').data?.oneSide, []);
+  assert.deepEqual(parsePlaybook(text.replace(/^ {2}# (oneSide:| {2}- )/gm, '  $1'), 'x').data?.oneSide, [
+    { workload: 'deployment shop/mail-worker' },
+    { workload: 'deployment dns/external-dns' },
+  ]);
+  assert.ok(!draftOf({ ...draft, alone: [] }).includes('oneSide'));
 });

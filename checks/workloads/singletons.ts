@@ -120,7 +120,9 @@ function servedBy(sight: Sight): Set<string> {
 
 const QUEUES =
   /^env (?:\w+_)?(KAFKA|RABBIT(?:MQ)?|AMQP|ROCKETMQ|NATS|PULSAR|CELERY|SIDEKIQ|MQTT|ONS|MNS|SQS|ACTIVEMQ|BROKER|QUEUE|TOPIC|CONSUMER)(_|$)/;
-const ALONE = /(^|[-_/])(scheduler|beat|cron|worker|consumer|migrat\w*|sync\w*|poller|crawler|dispatcher)([-_]|$)/;
+/** Names of what works by itself. */
+export const ALONE =
+  /(^|[-_/])(scheduler|beat|cron|worker|consumer|migrat\w*|sync\w*|poller|crawler|dispatcher)([-_]|$)/;
 
 function why(it: Workload, served: boolean, trigger: string | undefined): string | undefined {
   const { object } = it;

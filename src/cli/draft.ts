@@ -15,6 +15,8 @@ export interface Draft {
   /** of the target's nodes */
   zones: string[];
   services: DraftService[];
+  /** Deployments, as `namespace/name`, that may be meant to work on one side alone */
+  alone: { path: string; moves: boolean }[];
 }
 
 export interface DraftService {
@@ -64,7 +66,7 @@ function cloud({ region, targetRegion }: Draft): string[] {
   return [`cloud: ${flow({ provider: 'alibaba', region, ...(targetRegion !== undefined && { targetRegion }) })}`, ''];
 }
 
-function data({ namespaces, storageClasses, velero, zones, region }: Draft): string[] {
+function data({ namespaces, storageClasses, velero, zones, region, alone }: Draft): string[] {
   const mapped = Object.entries(storageClasses);
   const known = mapped.filter(([, to]) => to !== undefined);
   return [
@@ -95,7 +97,20 @@ function data({ namespaces, storageClasses, velero, zones, region }: Draft): str
         ]
       : []),
     '  arrive: stopped # Deployments at 0, CronJobs suspended; started by a step of their own',
+    ...oneSide(alone),
     '',
+  ];
+}
+
+function oneSide(alone: Draft['alone']): string[] {
+  if (alone.length === 0) return [];
+  return [
+    '  # By their names these work by themselves. Of what stands here one side works at a time (docs/one-side.md); CronJobs need no entry.',
+    '  # oneSide:',
+    ...alone.map(
+      ({ path, moves }) =>
+        `  #   - ${flow({ workload: `deployment ${path}` })}${moves ? '' : ' # install it on the target, with no replicas'}`,
+    ),
   ];
 }
 

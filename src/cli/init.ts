@@ -7,6 +7,7 @@ import { lbAnnotation, pathOf, splitPath, zoneOf } from '../objects.js';
 import { parsePlaybook } from '../playbook.js';
 import type { Cluster, KubeObject, Side } from '../ports.js';
 import { count, nearest } from '../words.js';
+import { ALONE } from '../../checks/workloads/singletons.js';
 import { draftOf, type Draft, type DraftService } from './draft.js';
 import type { Flags } from './flags.js';
 import type { Io } from './program.js';
@@ -83,6 +84,8 @@ interface Seen {
   claims: KubeObject[];
   classes: KubeObject[];
   locations: KubeObject[];
+  /** names and labels alone */
+  deployments: KubeObject[];
 }
 
 async function look(side: Side, context: string, { kubeconfig, timeout }: InitFlags): Promise<Seen> {
@@ -97,7 +100,7 @@ async function look(side: Side, context: string, { kubeconfig, timeout }: InitFl
       ...(kubeconfig !== undefined && { kubeconfig }),
     }),
   );
-  const [identity, nodes, namespaces, services, claims, classes, locations] = await Promise.all([
+  const [identity, nodes, namespaces, services, claims, classes, locations, deployments] = await Promise.all([
     cluster.identify(),
     all(cluster, 'Node'),
     all(cluster, 'Namespace'),
@@ -105,6 +108,7 @@ async function look(side: Side, context: string, { kubeconfig, timeout }: InitFl
     all(cluster, 'PersistentVolumeClaim'),
     all(cluster, 'StorageClass.storage.k8s.io'),
     all(cluster, 'BackupStorageLocation.velero.io'),
+    all(cluster, 'Deployment.apps', 'metadata'),
   ]);
   return {
     ...identity,
@@ -114,13 +118,14 @@ async function look(side: Side, context: string, { kubeconfig, timeout }: InitFl
     claims,
     classes,
     locations,
+    deployments,
   };
 }
 
 /** What can't be read is left for the operator to write: the draft says so. */
-async function all(cluster: Cluster, kind: string): Promise<KubeObject[]> {
+async function all(cluster: Cluster, kind: string, only?: 'metadata'): Promise<KubeObject[]> {
   try {
-    return await cluster.list(kind);
+    return await cluster.list(kind, only && { only });
   } catch (error) {
     if (error instanceof MigrateError && (error.code === 'KUBE_FORBIDDEN' || error.code === 'KUBE_NOT_SERVED'))
       return [];
@@ -222,8 +227,20 @@ async function draftFrom(
     }),
     zones,
     services: servicesOf(flags, source, namespaces),
+    alone: aloneOf(source, namespaces),
   };
 }
+
+/** What looks as if it worked by itself, by its name; a look into it is preflight's. */
+const aloneOf = ({ deployments }: Seen, namespaces: readonly string[]): Draft['alone'] =>
+  deployments
+    .map(({ metadata: { namespace = '', name } }) => ({
+      path: `${namespace}/${name}`,
+      name,
+      moves: namespaces.includes(namespace),
+    }))
+    .filter((it) => (it.moves ? ALONE.test(it.name) : /^external-dns/.test(it.name)))
+    .map(({ path, moves }) => ({ path, moves }));
 
 const regionOf = (nodes: readonly KubeObject[]): string | undefined =>
   nodes

@@ -1444,6 +1444,35 @@ export function kubeConformance(name: string, connect: () => Promise<Connection>
         await client.must(client.delete(`${jobs}/once`, { propagationPolicy: 'Background' }));
       });
 
+      it('takes the last run of a cron job by a merge patch of its status, and nothing else with it', async () => {
+        const path = `/apis/batch/${minor >= 21 ? 'v1' : 'v1beta1'}/namespaces/${space}/cronjobs`;
+        const made = await client.must(
+          client.post(path, {
+            metadata: { name: 'asleep' },
+            spec: {
+              schedule: '0 0 1 1 *',
+              suspend: true,
+              jobTemplate: {
+                spec: {
+                  template: { spec: { restartPolicy: 'Never', containers: [{ name: 'a', image: 'b' }] } },
+                },
+              },
+            },
+          }),
+        );
+        const lastScheduleTime = '2026-01-01T00:00:00Z';
+        await client.must(
+          client.patch(`${path}/asleep/status?fieldManager=migrate`, {
+            spec: { suspend: false },
+            status: { lastScheduleTime },
+          }),
+        );
+        const seen = await client.must(client.get(`${path}/asleep`));
+        assert.equal(seen.status.lastScheduleTime, lastScheduleTime);
+        assert.deepEqual(seen.spec, made.spec);
+        await client.must(client.delete(`${path}/asleep`, { propagationPolicy: 'Background' }));
+      });
+
       it('evicts a pod', async () => {
         const pod = { metadata: { name: 'evicted' }, spec: { containers: [{ name: 'a', image: 'b:1' }] } };
         const made = await client.must(client.post(`${core}/pods`, pod));

@@ -1,7 +1,9 @@
 import { memoryStore } from '../src/journal.js';
+import type { RunOutcome } from '../src/engine.js';
 import type { Plan } from '../src/plan.js';
 import { rollback } from '../src/rollback.js';
 import { run } from '../src/run.js';
+import { seededFaults } from '../src/twin/faults.js';
 import type { Fault, Faults } from '../src/twin/types.js';
 import { differences } from '../src/cli/rehearse.js';
 import { crashing, mustBeDone } from './crashing.js';
@@ -23,7 +25,7 @@ export async function wholeRun(options: DisksOptions): Promise<{ plan: Plan; poi
   try {
     crash.arm();
     mustBeDone(await run(life.plan, ['data'], life.engine()));
-    const writes = [...life.calls].reduce((sum, [verb, { sent }]) => sum + (/^Describe/.test(verb) ? 0 : sent), 0);
+    const writes = [...life.calls].reduce((sum, [verb, { sent }]) => sum + (verb.startsWith('Describe') ? 0 : sent), 0);
     return { plan: life.plan, points: crash.effects(), writes };
   } finally {
     await life.stage.close();
@@ -96,6 +98,57 @@ export async function faultyAt(
     mustBeDone(await run(life.plan, ['data'], life.engine()));
     if (seen <= index) return [`write ${index} was not sent`];
     return await rest(life, after);
+  } finally {
+    await life.stage.close();
+  }
+}
+
+/** Disks that the storms move. */
+export const STORMY: DisksOptions = { sets: [2], deployments: 1, encryptedEvery: 3, live: 2 };
+
+/** As often as an operator would try again before asking somebody. */
+const TRIES = 5;
+
+/**
+ * One move through a storm drawn from the seed: throttling, conflicts, busy codes, lost and slow replies, work that the cloud begins and gives
+ * up, a server gone for a while. It goes forward, and for odd seeds all the way back too.
+ *
+ * @returns what was wrong, in words
+ */
+export async function diskStorm(seed: number, plan?: Plan): Promise<string[]> {
+  let now = () => 0;
+  const faults = seededFaults(`disks ${seed}`, {
+    rate: 0.08,
+    outages: [
+      {
+        to: (['source', 'target', 'cloud'] as const)[seed % 3] ?? 'cloud',
+        fromMs: (seed * 7919) % 600_000,
+        forMs: 5000 + ((seed * 104_729) % 35_000),
+      },
+    ],
+    now: () => now(),
+  });
+  const actions = ['CreateSnapshot', 'CopySnapshot', 'CreateDisk', ''];
+  const life = await diskLife(STORMY, {
+    faults,
+    ...(plan && { plan }),
+    seed: (it) => ({ ...it, cloud: { ...it.cloud, failures: [{ action: actions[seed % 4] ?? '' }] } }),
+  });
+  now = () => life.stage.twin.clock.now();
+  try {
+    const trying = async (go: () => Promise<RunOutcome>) => {
+      let outcome = await go();
+      for (let attempt = 1; outcome.outcome === 'stopped' && attempt < TRIES; attempt++) outcome = await go();
+      mustBeDone(outcome);
+    };
+    await trying(() => run(life.plan, ['data'], life.engine()));
+    const wrong = await wrongAtEnd(life);
+    if (seed % 2 === 0) return wrong;
+    await trying(() => rollback(undefined, life.engine(true)));
+    await life.stage.twin.settle();
+    return [...wrong, ...wrongAtStart(life)];
+  } catch (error) {
+    return [String(error)];
   } finally {
     await life.stage.close();
   }

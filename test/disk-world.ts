@@ -29,7 +29,8 @@ export interface DisksOptions {
   /** every so many disks one is encrypted; none when absent */
   encryptedEvery?: number;
   sizeGiB?: number;
-  name?: string;
+  /** `HH:MM-HH:MM` in which writers may stop */
+  window?: string;
 }
 
 export interface SeededDisk {
@@ -70,7 +71,7 @@ export function disksOf(options: DisksOptions): {
   seed: Seed;
   disks: SeededDisk[];
 } {
-  const { toRegion = FAR, live = 1, encryptedEvery, sizeGiB = 40, name = 'disks' } = options;
+  const { toRegion = FAR, live = 1, encryptedEvery, sizeGiB = 40, window } = options;
   const owners = ownersOf(options);
   const disks = owners
     .flatMap((it) => it.claims)
@@ -88,7 +89,7 @@ export function disksOf(options: DisksOptions): {
   const playbook = parsePlaybook(
     `apiVersion: migrate/v1alpha1
 kind: Playbook
-name: ${name}
+name: disks
 source: { context: old }
 target: { context: new }
 cloud: { provider: alibaba, region: ${REGION}${toRegion === REGION ? '' : `, targetRegion: ${toRegion}`} }
@@ -96,7 +97,7 @@ data:
   namespaces: [${NAMESPACE}]
   zone: ${toRegion}-b
   kmsKey: ${FAR_KEY}
-  disks: { by: copy, live: ${live} }
+  disks: { by: copy, live: ${live}${window === undefined ? '' : `, window: ${window}`} }
 `,
     'disks.yaml',
   );

@@ -83,3 +83,26 @@ test('a hundred disks change zone within their region, under every limit that th
     await life.stage.close();
   }
 });
+
+test('while many wait for the window, the live passes of the others go on', async () => {
+  const at = new Map<string, number>();
+  const life = await diskLife(
+    { sets: Array.from({ length: 12 }, () => 1), window: "{ from: '07:00', to: '08:00' }" },
+    { emit: (event) => void (event.type === 'step' && event.state === 'done' && at.set(event.step, now())) },
+  );
+  const now = () => life.stage.twin.clock.now();
+  try {
+    mustBeDone(await run(life.plan, ['data'], life.engine()));
+    assert.deepEqual(await wrongAtEnd(life), []);
+    const opens = Date.parse('2026-11-23T07:00:00Z');
+    const live = [...at].filter(([step]) => step.includes('/live/'));
+    assert.equal(live.length, 24);
+    for (const [step, when] of live)
+      assert.ok(when < opens - 40 * 60_000, `${step} at ${new Date(when).toISOString()}`);
+    const stopped = [...at].filter(([step]) => step.startsWith('data/quiesce/'));
+    assert.equal(stopped.length, 12);
+    for (const [step, when] of stopped) assert.ok(when >= opens && when < opens + 5 * 60_000, step);
+  } finally {
+    await life.stage.close();
+  }
+});

@@ -138,3 +138,45 @@ test('who was ready first acts first, and who only watches keeps nobody from act
   assert.deepEqual(await outcome, { outcome: 'done' });
   assert.deepEqual(began, ['a1', 'b1', 'c1', 'b2', 'c2', 'a2']);
 });
+
+test('who waits for long lets others act, and acts again before those that have not begun', async () => {
+  const began: string[] = [];
+  let arrived = () => {};
+  const long = new Promise<void>((resolve) => (arrived = resolve));
+  const outcome = schedule(['a', 'b', 'c', 'd'], {
+    limit: 1,
+    ready: () => true,
+    stopping: () => false,
+    id: (it) => it,
+    async start(it, place) {
+      began.push(it);
+      if (it === 'a') await place.resting(() => long);
+      if (it === 'b') arrived();
+      await new Promise((resolve) => setImmediate(resolve));
+      began.push(`${it} ends`);
+    },
+  });
+  assert.deepEqual(await outcome, { outcome: 'done' });
+  assert.deepEqual(began, ['a', 'b', 'b ends', 'a ends', 'c', 'c ends', 'd', 'd ends']);
+});
+
+test('who only waits does not go on waiting when another has failed', async () => {
+  const failure = new Error('b');
+  const ended: string[] = [];
+  const outcome = await schedule(['a', 'b', 'c'], {
+    limit: 1,
+    ready: () => true,
+    stopping: () => false,
+    id: (it) => it,
+    async start(it, place) {
+      if (it === 'b') throw failure;
+      await place.resting(async () => {
+        while (!place.stopping()) await new Promise((resolve) => setImmediate(resolve));
+      });
+      // With its place again it ends what it does.
+      ended.push(`${it} ${place.stopping()}`);
+    },
+  });
+  assert.deepEqual(outcome, { outcome: 'stopped', error: failure, step: 'b' });
+  assert.deepEqual(ended, ['a false']);
+});

@@ -239,7 +239,7 @@ const aloneOf = ({ deployments }: Seen, namespaces: readonly string[]): Draft['a
       name,
       moves: namespaces.includes(namespace),
     }))
-    .filter((it) => (it.moves ? ALONE.test(it.name) : /^external-dns/.test(it.name)))
+    .filter((it) => (it.moves ? ALONE.test(it.name) : it.name.startsWith('external-dns')))
     .map(({ path, moves }) => ({ path, moves }));
 
 const regionOf = (nodes: readonly KubeObject[]): string | undefined =>

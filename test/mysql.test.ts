@@ -4,6 +4,7 @@ import { memoryStore } from '../src/journal.js';
 import { rollback } from '../src/rollback.js';
 import { run } from '../src/run.js';
 import { mustBeDone } from './crashing.js';
+import { seenOf } from './database-exercise.js';
 import { entry, planFor, stageOn } from './database-stage.js';
 import { startMySqlModels } from './servers/mysql-model.js';
 
@@ -19,6 +20,13 @@ test("MySQL is switched over and back in MySQL's own words", async () => {
   const env = { ORDERS: 'adm1n-c4n4ry' };
   const store = memoryStore();
   try {
+    const seen = await seenOf({ database, env });
+    assert.deepEqual([seen.unfit, seen.doubts], [[], []]);
+    assert.equal(seen.wayBack, `127.0.0.1:${target.port} as admin`);
+    target.loadsPersisted = false;
+    assert.deepEqual((await seenOf({ database, env })).doubts, [
+      'the target does not load what was persisted (persisted_globals_load): a restart may undo its fence',
+    ]);
     mustBeDone(await run(planFor([database]), ['data'], stageOn(store, { env }).engine));
     assert.deepEqual([source.superReadOnly, target.superReadOnly], [true, false]);
     assert.deepEqual([source.source?.port, source.source?.running, target.source], [target.port, true, undefined]);

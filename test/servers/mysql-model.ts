@@ -13,6 +13,8 @@ import type { Connection } from 'mysql2';
 export interface MySqlModel {
   port: number;
   superReadOnly: boolean;
+  /** what was persisted is read at a start */
+  loadsPersisted: boolean;
   events: 'ON' | 'OFF';
   /** transactions that it has */
   executed: number;
@@ -66,6 +68,7 @@ export async function startMySqlModels(): Promise<[MySqlModel, MySqlModel]> {
     const model: MySqlModel = {
       port: 0,
       superReadOnly: serverId === 2,
+      loadsPersisted: true,
       events: serverId === 1 ? 'ON' : 'OFF',
       executed: serverId === 1 ? 100 : 0,
       source: undefined,
@@ -116,6 +119,7 @@ function answerTo(sql: string, it: MySqlModel, all: readonly MySqlModel[], serve
   const found = (pattern: RegExp) => pattern.exec(sql)?.slice(1);
 
   if (sql === 'SELECT @@global.super_read_only') return [{ it: it.superReadOnly ? 1 : 0 }];
+  if (sql === 'SELECT @@global.persisted_globals_load AS loads') return [{ loads: it.loadsPersisted ? 1 : 0 }];
   if (sql === 'SELECT @@global.server_id') return [{ it: serverId }];
   if (sql === 'SELECT @@global.gtid_executed') return [{ it: gtids(it.executed) }];
   if (sql === 'SELECT @@global.event_scheduler') return [{ it: it.events }];

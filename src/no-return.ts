@@ -1,4 +1,4 @@
-import type { QuiesceArgs, ScaleArgs, VolumeArgs } from './args.js';
+import type { Moved, QuiesceArgs, ScaleArgs, VolumeArgs } from './args.js';
 import { MigrateError } from './errors.js';
 import type { StepRecord } from './journal.js';
 import { pathOf } from './objects.js';
@@ -18,8 +18,12 @@ export function markNoReturn(steps: readonly Step[]): void {
     ),
   );
   const groups = steps.flatMap((it) => (it.kind === 'quiesce' ? [it.args as QuiesceArgs] : []));
+  const written = new Set<string>();
   for (const step of steps) {
-    const claims = claimsWritten(step, groups).filter((it) => copied.has(it));
+    const claims = claimsWritten(step, groups).filter(
+      (it) => copied.has(it) && !(step.kind === 'switch-side' && written.has(it)),
+    );
+    for (const it of claims) written.add(it);
     if (claims.length > 0)
       step.noReturn = `from here on the target writes to its own ${claims.length === 1 ? 'copy' : 'copies'} of ${some(claims)}; going back returns to the source's data of the moment when its writers stopped`;
   }
@@ -28,10 +32,14 @@ export function markNoReturn(steps: readonly Step[]): void {
 /** Claims that pods write to from that step on. */
 function claimsWritten({ kind, args }: Step, groups: readonly QuiesceArgs[]): string[] {
   if (kind === 'manifests') return (args as { what: string }).what === 'start' ? groups.flatMap((it) => it.claims) : [];
+  // What changes sides later than the rest.
+  if (kind === 'switch-side') return (args as { moved?: Moved }).moved?.claims ?? [];
   if (kind !== 'scale' || (args as ScaleArgs).side !== 'target' || (args as ScaleArgs).to === 'zero') return [];
   const started = new Set((args as ScaleArgs).workloads.map((it) => `${it.kind} ${pathOf(it)}`));
   return groups
-    .filter((it) => [...it.workloads, ...(it.still ?? [])].some((workload) => started.has(`${workload.kind} ${pathOf(workload)}`)))
+    .filter((it) =>
+      [...it.workloads, ...(it.still ?? [])].some((workload) => started.has(`${workload.kind} ${pathOf(workload)}`)),
+    )
     .flatMap((it) => it.claims);
 }
 

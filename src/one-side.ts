@@ -4,7 +4,7 @@ import type { NamedRule } from './modifiers.js';
 import { kindOf, pathOf, splitKind } from './objects.js';
 import type { Playbook, PlaybookData } from './playbook.js';
 import type { Kind, KubeObject, ObjectRef } from './ports.js';
-import type { ScaleArgs } from './args.js';
+import type { Moved, QuiesceArgs, ScaleArgs } from './args.js';
 import { idOf, labelOf, splitObject, workloadsIn, type SideEntry } from './side-entry.js';
 import type { Step } from './step.js';
 import { count } from './words.js';
@@ -41,6 +41,8 @@ export interface SideArgs {
     namespaces: string[];
   };
   program?: { run: string[]; back: string[] };
+  /** what came over of those that rest since an earlier step, where nobody on the source may have it any more when they wake */
+  moved?: Moved;
 }
 
 /** `metadata.annotations[a.b/c]` → its keys */
@@ -285,6 +287,7 @@ export function sideSteps({ data, traffic }: Playbook, inventory: Inventory, sha
         namespaces: [],
       },
       ...(entry.run && entry.back && { program: { run: entry.run, back: entry.back } }),
+      ...movedWith(held, shares.before),
     };
     found.steps.push({ step: stepOf(`traffic/side/${idOf(entry)}`, args, time.last), wave: time.wave });
   }
@@ -302,7 +305,8 @@ export function sideSteps({ data, traffic }: Playbook, inventory: Inventory, sha
   else if (cronJobs.length > 0 && !atEnd)
     found.notes.push('The last traffic step is below 100 %: CronJobs stay with the source.');
   found.notes.push(...lateRuns(cronJobs, inventory, data));
-  if (traffic && atEnd) found.rest = (after) => restSteps({ cronJobs, stopped, common, data, inventory }, after);
+  if (traffic && atEnd)
+    found.rest = (after) => restSteps({ cronJobs, stopped, before: shares.before, common, data, inventory }, after);
   return found;
 }
 
@@ -343,21 +347,47 @@ function withPlanned(held: Held, source: ClusterInventory, stopped: ReadonlySet<
   return planned === held.stopped ? held : { ...held, planned };
 }
 
+/** Claims of those among them that an earlier step stopped for their disks or shares. */
+function movedWith(held: readonly Held[], before: readonly Step[]): { moved?: Moved } {
+  const resting = new Set(held.filter((it) => it.planned !== undefined).map((it) => `${it.kind} ${pathOf(it)}`));
+  const groups = before
+    .flatMap((it) => (it.kind === 'quiesce' ? [it.args as QuiesceArgs] : []))
+    .filter(({ workloads, cronJobs }) =>
+      [...workloads, ...cronJobs.map((it) => ({ kind: CRON_JOB, ...it }))].some((it) =>
+        resting.has(`${it.kind} ${pathOf(it)}`),
+      ),
+    );
+  if (groups.length === 0) return {};
+  const shares = groups.flatMap((it) => it.shares ?? []);
+  return {
+    moved: {
+      claims: groups.flatMap((it) => it.claims),
+      ...(shares.length > 0 && { shares }),
+      volumes: groups.flatMap((it) => it.volumes),
+    },
+  };
+}
+
 interface Rest {
   /** that no entry names */
   cronJobs: readonly KubeObject[];
   stopped: ReadonlySet<string>;
+  before: readonly Step[];
   common: Pick<SideArgs['jobs'], 'policy' | 'withinMs'>;
   data: PlaybookData;
   inventory: Inventory;
 }
 
-function restSteps({ cronJobs, stopped, common, data, inventory: { source } }: Rest, after: readonly string[]): Step[] {
+function restSteps(
+  { cronJobs, stopped, before, common, data, inventory: { source } }: Rest,
+  after: readonly string[],
+): Step[] {
   const jobs = cronJobs.map(({ metadata }) => ({ namespace: metadata.namespace ?? '', name: metadata.name }));
   const running = (source.objects['Job.batch'] ?? []).filter(
     (it) => data.namespaces.includes(it.metadata.namespace ?? '') && isUnderWay(it) && ownerOf(it) === undefined,
   );
   if (jobs.length === 0 && running.length === 0) return [];
+  const held = jobs.map((it) => withPlanned(heldCronJob(it), source, stopped));
   const what =
     jobs.length === 0 ? 'Jobs' : jobs.length > 3 ? count(jobs.length, 'CronJob') : jobs.map(pathOf).join(', ');
   return [
@@ -365,9 +395,10 @@ function restSteps({ cronJobs, stopped, common, data, inventory: { source } }: R
       jobs.length === 0 ? 'traffic/jobs' : 'traffic/cronjobs',
       {
         what,
-        held: jobs.map((it) => withPlanned(heldCronJob(it), source, stopped)),
+        held,
         workloads: [],
         jobs: { ...common, of: jobs, namespaces: data.namespaces },
+        ...movedWith(held, before),
       },
       after,
     ),

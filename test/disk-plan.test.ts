@@ -488,6 +488,19 @@ test('disks with a writer in common stop together, each program makes its own ho
   assert.throws(() => stepsFor([freeze('a')]), { code: 'PLAN_DISK_UNFIT' });
 });
 
+test('who changes sides later wakes on the copy no sooner than the source has let go, and that is its point of no return', () => {
+  const { playbook, inventory } = seenIn({
+    source: [claim('a'), volume('a'), { is: 'Deployment shop/consumer', spec: { replicas: 1, ...mounts('a') } }],
+    data: { oneSide: [{ workload: 'deployment shop/consumer' }] },
+    sold: ALL,
+  });
+  const { steps } = makePlan(playbook, inventory, routers);
+  const side = steps.find((it) => it.kind === 'switch-side');
+  assert.deepEqual((side?.args as { moved?: unknown } | undefined)?.moved, { claims: ['shop/a'], volumes: ['pv-a'] });
+  assert.match(side?.noReturn ?? '', /the target writes to its own copy of shop\/a/);
+  assert.equal(steps.filter((it) => it.noReturn !== undefined).length, 1);
+});
+
 test('a rehearsal of a captured world sells what was for sale when it was captured', () => {
   const { playbook, inventory } = seenIn({ sold: { [J]: ['cloud_ssd', 'cloud_auto'] } });
   const { notSold = {} } = seedOf(playbook, inventory).cloud;

@@ -5,6 +5,7 @@ import type { Cluster, KubeObject, ObjectRef, Right, Side } from '../ports.js';
 import type { StepContext, StepKind } from '../step.js';
 import { until } from '../wait.js';
 import { count } from '../words.js';
+import { mustRest, RIGHTS_OF_REST } from './at-rest.js';
 import { owing } from './owing.js';
 
 /**
@@ -59,6 +60,7 @@ export const sides: StepKind<SideArgs, SideBefore> = {
       await rest('source', args, context);
       await run(args, 'target', context);
       await handLastRuns(args, 'source', 'target', context);
+      if (args.moved) await mustRest(args.moved, context.world.source);
       await wake('target', args, before, context);
       await untilUp(args, before, context);
     } catch (error) {
@@ -91,7 +93,7 @@ export const sides: StepKind<SideArgs, SideBefore> = {
 
 const isMany = ({ jobs, workloads }: SideArgs) => jobs.of.length > 1 || workloads.length > 1;
 
-function rights({ held, workloads, jobs }: SideArgs): { source: Right[]; target: Right[] } {
+function rights({ held, workloads, jobs, moved }: SideArgs): { source: Right[]; target: Right[] } {
   const both = [
     ...held.flatMap((it) => ['get', 'patch'].map((verb) => within(rightOn(verb, it.kind), it.namespace))),
     ...workloads.map((it) => within({ verb: 'list', group: '', resource: 'pods' }, it.namespace)),
@@ -101,7 +103,11 @@ function rights({ held, workloads, jobs }: SideArgs): { source: Right[]; target:
     ]),
   ];
   return {
-    source: [...both, ...jobs.namespaces.map((it) => within(rightOn('list', 'Job.batch'), it))],
+    source: [
+      ...both,
+      ...(moved ? RIGHTS_OF_REST : []),
+      ...jobs.namespaces.map((it) => within(rightOn('list', 'Job.batch'), it)),
+    ],
     target: both,
   };
 }

@@ -1,7 +1,13 @@
 import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync } from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
 import { test } from 'node:test';
 import type { QuiesceArgs } from '../src/args.js';
+import type { Io } from '../src/cli/program.js';
 import { seedOf } from '../src/cli/seeds.js';
+import { openSession } from '../src/cli/session.js';
+import { status } from '../src/cli/status.js';
 import { dataSteps } from '../src/data.js';
 import { estimateOf, tell } from '../src/disk-estimate.js';
 import { movedDisks, type MovedDisk } from '../src/disks.js';
@@ -499,6 +505,32 @@ test('who changes sides later wakes on the copy no sooner than the source has le
   assert.deepEqual((side?.args as { moved?: unknown } | undefined)?.moved, { claims: ['shop/a'], volumes: ['pv-a'] });
   assert.match(side?.noReturn ?? '', /the target writes to its own copy of shop\/a/);
   assert.equal(steps.filter((it) => it.noReturn !== undefined).length, 1);
+});
+
+test('status says what a run that waits for the window waits for, and how long the pause will be', async (t) => {
+  const stateDir = mkdtempSync(path.join(os.tmpdir(), 'migrate-disks-'));
+  t.after(() => rmSync(stateDir, { recursive: true, force: true }));
+  const hour = (plus: number) => new Date(Date.now() + plus * 3_600_000).toISOString().slice(11, 16);
+  const { playbook, inventory } = seenIn({ data: { disks: { window: { from: hour(3), to: hour(4) } } }, sold: ALL });
+  const plan = makePlan(playbook, inventory, routers);
+  const session = openSession(playbook.name, { stateDir });
+  t.after(() => session.close());
+  session.savePlan(plan);
+  const done = plan.steps.filter((it) => !it.after.includes('data/quiesce/shop/a') && it.id !== 'data/quiesce/shop/a');
+  for (const step of done.filter((it) => /retain|backup|rules|live/.test(it.id))) {
+    session.journal.write({ type: 'begun', step, mark: 'm', before: {} });
+    session.journal.write({ type: 'done', step: step.id });
+  }
+  const events: { waiting?: string }[] = [];
+  await status({ playbook, stateDir, watch: false }, {
+    emit: (it) => void events.push(it as object),
+    stopping: () => false,
+    live: false,
+  } as Io);
+  assert.match(
+    events[0]?.waiting ?? '',
+    /^data\/quiesce\/shop\/a: [23] h.* until \d\d:\d\d \(\+00:00\); the first live pass took .* for 40 GiB; the last pass, without writers, takes no longer/,
+  );
 });
 
 test('a rehearsal of a captured world sells what was for sale when it was captured', () => {

@@ -17,6 +17,7 @@ export const shareAddresses: Check = {
   severity: 'refuse',
   when: ['data'],
   reads: { source: ['PersistentVolumeClaim', 'PersistentVolume', 'ConfigMap'], target: ['ConfigMap'] },
+  takes: { ConfigMap: 'named', 'target ConfigMap': 'named' },
   hint: {
     why: 'A mount target answers in its own VPC, an inner endpoint in its own region: elsewhere the mount hangs, and the pod with it.',
     fix: 'Make a mount target in the target’s VPC, or copy the files to a share of its region; name it under `data.disks.shares` in the playbook.',

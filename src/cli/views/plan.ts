@@ -20,7 +20,7 @@ export function planLines({ plan, rows }: PlanEvent, screen: Screen): string[] {
     if (it.phase === 'complete' && rows[index - 1]?.phase !== 'complete') {
       const marked = rows.some((one) => one.noReturn !== undefined && one.phase !== 'complete');
       const undone = marked ? 'what is above can be undone, as said at ⚑' : 'every step above can be undone';
-      lines.push(paint('yellow', rule(`⚑ migrate complete; hold as long as you like before: ${undone}`, widths)));
+      lines.push(paint('yellow', rule(`⚑ migrate complete, when you like: ${undone}`, widths)));
     }
     if (it.noReturn !== undefined)
       lines.push(

@@ -64,9 +64,12 @@ const tap: Tap = async (call, send) => {
   if (!call.writes) return send();
   const effect = `${call.to}: ${call.what}`;
   ask({ at: 'before', effect });
-  const answer = await send();
-  ask({ at: 'after', effect });
-  return answer;
+  try {
+    return await send();
+  } finally {
+    // A refusal is an answer too.
+    ask({ at: 'after', effect });
+  }
 };
 
 const say = (line: LifeLine) => void writeSync(1, `${JSON.stringify(line)}\n`);

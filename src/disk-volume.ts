@@ -2,6 +2,7 @@ import { DISK_TYPE_LABEL, isRegional, tellsTypes, type Place } from './disk-plac
 import { isReady, zoneOf } from './objects.js';
 import type { ClusterInventory } from './inventory.js';
 import type { KubeObject } from './ports.js';
+import { amount } from './quantities.js';
 
 /** The PersistentVolume of a disk: which disk it names, and what becomes of it on the target. */
 
@@ -69,7 +70,7 @@ export function newVolume(old: KubeObject, claim: KubeObject, to: NewVolume, tar
       },
     },
     spec: {
-      capacity: { storage: `${to.sizeGiB}Gi` },
+      capacity: { storage: capacityFor(old, claim, to) },
       accessModes,
       ...(volumeMode && { volumeMode }),
       ...(mountOptions && { mountOptions }),
@@ -92,6 +93,13 @@ export function newVolume(old: KubeObject, claim: KubeObject, to: NewVolume, tar
       nodeAffinity: { required: { nodeSelectorTerms: [{ matchExpressions: [placeOf(to, nodes)] }] } },
     },
   };
+}
+
+/** The disk's size; but a claim that asks for more than it ever had, and was bound all the same, must be bound again. */
+function capacityFor({ spec }: KubeObject, claim: KubeObject, { sizeGiB }: NewVolume): string {
+  const asked = amount(claim['spec']?.resources?.requests?.storage);
+  const said: unknown = spec?.capacity?.storage;
+  return asked > sizeGiB * 2 ** 30 && typeof said === 'string' ? said : `${sizeGiB}Gi`;
 }
 
 /** FlexVolume knew a file system and whether it is read-only. @source kubernetes/api:core/v1/types.go (FlexPersistentVolumeSource) */

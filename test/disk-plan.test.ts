@@ -316,6 +316,18 @@ test('the new volume says its place everywhere that the old one did, and nothing
   });
 });
 
+test('a claim that asks for more than its disk has is bound again as it was', () => {
+  const capacity = (asked: string) =>
+    one({
+      source: [
+        claim('a', { resources: { requests: { storage: asked } } }),
+        volume('a', { capacity: { storage: '100Gi' } }),
+      ],
+    }).newVolume['spec'].capacity.storage as string;
+  assert.equal(capacity('40Gi'), '40Gi');
+  assert.equal(capacity('60Gi'), '100Gi');
+});
+
 test('a FlexVolume becomes a CSI volume, by the label that the target’s nodes have', () => {
   const flex = (options: object) =>
     volume('a', { csi: undefined, flexVolume: { driver: 'alicloud/disk', fsType: 'ext3', readOnly: true, options } });

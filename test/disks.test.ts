@@ -88,11 +88,12 @@ test('the new disk has the last write before the writers stopped, which the live
   const first = await scene(
     t,
     {
-      disks: [{ id: 'd-app', ...one({ content: ['long ago'] }) }],
+      disks: [{ id: 'd-app', ...one({ content: ['long ago'], encrypted: true, kmsKey: 'key-h' }) }],
       source: onDisk('app'),
       targetRegion: 'cn-shanghai',
       zones: ['cn-shanghai-b'],
-      data: 'disks: { live: 2 }',
+      data: 'kmsKey: key-s, disks: { live: 2 }',
+      cloud: { kmsKeys: { 'cn-hangzhou': [{ id: 'key-h' }], 'cn-shanghai': [{ id: 'key-s' }] } },
     },
     {
       // The pod works on all the while: one line for each thing that we do in the cloud.
@@ -111,6 +112,8 @@ test('the new disk has the last write before the writers stopped, which the live
   const { disk, data } = await first.arrived('app');
   const { cloud } = first.stage.twin;
   assert.notEqual(disk, 'd-app');
+  const made = await first.stage.world.cloud.disk('cn-shanghai', disk);
+  assert.deepEqual([made?.encrypted, made?.kmsKey, made?.zone], [true, 'key-s', 'cn-shanghai-b']);
   assert.deepEqual(data, cloud.api.contentOf('d-app')?.data);
   assert.deepEqual(data.slice(0, 3), ['long ago', 'after CreateSnapshot', 'after CopySnapshot']);
   const copies = (cloud.api.snapshot() as { snapshots: { id: string; region: string; tags: Record<string, string> }[] })

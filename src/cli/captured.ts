@@ -1,3 +1,4 @@
+import { soldLabel } from '../disk-place.js';
 import { MigrateError } from '../errors.js';
 import type { CloudInventory, ClusterInventory, Inventory } from '../inventory.js';
 import { canonical } from '../objects.js';
@@ -56,7 +57,9 @@ export function capturedCluster(side: Side, seen: ClusterInventory): Cluster {
 }
 
 /** The cloud as it was captured; what is not in the file can't be told. */
-export function capturedCloud(seen: CloudInventory | null): Pick<Cloud, 'loadBalancer' | 'disk' | 'securityGroup'> {
+export function capturedCloud(
+  seen: CloudInventory | null,
+): Pick<Cloud, 'loadBalancer' | 'disk' | 'sold' | 'securityGroup'> {
   const missing = (what: string): undefined => {
     const unseen = seen?.unseen.find((it) => it.what === what);
     if (unseen && 'absent' in unseen && unseen.absent) return undefined;
@@ -69,6 +72,7 @@ export function capturedCloud(seen: CloudInventory | null): Pick<Cloud, 'loadBal
   return {
     loadBalancer: async (id) => seen?.loadBalancers.find((it) => it.id === id) ?? missing(id),
     disk: async (_region, id) => seen?.disks.find((it) => it.id === id) ?? missing(id),
+    sold: async (_region, zone) => seen?.sold?.find((it) => it.zone === zone)?.disks ?? missing(soldLabel(zone)) ?? [],
     securityGroup: async (_region, id) => seen?.securityGroups?.find((it) => it.id === id) ?? missing(id),
   };
 }

@@ -5,6 +5,7 @@ import { type Brought, diskNotes, diskSteps, checkSteps } from './disk-steps.js'
 import { movedDisks } from './disks.js';
 import type { ClusterInventory, Inventory } from './inventory.js';
 import { pathOf } from './objects.js';
+import { heldWorkloads } from './one-side.js';
 import type { Playbook, PlaybookData } from './playbook.js';
 import type { Kind, KubeObject } from './ports.js';
 import { movedShares } from './shares.js';
@@ -41,7 +42,10 @@ export function dataSteps(playbook: Playbook, inventory: Inventory): { steps: St
   if (list(source, 'CronJob.batch', data.namespaces).length > 0) {
     notes.push('CronJobs arrive suspended; they change sides in one step, after the last traffic step.');
   }
-  const daemons = list(source, 'DaemonSet.apps', data.namespaces);
+  const held = heldWorkloads(playbook);
+  const daemons = list(source, 'DaemonSet.apps', data.namespaces).filter(
+    (it) => !held.has(`DaemonSet.apps ${pathOf(it.metadata)}`),
+  );
   if (daemons.length > 0)
     notes.push(
       `DaemonSets can't arrive stopped: ${daemons.map((it) => pathOf(it.metadata)).join(', ')} run on the target from the restore on.`,

@@ -577,6 +577,7 @@ traffic:`,
     const orders = byId.get('traffic/side/deployment/shop/orders')?.args as SideArgs | undefined;
     assert.equal(orders?.held[0]?.planned, 1, 'what it had before its disk was copied');
     assert.ok(plan.notes.some((it) => it.startsWith('deployment shop/orders rests from the copy of its disk')));
+    assert.ok(!plan.notes.some((it) => it.includes('DaemonSets can')), 'this one arrives stopped');
 
     for (const side of SIDES) await playKeda(stage, side);
     mustBeDone(await run(plan, ['data'], engine));

@@ -56,7 +56,7 @@ export const CATALOGUE: Record<string, readonly string[]> = {
   'sto-zone': ['zone-of-disks', 'node-labels'],
   'sto-reclaim': ['shared-volumes'],
   'sto-shared-rwo': ['shared-volumes'],
-  'sto-snapshot-crd': ['snapshots', 'removed-apis'],
+  'sto-snapshot-crd': ['snapshots', 'driver-snapshots', 'removed-apis'],
   'sto-access-mode': ['access-modes'],
   'sto-nas-endpoint': ['share-addresses'],
   // network and Services

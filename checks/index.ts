@@ -80,6 +80,7 @@ import { accessModes } from './storage/access-modes.js';
 import { databaseFence } from './storage/database-fence.js';
 import { databaseFit } from './storage/database-fit.js';
 import { databaseWayBack } from './storage/database-way-back.js';
+import { driverSnapshots } from './storage/driver-snapshots.js';
 import { diskKinds } from './storage/disk-kinds.js';
 import { shareAddresses } from './storage/share-addresses.js';
 import { sharedVolumes } from './storage/shared-volumes.js';
@@ -174,6 +175,7 @@ export const checks: readonly Check[] = [
   packetSizes,
   storageClasses,
   diskKinds,
+  driverSnapshots,
   zoneOfDisks,
   accessModes,
   shareAddresses,

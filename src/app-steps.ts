@@ -13,7 +13,7 @@ import type {
   WrittenArgs,
 } from './args.js';
 import { type Add, workloadsOf } from './data.js';
-import { type Brought, movedOf } from './disk-steps.js';
+import { type Brought, importedSteps, importSteps, isBound, movedOf } from './disk-steps.js';
 import { MigrateError } from './errors.js';
 import { inertRules, namedRules, passageFor } from './inert.js';
 import type { ClusterInventory, Inventory } from './inventory.js';
@@ -76,13 +76,16 @@ export function appSteps(making: Making): AppSteps {
           ...before,
           ...volumes,
         ]);
+        const imports = importSteps(brought, add, applied);
+        const ready = imports.length > 0 ? imports : [applied];
         if (data.arrive === 'stopped')
           add<ManifestArgs>(
             'start',
             'manifests',
             { what: 'start', ...args, ...(later.length > 0 && { later }), ...(moved && { moved }) },
-            [applied],
+            ready,
           );
+        importedSteps(brought, add, data.arrive === 'stopped' ? ['start'] : ready);
         addNeeded('webhooks', [applied]);
       },
     };
@@ -192,7 +195,10 @@ function addRestores(shared: Shared, after: string[], brought: Brought[]): strin
         namespaces: wave.namespaces,
         excluded: excludedOf(shared),
         expects,
-        claims: brought.map((it) => it.claim).filter((it) => expects['PersistentVolumeClaim']?.includes(it)),
+        claims: brought
+          .filter(isBound)
+          .map((it) => it.claim)
+          .filter((it) => expects['PersistentVolumeClaim']?.includes(it)),
         ...(wave.labels && { labels: wave.labels }),
         ...(!isOne && { wave: index + 1 }),
         ...(written && { written }),
@@ -210,22 +216,26 @@ function addRestores(shared: Shared, after: string[], brought: Brought[]): strin
       }
     }
     const arrived = [...wave.passing, ...(last ? others : [])];
+    const own = brought.filter((it) => expects['PersistentVolumeClaim']?.includes(it.claim));
+    const imports = importSteps(own, add, step);
+    const ready = imports.length > 0 ? imports : [step];
     const started = isOne
-      ? addStarts(making, arrived, step, brought)
-      : addStart(making, arrived, step, brought, String(index + 1));
-    ends = started.length > 0 ? started : [step];
+      ? addStarts(making, arrived, ready, brought)
+      : addStart(making, arrived, ready, brought, String(index + 1));
+    ends = started.length > 0 ? started : ready;
+    importedSteps(own, add, ends);
   }
   return ends;
 }
 
 /** One step for each namespace. */
-const addStarts = (making: Making, arrived: Passing[], after: string, brought: readonly Brought[]): string[] =>
+const addStarts = (making: Making, arrived: Passing[], after: string[], brought: readonly Brought[]): string[] =>
   making.data.namespaces.flatMap((namespace) => addStart(making, arrived, after, brought, namespace, [namespace]));
 
 function addStart(
   { playbook, data, inventory, add }: Making,
   arrived: Passing[],
-  after: string,
+  after: string[],
   brought: readonly Brought[],
   id: string,
   namespaces = data.namespaces,
@@ -240,9 +250,12 @@ function addStart(
   return workloads.length === 0
     ? []
     : [
-        add<ScaleArgs>(`start/${id}`, 'scale', { side: 'target', to: 'given', workloads, ...(moved && { moved }) }, [
+        add<ScaleArgs>(
+          `start/${id}`,
+          'scale',
+          { side: 'target', to: 'given', workloads, ...(moved && { moved }) },
           after,
-        ]),
+        ),
       ];
 }
 

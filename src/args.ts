@@ -182,6 +182,29 @@ export interface DiskArgs {
   kmsKey?: string;
 }
 
+/** A claim's disk, made by the target's driver of a snapshot. */
+export interface ImportedArgs {
+  claim: string;
+  /** the source's disk */
+  disk: string;
+  /** of the snapshot */
+  region: string;
+  /** id of the step that made it, or its copy */
+  from: string;
+}
+
+export interface ImportArgs extends ImportedArgs {
+  driver: string;
+  /** of the VolumeSnapshot, beside the claim */
+  name: string;
+  /** of the VolumeSnapshotContent */
+  content: string;
+  /** made where nothing else brings it */
+  newClaim: KubeObject;
+  /** the disk is made for the first pod, and not before */
+  waits: boolean;
+}
+
 /** A program of the operator's looks at what came over. */
 export interface DataCheckArgs {
   claim: string;

@@ -1,5 +1,7 @@
 import type {
   CopyArgs,
+  ImportArgs,
+  ImportedArgs,
   DiskArgs,
   DataCheckArgs,
   Moved,
@@ -116,6 +118,42 @@ export function checkSteps(disks: readonly MovedDisk[], steps: readonly Step[], 
     );
   }
 }
+
+/** Bound once it is there; of one that the driver makes that can be later, when its pod starts. */
+export const isBound = (it: Brought): boolean => !isDisk(it) || it.imported === undefined;
+
+/** @returns ids of the steps after which the claims have what the driver makes their disks of */
+export const importSteps = (brought: readonly Brought[], add: Add, after: string): string[] =>
+  brought
+    .filter(isDisk)
+    .flatMap((disk) =>
+      disk.imported
+        ? [
+            add<ImportArgs>(
+              `disk/${disk.claim}/import`,
+              'import-snapshot',
+              { ...importedArgs(disk), ...disk.imported },
+              [lastPass(disk), after],
+            ),
+          ]
+        : [],
+    );
+
+/** Afterwards, where the disk is made for its first pod. */
+export function importedSteps(brought: readonly Brought[], add: Add, after: string[]): void {
+  for (const disk of brought.filter(isDisk))
+    if (disk.imported?.waits) add<ImportedArgs>(`disk/${disk.claim}/made`, 'imported-disk', importedArgs(disk), after);
+}
+
+const importedArgs = (disk: MovedDisk): ImportedArgs => ({
+  claim: disk.claim,
+  disk: disk.disk,
+  region: disk.toRegion,
+  from: inPlan(lastPass(disk)),
+});
+
+/** Id of the step that ends it. */
+const lastPass = ({ claim, copied }: MovedDisk) => `disk/${claim}/${copied ? 'copy' : 'snapshot'}`;
 
 /** Ids as they stand in a plan. */
 const inPlan = (id: string) => `data/${id}`;
@@ -235,8 +273,10 @@ function freezesOf(group: readonly Brought[]): NonNullable<QuiesceArgs['freezes'
   return [...byProgram.values()];
 }
 
-/** disk → volume; returns the id of the last */
+/** disk → volume; returns the id of the last. Where the driver makes both, that is after its claim has come. */
 function newDisk(disk: MovedDisk, from: string, add: Add): string {
+  const { newVolume } = disk;
+  if (!newVolume) return from;
   const { claim, disk: old, toRegion: region, zone, category, performanceLevel, sizeGiB, encrypted, kmsKey } = disk;
   const created = add<DiskArgs>(
     `disk/${claim}/disk`,
@@ -258,7 +298,7 @@ function newDisk(disk: MovedDisk, from: string, add: Add): string {
   return add<VolumeArgs>(
     `disk/${claim}/volume`,
     'create-volume',
-    { claim, disk: { id: old, region, from: inPlan(created) }, volume: disk.newVolume },
+    { claim, disk: { id: old, region, from: inPlan(created) }, volume: newVolume },
     [created],
   );
 }

@@ -4,6 +4,7 @@ import { placeFor, type Place } from './disk-place.js';
 import { unfit } from './disk-unfit.js';
 import { DISK_DRIVER, diskIdOf, newVolume } from './disk-volume.js';
 import { wakers, writersOf, type Writers } from './disk-writers.js';
+import { type Import, importOf, importProblem } from './imports.js';
 import type { Inventory } from './inventory.js';
 import { pathOf } from './objects.js';
 import type { Playbook, PlaybookData } from './playbook.js';
@@ -31,8 +32,10 @@ export interface MovedDisk extends Place {
   freeze?: { run: string[]; back: string[] };
   /** looks at the data once the target runs on it */
   check?: string[];
-  /** the target's PersistentVolume, whole but for the id of its disk */
-  newVolume: KubeObject;
+  /** the target's PersistentVolume, whole but for the id of its disk; none where the driver makes it */
+  newVolume?: KubeObject;
+  /** how it does */
+  imported?: Import;
 }
 
 /** A claim of the move with the disk behind it. */
@@ -112,6 +115,26 @@ export function movedDisks(playbook: Playbook, inventory: Inventory): { disks: M
   const disks = claimed.map(({ claim, volume, disk, rule, writers }): MovedDisk => {
     const path = pathOf(claim.metadata);
     const storageClass = mappedClass(data, volume['spec']?.storageClassName);
+    const found = (target.objects['StorageClass.storage.k8s.io'] ?? []).find((it) => it.metadata.name === storageClass);
+    const crypt = encryption(path, disk, toRegion, data);
+    const moved = {
+      claim: path,
+      volume: volume.metadata.name,
+      disk: disk.id,
+      region: disk.region,
+      toRegion,
+      ...crypt,
+      workloads: writers.workloads,
+      cronJobs: writers.cronJobs,
+      ...(rule?.freeze && { freeze: rule.freeze }),
+      ...(rule?.check && { check: rule.check }),
+    };
+    if (data.disks.by === 'driver') {
+      const problem = importProblem(target, found, storageClass, crypt.encrypted) ?? tooSoon(data);
+      if (problem) throw unfit(path, problem.why, problem.fix);
+      const { zone, category, sizeGiB } = disk;
+      return { ...moved, zone, category, sizeGiB, imported: importOf(playbook, claim, disk, found) };
+    }
     const { place, notes: told } = placeFor({
       claim: path,
       disk,
@@ -119,23 +142,12 @@ export function movedDisks(playbook: Playbook, inventory: Inventory): { disks: M
       data,
       target,
       cloud: seen,
-      storageClass: (target.objects['StorageClass.storage.k8s.io'] ?? []).find(
-        (it) => it.metadata.name === storageClass,
-      ),
+      storageClass: found,
     });
     notes.push(...told);
     return {
-      claim: path,
-      volume: volume.metadata.name,
-      disk: disk.id,
-      region: disk.region,
-      toRegion,
+      ...moved,
       ...place,
-      ...encryption(path, disk, toRegion, data),
-      workloads: writers.workloads,
-      cronJobs: writers.cronJobs,
-      ...(rule?.freeze && { freeze: rule.freeze }),
-      ...(rule?.check && { check: rule.check }),
       newVolume: newVolume(volume, claim, { ...place, storageClass, region: toRegion }, target),
     };
   });
@@ -149,6 +161,15 @@ export function movedDisks(playbook: Playbook, inventory: Inventory): { disks: M
     );
   return { disks, notes };
 }
+
+/** The claims of a StatefulSet's templates would be made by its controller, and so empty. */
+const tooSoon = ({ apps, arrive }: PlaybookData) =>
+  apps === 'manifests' && arrive === 'running'
+    ? {
+        why: 'with `apps: manifests` and `arrive: running` pods could make an empty claim before ours',
+        fix: 'Let workloads arrive `stopped`, or use `data.disks: copy`.',
+      }
+    : undefined;
 
 const once = (all: readonly Workload[]) => [...new Map(all.map((it) => [`${it.kind} ${pathOf(it)}`, it])).values()];
 

@@ -1,4 +1,5 @@
 import type { Passage } from './arriving.js';
+import { importedClaims } from './imports.js';
 import type { Inventory } from './inventory.js';
 import type { NamedRule, RestoreRules, Rule } from './modifiers.js';
 import { BACKEND_TYPE, kindOf, lbKey, splitPath } from './objects.js';
@@ -38,6 +39,9 @@ export function namedRules(playbook: Playbook, inventory: Inventory): NamedRule[
     forAll('CronJobs arrive suspended', 'cronjobs.batch', data, { spec: { suspend: true } }),
     ...services(playbook, data, inventory),
     ...claims(data, inventory),
+    ...importedClaims(playbook, inventory).map(({ claim, patch }) =>
+      forOne('data.disks.by: driver', 'persistentvolumeclaims', claim, patch),
+    ),
     ...images(data, inventory),
     ...data.rules.map((rule, index): NamedRule => ({ name: `data.rules[${index}]`, rule: rule as Rule })),
     ...heldRules(playbook, inventory),

@@ -108,6 +108,7 @@ const ALWAYS: readonly Kind[] = [
   'ConfigMap',
   'PersistentVolume',
   'StorageClass.storage.k8s.io',
+  'CSIDriver.storage.k8s.io',
   'Deployment.apps',
   'StatefulSet.apps',
   'DaemonSet.apps',

@@ -175,7 +175,7 @@ test('a disk is made as large as its category and level want it, and the plan sa
   const raised = moved({ disks: small });
   assert.deepEqual(raised.disks.map(placeOf), [`${J} cloud_ssd 20`]);
   assert.match(raised.notes.join('\n'), /Claim shop\/a: 5 GiB become 20, for cloud_ssd is not sold smaller/);
-  assert.equal(raised.disks[0]?.newVolume['spec'].capacity.storage, '20Gi');
+  assert.equal(raised.disks[0]?.newVolume?.['spec'].capacity.storage, '20Gi');
   const essd = (performanceLevel: string) => rule({ category: 'cloud_essd', performanceLevel });
   assert.equal(placeOf(one({ disks: small, data: essd('PL0') })), `${J} cloud_essd PL0 5`);
   assert.equal(placeOf(one({ disks: small, data: essd('PL2') })), `${J} cloud_essd PL2 461`);
@@ -211,7 +211,7 @@ test('a regional disk lies in no zone: its volume names the region', () => {
     sold: { [H]: ['cloud_regional_disk_auto'], [J]: [] },
   });
   assert.equal(placeOf(regional), ' cloud_regional_disk_auto 40');
-  assert.deepEqual(regional.newVolume['spec'].nodeAffinity.required.nodeSelectorTerms, [
+  assert.deepEqual(regional.newVolume!['spec'].nodeAffinity.required.nodeSelectorTerms, [
     { matchExpressions: [{ key: 'topology.kubernetes.io/region', operator: 'In', values: ['cn-hangzhou'] }] },
   ]);
 });
@@ -335,14 +335,14 @@ test('a FlexVolume becomes a CSI volume, by the label that the target’s nodes 
   for (const options of [{ VolumeId: 'd-a' }, { volumeId: 'd-a' }]) {
     const { disk: id, newVolume } = one({ source: [claim('a'), flex(options)], target: [plain] });
     assert.equal(id, 'd-a');
-    assert.deepEqual(newVolume['spec'].csi, {
+    assert.deepEqual(newVolume!['spec'].csi, {
       driver: CSI,
       fsType: 'ext3',
       readOnly: true,
       volumeAttributes: { type: 'cloud_ssd' },
     });
-    assert.equal(newVolume['spec'].flexVolume, undefined);
-    assert.deepEqual(newVolume['spec'].nodeAffinity.required.nodeSelectorTerms[0].matchExpressions, [
+    assert.equal(newVolume!['spec'].flexVolume, undefined);
+    assert.deepEqual(newVolume!['spec'].nodeAffinity.required.nodeSelectorTerms[0].matchExpressions, [
       { key: 'topology.kubernetes.io/zone', operator: 'In', values: [J] },
     ]);
   }

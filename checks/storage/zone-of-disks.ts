@@ -46,6 +46,8 @@ export const zoneOfDisks: Check = {
     const disks = volumesOfClaims(sight).filter((it) => it.volume && isRewritten(it.volume, sight));
     if (!sight.playbook.data || sight.playbook.data.disks.by === 'none')
       throw new Skipped('`data.disks` is none: no disk is copied');
+    if (sight.playbook.data.disks.by === 'driver')
+      throw new Skipped('`data.disks` is driver: it makes each disk in the zone of its pod');
     if (disks.length === 0) return [];
     const nodes = usableNodes(sight.target);
     const away = elsewhere(nodes, sight);

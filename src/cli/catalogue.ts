@@ -1086,6 +1086,45 @@ export const catalogue: Readonly<Record<string, Entry>> = {
       '确认无用后删除错误的卷并重试。',
     ],
   ),
+  IMPORT_WRONG: entry(
+    1,
+    [
+      'A claim on the target would not get the copy that was made for it.',
+      'With `data.disks.by: driver` the claim names an imported snapshot as its data source, and the driver makes the disk of that. Something else made or changed one of these objects.',
+      'Roll back to before the restore, look who makes the claim (GitOps, an operator), then run again.',
+    ],
+    [
+      '目标侧的某个 PVC 不会得到为它制作的副本。',
+      '使用 data.disks.by: driver 时，PVC 以导入的快照为数据源，由驱动据此创建云盘；其中某个对象被其他程序创建或修改了。',
+      '回退到恢复之前，查明是谁创建了该 PVC（GitOps、Operator），然后再次运行。',
+    ],
+  ),
+  IMPORT_TOO_SLOW: entry(
+    1,
+    [
+      'The target has not taken an imported snapshot, or made a disk of it, in time.',
+      'The snapshot controller or the disks’ driver there does not run, or may not see the snapshot.',
+      'Look at the events of claim and snapshot on the target (kubectl describe), then run again.',
+    ],
+    [
+      '目标集群未能按时接受导入的快照，或未能据此创建云盘。',
+      '目标集群的快照控制器或云盘驱动没有运行，或无权查看该快照。',
+      '查看目标侧 PVC 与 VolumeSnapshot 的事件（kubectl describe），然后再次运行。',
+    ],
+  ),
+  IMPORT_NOT_REMOVED: entry(
+    1,
+    [
+      'On the way back a claim, its volume or its snapshot object on the target does not go.',
+      'A pod still has it, or the controller that its finalizer waits for does not run.',
+      'Look at its finalizers and events, end what holds it, then go back again.',
+    ],
+    [
+      '回退时，目标侧的 PVC、卷或快照对象无法删除。',
+      '仍有 Pod 在使用它，或其 finalizer 等待的控制器没有运行。',
+      '查看其 finalizer 与事件，结束占用者，然后再次回退。',
+    ],
+  ),
   VOLUME_NOT_RETAINED: entry(
     1,
     [

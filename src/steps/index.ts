@@ -15,6 +15,7 @@ import { rollouts } from './rollouts.js';
 import { scale } from './scale.js';
 import { scheduler } from './scheduler.js';
 import { shift } from './shift.js';
+import { importedDisk, importSnapshot } from './snapshot-content.js';
 import { sides } from './sides.js';
 import { manifests } from './manifests.js';
 import { backup, restore, rules } from './velero.js';
@@ -34,6 +35,8 @@ const ALL: readonly AnyStepKind[] = [
   copySnapshot,
   createDisk,
   createVolume,
+  importSnapshot,
+  importedDisk,
   dataCheck,
   databaseReplica,
   databaseSwitch,

@@ -12,6 +12,7 @@ import { startNlb } from './controllers/nlb.js';
 import { instanceOf, zoneOf } from './controllers/pods.js';
 import { startObjectServer } from './controllers/object-server.js';
 import { memoryStore, startVelero, type Velero, veleroCrds, veleroObjects } from './controllers/velero.js';
+import { snapshotCrds, startSnapshots } from './controllers/snapshots.js';
 import { startWorkloads } from './controllers/workloads.js';
 import { startApiServer, type TwinApiServer } from './kube/server.js';
 import { followReach } from './reach.js';
@@ -233,7 +234,10 @@ export async function startTwin(seed: Seed, options: TwinOptions): Promise<Twin>
     {
       seed: own,
       objects,
-    }: { seed: Pick<ClusterSeed, 'version' | 'uid' | 'context' | 'velero' | 'fsm'>; objects: TwinObject[] },
+    }: {
+      seed: Pick<ClusterSeed, 'version' | 'uid' | 'context' | 'velero' | 'fsm' | 'snapshots'>;
+      objects: TwinObject[];
+    },
   ): Promise<{ server: TwinApiServer; cluster: TwinCluster }> => {
     const server = await startApiServer({
       version: own.version,
@@ -255,6 +259,7 @@ export async function startTwin(seed: Seed, options: TwinOptions): Promise<Twin>
       );
     const left = await putIn(server, [
       ...(own.fsm ? fsmCrds(own.fsm) : []),
+      ...(own.snapshots ? snapshotCrds().filter((it) => !isThere(it)) : []),
       ...(own.velero ? [...veleroCrds(), ...veleroObjects(own.velero.version)].filter((it) => !isThere(it)) : []),
       ...objects,
     ]);
@@ -282,6 +287,10 @@ export async function startTwin(seed: Seed, options: TwinOptions): Promise<Twin>
       ...(podReadyMs === undefined ? {} : { podReadyMs }),
     });
     stops.push(() => workloads.stop());
+    if (own.snapshots) {
+      const snapshots = await startSnapshots(apis[side], clock, regional);
+      stops.push(() => snapshots.stop());
+    }
     if (own.ccm) {
       const latency = options.ccmLatencyMs === undefined ? {} : { latencyMs: options.ccmLatencyMs };
       const settings = { backendMode: 'ecs' as const, ...own.ccm, vpc, seed: `${seedNumber}/${side}`, ...latency };

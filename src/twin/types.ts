@@ -153,6 +153,8 @@ export interface ClusterSeed {
   velero?: { version: string } | null;
   /** the name of Flomesh's group, where it is installed: its kinds are served, its control plane runs */
   fsm?: 'multicluster.flomesh.io' | 'flomesh.io' | null;
+  /** the snapshot controller, its kinds and the disks' sidecar */
+  snapshots?: boolean | null;
   /** `eni`: pods get addresses of the VPC and an elastic network interface each (Terway); `overlay`: neither (Flannel) */
   podNetwork?: 'eni' | 'overlay';
   /** from scheduled to Ready */

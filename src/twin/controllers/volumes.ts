@@ -1,5 +1,5 @@
 import { hash32 } from '../random.js';
-import type { Json, TwinObject } from '../types.js';
+import type { ClusterApi, Json, TwinObject } from '../types.js';
 import { keyOf, splitKey } from './follow.js';
 import { createOnce, isActive, isGoing, type View, writeStatus } from './objects.js';
 import { instanceOf, zoneOf } from './pods.js';
@@ -24,6 +24,29 @@ const isFor = (reference: Json, claim: TwinObject): boolean =>
   reference?.namespace === claim.metadata.namespace &&
   reference?.name === claim.metadata.name &&
   (!reference.uid || reference.uid === claim.metadata.uid);
+
+export const SNAPSHOTS = 'snapshot.storage.k8s.io/v1/volumesnapshots';
+export const CONTENTS = 'snapshot.storage.k8s.io/v1/volumesnapshotcontents';
+
+/** A `VolumeSnapshot` that a claim may be made from, or why not yet. */
+async function handleFor(
+  api: ClusterApi,
+  namespace: string | undefined,
+  name: string,
+): Promise<{ handle: string; bytes: number }> {
+  const notReady = () =>
+    new NotNow(
+      `error getting handle for DataSource Type VolumeSnapshot by Name ${name}: snapshot ${name} is not Ready`,
+    );
+  if (!api.serves(SNAPSHOTS)) throw notReady();
+  const snapshot = await api.get(SNAPSHOTS, namespace, name);
+  const bound = snapshot?.['status']?.boundVolumeSnapshotContentName;
+  if (!snapshot || isGoing(snapshot) || !bound || snapshot['status'].readyToUse !== true) throw notReady();
+  const content = await api.get(CONTENTS, undefined, bound);
+  const { uid } = content?.['spec'].volumeSnapshotRef ?? {};
+  if (!content || uid !== snapshot.metadata.uid || content['spec'].driver !== DISK_DRIVER) throw notReady();
+  return { handle: content['status']?.snapshotHandle, bytes: Number(content['status']?.restoreSize ?? 0) };
+}
 
 /** Binds claims to volumes, makes empty disks for claims of a known class, and lets volumes go. */
 export function runBinder(view: View): { stop(): void } {
@@ -145,6 +168,18 @@ export function runBinder(view: View): { stop(): void } {
     return !node || matchesNodeSelector(spec.nodeAffinity?.required, node);
   };
 
+  /** What a claim's disk is made of: nothing, or a snapshot that fits in. @source kubernetes-csi/external-provisioner:pkg/controller/controller.go */
+  const sourceOf = async (claim: TwinObject, storage: string): Promise<Record<string, string>> => {
+    const { apiGroup, kind, name } = claim['spec'].dataSource ?? {};
+    if (apiGroup !== 'snapshot.storage.k8s.io' || kind !== 'VolumeSnapshot') return {};
+    const { handle, bytes } = await handleFor(api, claim.metadata.namespace, name);
+    if (quantity(storage) < bytes)
+      throw new NotNow(
+        `requested volume size ${quantity(storage)} is less than the size ${bytes} for the source snapshot ${name}`,
+      );
+    return { SnapshotId: handle };
+  };
+
   /** The CSI provisioner for Alibaba's disks; classes of other provisioners wait for somebody else. */
   const provision = async (
     claim: TwinObject,
@@ -164,6 +199,7 @@ export function runBinder(view: View): { stop(): void } {
     const { namespace, name, uid } = claim.metadata;
     let made: Json;
     try {
+      const from = await sourceOf(claim, storage);
       made = await cloud.call('Ecs', 'CreateDisk', {
         RegionId: cloud.region,
         ZoneId: zone,
@@ -175,6 +211,10 @@ export function runBinder(view: View): { stop(): void } {
         'Tag.1.Value': 'true',
         'Tag.2.Key': 'createdby',
         'Tag.2.Value': 'alibabacloud-csi-plugin',
+        ...from,
+        ...(parameters['encrypted'] === 'true'
+          ? { Encrypted: 'true', ...(parameters['kmsKeyId'] ? { KMSKeyId: parameters['kmsKeyId'] } : {}) }
+          : {}),
         ...(parameters['performanceLevel'] && categories[0] === 'cloud_essd'
           ? { PerformanceLevel: parameters['performanceLevel'] }
           : {}),

@@ -420,6 +420,8 @@ test('a service whose disk moves is out from the stop of its writers to its sing
     const now = twin.clients.counts();
     assert.equal(now.failed, out.failed);
     assert.ok(now.target > out.target);
+    // Not to a source that would stay asleep.
+    assert.equal((await stoppedBy(rollback('data/start/shop', engine))).code, 'SIDE_CANNOT_SERVE');
     mustBeDone(await rollback(undefined, engine));
     await twin.settle();
     const back = twin.clients.counts();

@@ -9,7 +9,7 @@ import type { DisksOptions } from './disk-world.js';
  * that it names.
  */
 
-const SMALL: DisksOptions = { sets: [2], deployments: 1, encryptedEvery: 3 };
+const SMALL: DisksOptions = { sets: [2], deployments: ALL ? 1 : 0, encryptedEvery: 2 };
 
 async function wrongOf(
   points: readonly [number, After][],
@@ -29,13 +29,13 @@ async function wrongOf(
 
 test('killed at any point, each disk still gets exactly one copy, and the way back leaves what it says', async (t) => {
   const { plan, points } = await wholeRun(SMALL);
-  assert.ok(points > 60, `only ${points} effects`);
+  assert.ok(points > 40, `only ${points} effects`);
   const began = performance.now();
   const every = Array.from({ length: points + 1 }, (_, at) => at).flatMap((at) =>
     AFTERS.map((after): [number, After] => [at, after]),
   );
-  // 19 has no divisor in common with the four ways, so each way meets points of every kind.
-  const tried = every.filter((_, index) => ALL || index % 19 === 0);
+  // 13 has no divisor in common with the four ways, so each way meets points of every kind.
+  const tried = every.filter((_, index) => ALL || index % 13 === 0);
   assert.deepEqual(await wrongOf(tried, SMALL, plan), []);
   t.diagnostic(`${points + 1} points, ${tried.length} lives, ${((performance.now() - began) / 1000).toFixed(1)} s`);
 });

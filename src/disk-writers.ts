@@ -15,49 +15,29 @@ export interface Writers {
   jobs: string[];
 }
 
+/** Everybody whose pods mount a claim, and what stands against stopping them. */
+interface Users extends Writers {
+  /** those whom scaling and suspending do not stop, as `daemonset shop/agent` */
+  left: string[];
+  /** the StatefulSet whose claims go when it is scaled down */
+  deleting: KubeObject | undefined;
+}
+
 /**
- * Everybody whose pods mount the claim, by templates and by the pods that run: those of which nobody knows how to stop them are refused now,
- * and not found out when all the others have stopped.
- *
- * @param frozen  the playbook makes them hold still: nobody needs to be stopped
- * @param share   of a share, those who only read may go on
- * @throws MigrateError PLAN_DISK_UNFIT, or what `share` makes of the reason
+ * By templates and by the pods that run.
+ * @param isShare  of a share, those who only read don't count
  */
-export function writersOf(
-  claim: KubeObject,
-  source: ClusterInventory,
-  frozen: boolean,
-  share?: { unfit: typeof unfitDisk },
-): Writers {
-  const unfit = share?.unfit ?? unfitDisk;
+export function usersOf(claim: KubeObject, source: ClusterInventory, isShare = false): Users {
   const { namespace = '', name } = claim.metadata;
-  const path = pathOf(claim.metadata);
   const here = (kind: Kind) => (source.objects[kind] ?? []).filter((it) => it.metadata.namespace === namespace);
-  const uses = (spec: PodVolumes = {}) => (share ? writesTo(spec, name) : mounts(spec, name));
+  const uses = (spec: PodVolumes = {}) => (isShare ? writesTo(spec, name) : mounts(spec, name));
   const byTemplate = (it: KubeObject) => uses(it['spec']?.template?.spec);
   const isMade = (set: KubeObject) =>
     ((set['spec']?.volumeClaimTemplates ?? []) as { metadata: { name: string } }[]).some(
       (it) =>
         isNumbered(name, `${it.metadata.name}-${set.metadata.name}-`) &&
-        (!share || isWritten((set['spec']?.template?.spec ?? {}) as PodVolumes, it.metadata.name)),
+        (!isShare || isWritten((set['spec']?.template?.spec ?? {}) as PodVolumes, it.metadata.name)),
     );
-
-  const deleting = here('StatefulSet.apps').find(
-    (it) => isMade(it) && it['spec']?.persistentVolumeClaimRetentionPolicy?.whenScaled === 'Delete',
-  );
-  if (deleting)
-    throw unfit(
-      path,
-      `StatefulSet ${pathOf(deleting.metadata)} deletes its claims when it is scaled down (persistentVolumeClaimRetentionPolicy.whenScaled)`,
-      'Set whenScaled to Retain on the source first: its writers are scaled to 0, and the old disks are the way back.',
-    );
-  if (source.unseen.some((it) => it.kind === 'Pod') && !frozen)
-    throw unfit(
-      path,
-      'pods of the source could not be read, so nobody knows who writes to it',
-      'Let the identity list pods there.',
-    );
-
   const pods = here('Pod').filter((it) => uses(it['spec']) && !hasEnded(it));
   const owned = pods.map((pod) => ownerOf(pod, source));
   const named = (kind: Kind) => new Set(owned.flatMap((it) => (it?.kind === kind ? [it.name] : [])));
@@ -73,24 +53,61 @@ export function writersOf(
     namespace,
     name: it.metadata.name,
   }));
-  if (!frozen) {
-    const left = [
-      ...here('DaemonSet.apps')
-        .filter(byTemplate)
-        .map((it) => about('DaemonSet.apps', it.metadata)),
-      ...pods.flatMap((pod, index) => unaccounted(pod, owned[index], [...workloads, ...cronJobs])),
-    ];
-    if (left.length > 0)
-      throw unfit(
-        path,
-        `${[...new Set(left)].join(', ')} ${left.length === 1 ? 'mounts' : 'mount'} it, and can't be scaled to 0 by this plan`,
-        share
-          ? 'End them for the move, or say `writers: many` in its entry of `data.disks.shares` if both sides may write (docs/disks.md).'
-          : 'End them for the move, or let a program make the writers hold still: `freeze` in a rule of `data.disks` (docs/disks.md).',
-      );
-  }
-  const jobs = [...named('Job.batch')].sort().map((it) => `${namespace}/${it}`);
-  return { workloads, cronJobs, jobs };
+  const left = [
+    ...here('DaemonSet.apps')
+      .filter(byTemplate)
+      .map((it) => about('DaemonSet.apps', it.metadata)),
+    ...pods.flatMap((pod, index) => unaccounted(pod, owned[index], [...workloads, ...cronJobs])),
+  ];
+  return {
+    workloads,
+    cronJobs,
+    jobs: [...named('Job.batch')].sort().map((it) => `${namespace}/${it}`),
+    left: [...new Set(left)],
+    deleting: here('StatefulSet.apps').find(
+      (it) => isMade(it) && it['spec']?.persistentVolumeClaimRetentionPolicy?.whenScaled === 'Delete',
+    ),
+  };
+}
+
+/**
+ * Those of whom nobody knows how to stop them are refused now, and not found out when all the others have stopped.
+ *
+ * @param frozen  the playbook makes them hold still: nobody needs to be stopped
+ * @param share   of a share, those who only read may go on
+ * @throws MigrateError PLAN_DISK_UNFIT, or what `share` makes of the reason
+ */
+export function writersOf(
+  claim: KubeObject,
+  source: ClusterInventory,
+  frozen: boolean,
+  share?: { unfit: typeof unfitDisk },
+): Writers {
+  const unfit = share?.unfit ?? unfitDisk;
+  const path = pathOf(claim.metadata);
+  const { left, deleting, ...writers } = usersOf(claim, source, share !== undefined);
+  if (deleting)
+    throw unfit(
+      path,
+      `StatefulSet ${pathOf(deleting.metadata)} deletes its claims when it is scaled down (persistentVolumeClaimRetentionPolicy.whenScaled)`,
+      'Set whenScaled to Retain on the source first: its writers are scaled to 0, and the old disks are the way back.',
+    );
+  if (frozen) return writers;
+  if (source.unseen.some((it) => it.kind === 'Pod'))
+    throw unfit(
+      path,
+      'pods of the source could not be read, so nobody knows who writes to it',
+      'Let the identity list pods there.',
+    );
+  if (left.length > 0)
+    throw unfit(
+      path,
+      `${left.join(', ')} ${left.length === 1 ? 'mounts' : 'mount'} it, and can't be scaled to 0 by this plan`,
+      share
+        ? 'End them for the move, or say `writers: many` in its entry of `data.disks.shares` if both sides may write (docs/disks.md).'
+        : 'End them for the move, or let a program make the writers hold still: `freeze` in a rule of `data.disks` (docs/disks.md).',
+    );
+  return writers;
 }
 
 /** `data-orders-3` begins with `data-orders-` and goes on with a number. */

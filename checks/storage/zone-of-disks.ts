@@ -65,9 +65,7 @@ export const zoneOfDisks: Check = {
         found.push(...users(claim, sight).flatMap((it) => stranded(it, claim, zone, there)));
       }
     }
-    return found.filter(
-      (it, index) => found.findIndex((other) => other.about === it.about && other.saw === it.saw) === index,
-    );
+    return [...new Map(found.map((it) => [`${it.about}: ${it.saw}`, it])).values()];
   },
 };
 

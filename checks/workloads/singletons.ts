@@ -1,7 +1,6 @@
 import type { Check, Finding, Sight } from '../../src/check.js';
 import { namesClaim } from '../../src/disk-entry.js';
-import { writersOf } from '../../src/disk-writers.js';
-import { MigrateError } from '../../src/errors.js';
+import { usersOf } from '../../src/disk-writers.js';
 import { heldWorkloads } from '../../src/one-side.js';
 import { pathOf } from '../../src/objects.js';
 import type { KubeObject } from '../../src/ports.js';
@@ -73,20 +72,15 @@ const nameOf = ({ object }: Workload) => `${object.kind} ${object.metadata.names
 function handedOver(sight: Sight): Set<string> {
   const { playbook, source } = sight;
   if (!playbook.cloud) return new Set();
-  const rules = playbook.data?.disks.rules ?? [];
-  const stopped = volumesOfClaims(sight).flatMap(({ claim, volume }) => {
-    const rule = rules.find((it) => namesClaim(it.claims, pathOf(claim.metadata)));
-    if (!volume || !isRewritten(volume, sight) || rule?.freeze) return [];
-    try {
-      // Who can't be stopped is told when the plan is made.
-      return writersOf(claim, source.inventory, true).workloads;
-    } catch (error) {
-      if (error instanceof MigrateError) return [];
-      throw error;
-    }
-  });
+  const stopped = volumesOfClaims(sight)
+    .filter(({ claim, volume }) => volume && isRewritten(volume, sight) && !isFrozen(claim, sight))
+    .flatMap(({ claim }) => usersOf(claim, source.inventory).workloads);
   return new Set(stopped.map((it) => `${it.kind.split('.')[0]} ${pathOf(it)}`));
 }
+
+/** Its writers hold still, and run on. */
+const isFrozen = (claim: KubeObject, { playbook: { data } }: Sight): boolean =>
+  data?.disks.rules.find((it) => namesClaim(it.claims, pathOf(claim.metadata)))?.freeze !== undefined;
 
 function SCALER() {
   return 'ScaledObject.keda.sh';

@@ -58,7 +58,7 @@ export const CATALOGUE: Record<string, readonly string[]> = {
   'sto-shared-rwo': ['shared-volumes'],
   'sto-snapshot-crd': ['snapshots', 'driver-snapshots', 'removed-apis'],
   'sto-access-mode': ['access-modes'],
-  'sto-nas-endpoint': ['share-addresses'],
+  'sto-nas-endpoint': ['share-addresses', 'share-secrets'],
   // network and Services
   'svc-nodeport-clash': ['cluster-addresses', 'port-numbers'],
   'svc-clusterip-fixed': ['cluster-addresses'],

@@ -82,6 +82,7 @@ import { databaseFit } from './storage/database-fit.js';
 import { databaseWayBack } from './storage/database-way-back.js';
 import { driverSnapshots } from './storage/driver-snapshots.js';
 import { diskKinds } from './storage/disk-kinds.js';
+import { shareSecrets } from './storage/share-secrets.js';
 import { shareAddresses } from './storage/share-addresses.js';
 import { sharedVolumes } from './storage/shared-volumes.js';
 import { snapshots } from './storage/snapshots.js';
@@ -179,6 +180,7 @@ export const checks: readonly Check[] = [
   zoneOfDisks,
   accessModes,
   shareAddresses,
+  shareSecrets,
   sharedVolumes,
   snapshots,
   velero,

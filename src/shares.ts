@@ -221,8 +221,9 @@ const regionIn = (address: string): string | undefined =>
 const networkFileSystemOf = ({ spec }: KubeObject): string | undefined =>
   spec?.csi?.volumeAttributes?.containerNetworkFileSystem;
 
-/** Secrets by whose keys the target's nodes mount the volume. */
-export function secretsOf({ spec }: KubeObject): { namespace: string; name: string }[] {
+/** Secrets by whose keys the target's nodes mount the share. */
+export function shareSecrets(playbook: Playbook, claim: KubeObject, volume: KubeObject) {
+  const { spec } = newVolume(volume, claim, shareRule(playbook, pathOf(claim.metadata)), {});
   const { nodePublishSecretRef, nodeStageSecretRef, volumeAttributes } = spec?.csi ?? {};
   const ofPods: unknown = volumeAttributes?.secretRef;
   return [

@@ -12,7 +12,7 @@ set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 cache=${XDG_CACHE_HOME:-$HOME/.cache}/migrate-testbed
-servers=(etcd kubernetes-1.36 kubernetes-1.20 kwok velero velero-plugin-for-aws gofakes3 slb-client nlb-client gateway-api istio-api)
+servers=(etcd kubernetes-1.36 kubernetes-1.20 kwok velero velero-plugin-for-aws gofakes3 slb-client nlb-client gateway-api istio-api external-snapshotter)
 kubernetes=(kube-apiserver kube-controller-manager kube-scheduler kubectl)
 
 say() { printf '%s\n' "$*" >&2; }
@@ -32,6 +32,7 @@ module_of() {
     gofakes3) echo github.com/johannesboyne/gofakes3 ;;
     gateway-api) echo sigs.k8s.io/gateway-api ;;
     istio-api) echo istio.io/api ;;
+    external-snapshotter) echo github.com/kubernetes-csi/external-snapshotter/client/v8 ;;
     *) die "no server is called '$1'; there are: ${servers[*]}, and 'all'" ;;
   esac
 }
@@ -39,7 +40,7 @@ module_of() {
 binaries_of() {
   case $1 in
     kubernetes-*) echo "${kubernetes[@]}" ;;
-    gateway-api | istio-api) echo "$1.yaml" ;;
+    gateway-api | istio-api | external-snapshotter) echo "$1.yaml" ;;
     *) echo "$1" ;;
   esac
 }
@@ -72,7 +73,7 @@ recipes_of() {
   case $1 in
     velero | velero-plugin-for-aws | gofakes3) echo recipe_of_velero ;;
     slb-client | nlb-client) echo recipe_of_program ;;
-    gateway-api | istio-api) echo recipe_of_definitions ;;
+    gateway-api | istio-api | external-snapshotter) echo recipe_of_definitions ;;
     *) echo recipe build_kubernetes generate_openapi ;;
   esac
 }
@@ -87,6 +88,7 @@ recipe_of_definitions() {
   case $1 in
     gateway-api) files=("$dir"/config/crd/standard/*.yaml) ;;
     istio-api) files=("$dir"/kubernetes/customresourcedefinitions.gen.yaml) ;;
+    external-snapshotter) files=("$dir"/config/crd/snapshot.storage.k8s.io_*.yaml) ;;
   esac
   for file in "${files[@]}"; do printf -- '---\n' && cat "$file"; done >"$2/bin/$1.yaml"
 }

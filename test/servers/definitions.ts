@@ -10,7 +10,10 @@ const PATHS: Record<string, string> = {
 };
 
 /** Gives a real API server the kinds of a module as they are published, and waits until it serves them. */
-export async function giveDefinitions(plane: ControlPlane, module: 'gateway-api' | 'istio-api'): Promise<void> {
+export async function giveDefinitions(
+  plane: ControlPlane,
+  module: 'gateway-api' | 'istio-api' | 'external-snapshotter',
+): Promise<void> {
   const text = readFileSync(binaryPath(`${module}.yaml`), 'utf8');
   const objects: KubernetesObject[] = parseAllDocuments(text)
     .map((it): unknown => it.toJSON())

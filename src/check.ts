@@ -134,7 +134,7 @@ export type Taken =
  * gaps in that it can live with.
  */
 export interface Check extends CheckText {
-  reads: { source?: Kind[]; target?: Kind[]; cloud?: boolean };
+  reads: { source?: Kind[]; target?: Kind[]; cloud?: boolean; databases?: boolean };
   /** what helps where it can be read; the check itself says what it does without */
   also?: { source?: Kind[]; target?: Kind[] };
   /**

@@ -14,7 +14,7 @@ export const databaseFence: Check = {
   before: 'data',
   severity: 'warn',
   when: ['data'],
-  reads: {},
+  reads: { databases: true },
   hint: {
     why: 'A server that restarts without its fence takes writes beside the one that serves, until somebody looks: those writes are on one side only. Each step that looks at it stops with DB_TWO_WRITERS then, but none looks all the time.',
     fix: 'MariaDB: write `read_only=1` into the configuration of both servers before the move; it takes effect at a restart only. MySQL: leave persisted_globals_load on. Redis: give it a configuration file. PostgreSQL: clients use no superuser. Then waive it.',

@@ -14,7 +14,7 @@ export const databaseFit: Check = {
   before: 'data',
   severity: 'refuse',
   when: ['data'],
-  reads: {},
+  reads: { databases: true },
   hint: {
     why: 'Servers without GTIDs, a logical log, free slots or primary keys can not copy both ways; an account that the fence does not hold back makes two writers. One that does not answer now is no database that can be moved.',
     fix: 'Mend what is named on the servers; docs/databases.md says what each kind needs. An account that is known not to write goes under `admins:`.',

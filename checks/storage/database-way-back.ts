@@ -12,7 +12,7 @@ export const databaseWayBack: Check = {
   before: 'data',
   severity: 'warn',
   when: ['data'],
-  reads: {},
+  reads: { databases: true },
   hint: {
     why: 'The source copies from the target from the switch-over on; that is the way back. Where it does not get there, the switch-over gives up with DB_NO_WAY_BACK and opens the source again: a pause for nothing.',
     fix: "From the source's machine, log in to the target at the address that is named, with the account that copies. Set `seenAs:` where it is another address from there. Then waive it, with the date.",

@@ -66,7 +66,7 @@ function explainedCheck(check: CheckText & { reads?: object }, lang: Flags['lang
 
 /** From what the check reads: it only ever looks at what was captured. */
 function howFound(
-  { reads = {} }: { reads?: { source?: string[]; target?: string[]; cloud?: boolean } },
+  { reads = {} }: { reads?: { source?: string[]; target?: string[]; cloud?: boolean; databases?: boolean } },
   lang: Flags['lang'],
 ): string {
   const every = lang === 'zh' ? '所有可列出的命名空间资源' : 'every namespaced kind';
@@ -77,18 +77,21 @@ function howFound(
           source: '源集群',
           target: '目标集群',
           cloud: '云上的负载均衡和云盘',
+          databases: 'playbook 中各数据库两侧的服务器',
           none: '只看服务器的版本、发现接口和权限应答',
         }
       : {
           source: 'source',
           target: 'target',
           cloud: 'the cloud: load balancers and disks',
+          databases: 'the servers of each database in the playbook',
           none: 'what both servers answer about themselves: version, served kinds, rights',
         };
   const parts = [
     kinds(reads.source) && `${words.source}: ${kinds(reads.source)}`,
     kinds(reads.target) && `${words.target}: ${kinds(reads.target)}`,
     reads.cloud && words.cloud,
+    reads.databases && words.databases,
   ].filter(Boolean);
   return parts.join('; ') || words.none;
 }

@@ -80,7 +80,7 @@ async function databasesFor(
   world: World,
   asked: readonly Check[] = checks,
 ): Promise<DatabaseSeen[] | undefined> {
-  if (!data || data.databases.length === 0 || !asked.some((it) => it.id.startsWith('database-'))) return undefined;
+  if (!data || data.databases.length === 0 || !asked.some((it) => it.reads.databases)) return undefined;
   return askDatabases(data.databases, world);
 }
 

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { parse } from 'yaml';
 import { checks } from '../checks/index.js';
-import type { VolumeArgs } from '../src/args.js';
+import type { QuiesceArgs, ScaleArgs, VolumeArgs } from '../src/args.js';
 import { differences } from '../src/cli/rehearse.js';
 import { openStage } from '../src/cli/stage.js';
 import { MigrateError } from '../src/errors.js';
@@ -253,6 +253,45 @@ test('an entry names another server and directory, and the bucket’s Secret', a
   });
   assert.equal(volume('pictures').csi.volumeAttributes.bucket, 'two');
   assert.deepEqual(volume('pictures').csi.nodePublishSecretRef, { namespace: 'files', name: 'oss-keys' });
+});
+
+test('who writes to a disk and to a share stops once, for both', async () => {
+  const { playbook, seed } = sharing('copy', (objects) => {
+    const spec = (name: string) => objects.find((it) => it.metadata.name === name)!['spec'];
+    const named = (kind: string, name: string, rest: object) => ({
+      apiVersion: 'v1',
+      kind,
+      metadata: { name, ...(kind.endsWith('Claim') && { namespace: 'files' }) },
+      spec: { accessModes: ['ReadWriteOnce'], storageClassName: 'alicloud-disk-ssd', ...rest },
+    });
+    objects.push(
+      named('PersistentVolume', 'd-2', {
+        capacity: { storage: '40Gi' },
+        claimRef: { namespace: 'files', name: 'index' },
+        csi: { driver: 'diskplugin.csi.alibabacloud.com', volumeHandle: 'd-2' },
+      }),
+      named('PersistentVolumeClaim', 'index', { volumeName: 'd-2', resources: { requests: { storage: '40Gi' } } }),
+    );
+    spec('writer').template.spec.volumes.push({ name: 'index', persistentVolumeClaim: { claimName: 'index' } });
+  });
+  seed.cloud.disks = [{ id: 'd-2', zone: 'cn-hangzhou-h', category: 'cloud_ssd', sizeGiB: 40 }];
+  const plan = await planOf({ playbook, seed });
+  const [quiesce, ...more] = plan.steps.filter((it) => it.kind === 'quiesce');
+  assert.equal(more.length, 0);
+  const args = quiesce?.args as QuiesceArgs;
+  assert.deepEqual(
+    [args.claims.toSorted(), args.shares, args.volumes, args.workloads.length, args.live.length],
+    [['files/index', 'files/shared'], ['files/shared'], ['d-2'], 1, 1],
+  );
+  const after = (id: string) => plan.steps.find((it) => it.id === id)?.after;
+  assert.deepEqual(after('data/share/files/shared'), [quiesce?.id]);
+  assert.deepEqual(after('data/disk/files/index/snapshot'), [quiesce?.id]);
+  const start = plan.steps.find((it) => it.id === 'data/start/files')?.args as ScaleArgs;
+  assert.deepEqual(start.moved, {
+    claims: ['files/index', 'files/pictures', 'files/shared'],
+    shares: ['files/pictures', 'files/shared'],
+    volumes: ['d-2'],
+  });
 });
 
 test('a move to another region has no plan without a share there', async () => {

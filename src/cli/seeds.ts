@@ -94,6 +94,9 @@ function clusterSeed(
       backendMode: terway ? 'eni' : 'ecs',
     },
     velero: served.some((it) => it.group === 'velero.io') ? { version: VELERO_VERSION } : null,
+    snapshots: served.some(
+      (it) => it.group === 'snapshot.storage.k8s.io' && it.version === 'v1' && it.kind === 'VolumeSnapshotContent',
+    ),
     fsm:
       FSM_GROUPS.find((group) => served.some((it) => it.group === group && it.kind === 'GlobalTrafficPolicy')) ?? null,
   };

@@ -28,7 +28,6 @@ const runner = spawn(
   process.execPath,
   [
     '--enable-source-maps',
-    `--import=${new URL('untracked.js', import.meta.url).href}`,
     '--test',
     `--test-concurrency=${Math.max(2, os.availableParallelism())}`,
     '--test-reporter=spec',

@@ -2,9 +2,10 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { parse } from 'yaml';
 import { checks } from '../checks/index.js';
-import type { QuiesceArgs, ScaleArgs, VolumeArgs } from '../src/args.js';
+import type { QuiesceArgs, RetainArgs, ScaleArgs, VolumeArgs } from '../src/args.js';
 import { differences } from '../src/cli/rehearse.js';
 import { openStage } from '../src/cli/stage.js';
+import { contextOf } from '../src/engine.js';
 import { MigrateError } from '../src/errors.js';
 import { type JournalStore, memoryStore } from '../src/journal.js';
 import { takeInventory } from '../src/look.js';
@@ -14,6 +15,7 @@ import type { Call } from '../src/ports.js';
 import { routers } from '../src/routers/index.js';
 import { rollback } from '../src/rollback.js';
 import { run } from '../src/run.js';
+import { retain } from '../src/steps/retain.js';
 import type { Seed, TwinObject } from '../src/twin/types.js';
 import { crashing, engineOn, mustBeDone, quickShop, quickShopText, stageFor, undrawn } from './shop.js';
 
@@ -253,6 +255,39 @@ test('an entry names another server and directory, and the bucket’s Secret', a
   });
   assert.equal(volume('pictures').csi.volumeAttributes.bucket, 'two');
   assert.deepEqual(volume('pictures').csi.nodePublishSecretRef, { namespace: 'files', name: 'oss-keys' });
+});
+
+test('a volume whose claim is gone is not set to Delete again: its data would go at once', async () => {
+  const { stage, plan, engine } = await moveOf(sharing());
+  try {
+    const step = plan.steps.find((it) => it.kind === 'retain-volumes')!;
+    const warned: string[] = [];
+    const context = contextOf(step, 'mark', {
+      ...engine,
+      emit: (event) => {
+        if (event.type === 'warning') warned.push(event.what);
+      },
+    });
+    const args = step.args as RetainArgs;
+    const { source } = stage.world;
+    const policy = async () =>
+      (await source.get({ kind: 'PersistentVolume', name: 'nas-files' }))?.['spec']?.persistentVolumeReclaimPolicy;
+    const before = await retain.check(args, context);
+    await retain.apply(args, before, context);
+    await retain.verify(args, before, context);
+    await retain.undo(args, before, context);
+    assert.equal(await policy(), 'Delete', 'as it was');
+
+    await retain.apply(args, before, context);
+    for (const name of ['writer', 'reader']) await source.delete({ kind: 'Deployment.apps', namespace: 'files', name });
+    await source.delete({ kind: 'PersistentVolumeClaim', namespace: 'files', name: 'shared' });
+    await stage.twin.settle();
+    await retain.undo(args, before, context);
+    assert.equal(await policy(), 'Retain');
+    assert.match(warned.join(), /nas-files on the source stays at Retain/);
+  } finally {
+    await stage.close();
+  }
 });
 
 test('who writes to a disk and to a share stops once, for both', async () => {

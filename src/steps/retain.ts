@@ -1,7 +1,7 @@
 import type { RetainArgs } from '../args.js';
 import { MigrateError } from '../errors.js';
 import { rightOn } from '../objects.js';
-import type { Cluster } from '../ports.js';
+import type { Cluster, KubeObject } from '../ports.js';
 import type { StepKind } from '../step.js';
 import { count } from '../words.js';
 
@@ -26,17 +26,24 @@ export const retain: StepKind<RetainArgs, RetainBefore> = {
   rights: () => ({ source: ['get', 'patch'].map((verb) => rightOn(verb, VOLUME)) }),
 
   async check({ volumes }, { world }) {
-    return { policies: await policiesOf(world.source, volumes) };
+    const found = await Promise.all(volumes.map((it) => volumeOf(world.source, it)));
+    return { policies: found.map((it) => it && policyOf(it)) };
   },
 
   async apply({ volumes }, _before, { world }) {
-    await setPolicies(world.source, volumes, (now) => (now === 'Retain' ? undefined : 'Retain'));
+    for (const name of volumes) {
+      const found = await volumeOf(world.source, name);
+      if (found && policyOf(found) !== 'Retain') await setPolicy(world.source, name, 'Retain');
+    }
   },
 
   async verify({ volumes }, before, { world }) {
-    const now = await policiesOf(world.source, volumes);
-    // One that was gone at the beginning is no matter of ours.
-    const wrong = volumes.filter((_, index) => before.policies[index] !== undefined && now[index] !== 'Retain');
+    const wrong: string[] = [];
+    for (const [index, name] of volumes.entries()) {
+      const found = await volumeOf(world.source, name);
+      // One that was gone at the beginning is no matter of ours.
+      if (before.policies[index] !== undefined && (!found || policyOf(found) !== 'Retain')) wrong.push(name);
+    }
     if (wrong.length === 0) return;
     throw new MigrateError('VOLUME_NOT_RETAINED', {
       what: `${wrong.join(', ')} on the source ${wrong.length === 1 ? 'is' : 'are'} not set to Retain.`,
@@ -45,30 +52,27 @@ export const retain: StepKind<RetainArgs, RetainBefore> = {
     });
   },
 
-  async undo({ volumes }, before, { world }) {
-    // What somebody else has set since stays.
-    await setPolicies(world.source, volumes, (now, index) => (now === 'Retain' ? before.policies[index] : undefined));
+  async undo({ volumes }, before, { world, emit }) {
+    for (const [index, name] of volumes.entries()) {
+      const was = before.policies[index];
+      const found = await volumeOf(world.source, name);
+      // What somebody else has set since stays.
+      if (!found || was === undefined || was === 'Retain' || policyOf(found) !== 'Retain') continue;
+      if (found['status']?.phase === 'Bound') await setPolicy(world.source, name, was);
+      else
+        emit({
+          type: 'warning',
+          what: `Volume ${name} on the source stays at Retain and is not set to ${was} again: its claim is gone, and its data would go with that.`,
+          fix: 'Delete the volume and what is behind it by hand if nobody needs it.',
+        });
+    }
     return [];
   },
 };
 
-const policyOf = async (cluster: Cluster, name: string): Promise<string | undefined> => {
-  const found = await cluster.get({ kind: VOLUME, name });
-  return found && String(found['spec']?.persistentVolumeReclaimPolicy ?? 'Retain');
-};
+const volumeOf = (cluster: Cluster, name: string) => cluster.get({ kind: VOLUME, name });
 
-const policiesOf = (cluster: Cluster, volumes: readonly string[]) =>
-  Promise.all(volumes.map((it) => policyOf(cluster, it)));
+const policyOf = ({ spec }: KubeObject) => String(spec?.persistentVolumeReclaimPolicy ?? 'Retain');
 
-async function setPolicies(
-  cluster: Cluster,
-  volumes: readonly string[],
-  wanted: (now: string, index: number) => string | undefined,
-): Promise<void> {
-  for (const [index, name] of volumes.entries()) {
-    const now = await policyOf(cluster, name);
-    const to = now === undefined ? undefined : wanted(now, index);
-    if (to !== undefined && to !== now)
-      await cluster.patch({ kind: VOLUME, name }, { spec: { persistentVolumeReclaimPolicy: to } });
-  }
-}
+const setPolicy = (cluster: Cluster, name: string, policy: string) =>
+  cluster.patch({ kind: VOLUME, name }, { spec: { persistentVolumeReclaimPolicy: policy } });

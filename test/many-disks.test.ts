@@ -33,6 +33,25 @@ function naive({ store }: DiskLife): number {
   return calls;
 }
 
+/** From the moment when writers begin to stop until the volumes of what they wrote are there, the longest, in seconds of the clock. */
+function longestPause({ store, plan }: DiskLife): number {
+  const at = new Map<string, number>();
+  for (const line of store.read().split('\n').filter(Boolean)) {
+    const entry = JSON.parse(line) as { type: string; at: string; step: string | { id: string } };
+    if (entry.type === 'begun' && typeof entry.step === 'object')
+      at.set(`${entry.step.id} begun`, Date.parse(entry.at));
+    if (entry.type === 'done' && typeof entry.step === 'string') at.set(`${entry.step} done`, Date.parse(entry.at));
+  }
+  const pauses = plan.steps
+    .filter((it) => it.kind === 'quiesce')
+    .flatMap(({ id, args }) =>
+      (args as { claims: string[] }).claims.map(
+        (claim) => (at.get(`data/disk/${claim}/volume done`) ?? Infinity) - (at.get(`${id} begun`) ?? 0),
+      ),
+    );
+  return Math.max(...pauses) / 1000;
+}
+
 function tell(t: TestContext, life: DiskLife, beganAt: number): void {
   const { calls, disks, stage } = life;
   const each = [...calls].map(
@@ -41,7 +60,7 @@ function tell(t: TestContext, life: DiskLife, beganAt: number): void {
   );
   const minutes = (stage.twin.clock.now() - beganAt) / 60_000;
   t.diagnostic(
-    `${disks.length} disks to ${life.options.toRegion ?? FAR}: ${minutes.toFixed(1)} min of the clock, ${(totalOf(life) / disks.length).toFixed(2)} calls a disk: ${each.join(', ')}; a loop for each disk: ${(naive(life) / disks.length).toFixed(2)}`,
+    `${disks.length} disks to ${life.options.toRegion ?? FAR}: ${minutes.toFixed(1)} min of the clock, writers paused ${longestPause(life)} s at most, ${(totalOf(life) / disks.length).toFixed(2)} calls a disk: ${each.join(', ')}; a loop for each disk: ${(naive(life) / disks.length).toFixed(2)}`,
   );
 }
 

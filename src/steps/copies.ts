@@ -1,9 +1,9 @@
 import { createHash } from 'node:crypto';
-import { Interrupted } from '../engine.js';
-import { isMigrateError, MigrateError } from '../errors.js';
-import type { Cloud, Disk, Snapshot } from '../ports.js';
+import { MigrateError } from '../errors.js';
+import type { Disk, Snapshot } from '../ports.js';
 import type { Copy, StepContext } from '../step.js';
 import { spell } from '../words.js';
+import { inTurn, knownIn, listed, LOOK_MS, type Made, nextLook, PATIENCE_MS, PLAN_TAG } from './looks.js';
 
 /**
  * Snapshots, copies and disks that steps make: found again by tags, never by the reply to what made them. A killed run adopts its own; one
@@ -12,8 +12,6 @@ import { spell } from '../words.js';
  * @source ECS API: CreateSnapshot, CopySnapshot, CreateDisk; an AlibabaCloud ClientToken is ASCII, at most 64 characters
  */
 const TAG = 'migrate-id';
-/** of every copy of a plan */
-const PLAN_TAG = 'migrate-plan';
 
 /** Drawn once for each time a step is begun. */
 export interface Drawn {
@@ -53,82 +51,6 @@ function oursOf(drawn: Drawn, attempt: number, mark: string): Ours {
     token: createHash('sha256').update(tag).digest('hex').slice(0, 64),
     tags: { [TAG]: tag, [PLAN_TAG]: mark },
   };
-}
-
-/** One kind of thing that the cloud makes for us. */
-export interface Made<T extends Snapshot | Disk> {
-  what: Copy['what'];
-  list(cloud: Cloud, region: string, tag: { key: string; value: string }): Promise<T[]>;
-  remove(cloud: Cloud, region: string, it: T): Promise<void>;
-  /** it will never be what it was asked to be */
-  failed(it: T): boolean;
-}
-
-export const SNAPSHOTS: Made<Snapshot> = {
-  what: 'snapshot',
-  list: (cloud, region, tag) => cloud.snapshots(region, tag),
-  remove: (cloud, region, { id }) => cloud.deleteSnapshot(region, id),
-  failed: ({ status }) => status === 'failed',
-};
-
-export const DISKS: Made<Disk> = {
-  what: 'disk',
-  list: (cloud, region, tag) => cloud.disks(region, tag),
-  remove: (cloud, region, { id }) => cloud.deleteDisk(region, id),
-  failed: () => false,
-};
-
-/** All copies of a plan in a region, as they were last asked for. */
-interface Listing {
-  sentAt: number;
-  /** of the line there, at that moment */
-  changes: number;
-  all: Promise<unknown[]>;
-}
-
-/** What this process knows of a cloud. */
-interface Known {
-  listings: Map<string, Listing>;
-  lines: Map<string, Line>;
-  /** what was seen ready, by the drawn of its step: an id is for good */
-  ready: Map<string, Snapshot | Disk>;
-}
-
-const knownOf = new WeakMap<Cloud, Known>();
-
-function knownIn({ world: { cloud } }: StepContext): Known {
-  const known = knownOf.get(cloud) ?? { listings: new Map(), lines: new Map(), ready: new Map() };
-  knownOf.set(cloud, known);
-  return known;
-}
-
-/** A listing in which nothing can be missing that we have made; what others do meanwhile is met by whoever waits. */
-const KEPT_MS = 60_000;
-
-/** The last listing, where it is as fresh as asked; else a new one. One answer serves all who look at the same moment. */
-function listed<T extends Snapshot | Disk>(
-  { what, list }: Made<T>,
-  context: StepContext,
-  region: string,
-  sinceMs?: number,
-): Promise<T[]> {
-  const { world, mark } = context;
-  const { listings, lines } = knownIn(context);
-  const key = `${what} ${region} ${mark}`;
-  const now = world.clock.now();
-  const changes = lines.get(`${what} ${region}`)?.changes ?? 0;
-  const known = listings.get(key);
-  const isFresh =
-    known &&
-    (sinceMs === undefined ? known.changes === changes && now - known.sentAt < KEPT_MS : known.sentAt >= sinceMs);
-  if (isFresh) return known.all as Promise<T[]>;
-  const all = list(world.cloud, region, { key: PLAN_TAG, value: mark });
-  const listing = { sentAt: now, changes, all };
-  listings.set(key, listing);
-  all.catch(() => {
-    if (listings.get(key) === listing) listings.delete(key);
-  });
-  return all;
 }
 
 /**
@@ -183,71 +105,7 @@ export async function madeBy<T extends Snapshot | Disk>(
 
 /** For so long a thing may be missing in lists although it was made; then it is gone. */
 const UNSEEN_MS = 120_000;
-/** Longest without any progress, and longest to wait for what must end first. */
-const PATIENCE_MS = 6 * 3_600_000;
-/** Those who wait look at the same moments, so that they are answered together. */
-const LOOK_MS = 5000;
-const SELDOM_MS = 60_000;
 const PAUSE_MS = { least: 0, most: 300_000 };
-
-/** Waits until a later moment, at which others look too. @returns that moment. @throws Interrupted */
-async function nextLook({ world: { clock }, stopping }: StepContext, pauseMs: number): Promise<number> {
-  const unit = pauseMs > SELDOM_MS ? SELDOM_MS : LOOK_MS;
-  const at = (Math.floor((clock.now() + pauseMs) / unit) + 1) * unit;
-  while (clock.now() < at) {
-    if (stopping()) throw new Interrupted();
-    await clock.sleep(Math.min(at, (Math.floor(clock.now() / LOOK_MS) + 1) * LOOK_MS) - clock.now());
-  }
-  return at;
-}
-
-/** What begins something in a region goes out one at a time; when one could not begin, the next tries after a pause. */
-interface Line {
-  last: Promise<void>;
-  closedUntil: number;
-  /** how often one has gone out, or come back */
-  changes: number;
-}
-
-function lineOf(context: StepContext, key: string): Line {
-  const { lines } = knownIn(context);
-  const line = lines.get(key) ?? { last: Promise.resolve(), closedUntil: 0, changes: 0 };
-  lines.set(key, line);
-  return line;
-}
-
-/**
- * @throws MigrateError CLOUD_OCCUPIED  still, after hours
- * @throws Interrupted
- */
-async function inTurn<T>(context: StepContext, key: string, begin: () => Promise<T>): Promise<T> {
-  const { world, progress, stopping } = context;
-  const { clock } = world;
-  const line = lineOf(context, key);
-  const deadline = clock.now() + PATIENCE_MS;
-  for (;;) {
-    const before = line.last;
-    let leave = () => {};
-    line.last = new Promise((resolve) => (leave = resolve));
-    try {
-      await before;
-      if (stopping()) throw new Interrupted();
-      while (clock.now() < line.closedUntil) await nextLook(context, 0);
-      line.changes++;
-      try {
-        return await begin();
-      } finally {
-        line.changes++;
-      }
-    } catch (error) {
-      if (!isMigrateError(error, 'CLOUD_OCCUPIED') || clock.now() >= deadline) throw error;
-      line.closedUntil = clock.now() + LOOK_MS;
-      progress(`waits: ${error.what}`);
-    } finally {
-      leave();
-    }
-  }
-}
 
 /**
  * Makes what the step is for, unless an earlier try of it did. One that failed is made anew, and deleted when its successor is there; of one
@@ -374,9 +232,9 @@ export async function leftOf<T extends Snapshot | Disk>(
 
 /** Tells of what stays there. */
 export function keepAll(
-  made: Made<Snapshot> | Made<Disk>,
+  { what }: { what: Copy['what'] },
   all: readonly (Snapshot | Disk)[],
-  context: StepContext,
+  { kept, mark }: StepContext,
 ): void {
-  for (const { id, region } of all) context.kept({ what: made.what, id, region, mark: context.mark });
+  for (const { id, region } of all) kept({ what, id, region, mark });
 }

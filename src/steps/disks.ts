@@ -5,7 +5,8 @@ import type { Disk, KubeObject, Snapshot } from '../ports.js';
 import type { StepContext, StepKind } from '../step.js';
 import { until } from '../wait.js';
 import { spell } from '../words.js';
-import { DISKS, draw, type Drawn, keepAll, leftOf, madeBy, make, SNAPSHOTS, untilMade } from './copies.js';
+import { draw, type Drawn, keepAll, leftOf, madeBy, make, untilMade } from './copies.js';
+import { DISKS, SNAPSHOTS } from './looks.js';
 import { owing } from './owing.js';
 
 /**

@@ -5,7 +5,8 @@ import type { Cluster, Kind, KubeObject, ObjectRef, Snapshot } from '../ports.js
 import type { StepContext, StepKind } from '../step.js';
 import { until } from '../wait.js';
 import { podsOn } from './at-rest.js';
-import { madeBy, SNAPSHOTS } from './copies.js';
+import { madeBy } from './copies.js';
+import { SNAPSHOTS } from './looks.js';
 import { owing } from './owing.js';
 
 /**

@@ -141,7 +141,7 @@ test('killed while it makes anew what failed, it still ends with one', async () 
   for (const action of ['CreateSnapshot', 'CopySnapshot', 'CreateDisk'])
     for (const after of ['run', 'delete', 'keep'] as const)
       for (let at = 0; at < 4; at++) {
-        if (!ALL && index++ % 5 !== 1) continue;
+        if (!ALL && index++ % 9 !== 1) continue;
         const crash = crashing(at);
         const lines = memoryStore();
         let isKilled = false;
@@ -295,7 +295,7 @@ test('two plans in one account leave each other alone', async () => {
 
 test('no storm makes a second copy or loses one', async (t) => {
   const wrong: string[] = [];
-  const seeds = ALL ? 100 : 3;
+  const seeds = ALL ? 100 : 2;
   for (let seed = 1; seed <= seeds; seed++)
     for (const it of await diskStorm(seed)) wrong.push(`seed ${seed}: ${it} (replay: npm run soak -- ${seed})`);
   t.diagnostic(`${seeds} seeds`);

@@ -72,3 +72,13 @@ export async function storm(
   }
   return wrong;
 }
+
+/** The storms of the seeds from 1 on: what was wrong with each, and how to see it again. */
+export async function storms(seeds: number): Promise<string[]> {
+  const ways = await calmWays();
+  const wrong: string[] = [];
+  for (let seed = 1; seed <= seeds; seed++) {
+    for (const it of await storm(seed, ways)) wrong.push(`seed ${seed}: ${it} (replay: npm run soak -- ${seed})`);
+  }
+  return wrong;
+}

@@ -72,7 +72,8 @@ export function appSteps(making: Making): AppSteps {
         };
         const later = [...heldWorkloads(playbook)];
         const moved = movedOf(brought, data.namespaces);
-        const applied = add<ManifestArgs>('manifests', 'manifests', { what: 'apply', ...args }, [
+        const running = data.arrive === 'running' && { running: true as const, ...(moved && { moved }) };
+        const applied = add<ManifestArgs>('manifests', 'manifests', { what: 'apply', ...args, ...running }, [
           ...before,
           ...volumes,
         ]);
@@ -203,6 +204,7 @@ function addRestores(shared: Shared, after: string[], brought: Brought[]): strin
         ...(!isOne && { wave: index + 1 }),
         ...(written && { written }),
         ...(data.nodePorts === 'keep' && { keepNodePorts: true }),
+        ...arrivingRunning(making, wave.passing, brought),
       },
       ends,
     );
@@ -233,20 +235,17 @@ const addStarts = (making: Making, arrived: Passing[], after: string[], brought:
   making.data.namespaces.flatMap((namespace) => addStart(making, arrived, after, brought, namespace, [namespace]));
 
 function addStart(
-  { playbook, data, inventory, add }: Making,
+  making: Making,
   arrived: Passing[],
   after: string[],
   brought: readonly Brought[],
   id: string,
-  namespaces = data.namespaces,
+  namespaces = making.data.namespaces,
 ): string[] {
+  const { data, add } = making;
   if (data.arrive !== 'stopped') return [];
   const moved = movedOf(brought, namespaces);
-  const there = expectedOf(arrived);
-  const later = new Set([...raisedByShares(playbook, inventory), ...heldWorkloads(playbook)]);
-  const workloads: Workload[] = namespaces
-    .flatMap((it) => workloadsOf(inventory.source, it))
-    .filter((it) => it.replicas > 0 && there[it.kind]?.includes(pathOf(it)) && !later.has(`${it.kind} ${pathOf(it)}`));
+  const workloads = wokenOf(making, arrived, namespaces);
   return workloads.length === 0
     ? []
     : [
@@ -257,6 +256,28 @@ function addStart(
           after,
         ),
       ];
+}
+
+/** Those that work on the target from then on; others wait for a step of their own. */
+function wokenOf({ playbook, inventory }: Making, arrived: Passing[], namespaces: readonly string[]): Workload[] {
+  const there = expectedOf(arrived);
+  const later = new Set([...raisedByShares(playbook, inventory), ...heldWorkloads(playbook)]);
+  return namespaces
+    .flatMap((it) => workloadsOf(inventory.source, it))
+    .filter((it) => it.replicas > 0 && there[it.kind]?.includes(pathOf(it)) && !later.has(`${it.kind} ${pathOf(it)}`));
+}
+
+/** Where nothing is stopped on the way the restore itself is the start. */
+function arrivingRunning(
+  making: Making,
+  arrived: Passing[],
+  brought: readonly Brought[],
+): Pick<RestoreArgs, 'running' | 'moved'> {
+  const { data } = making;
+  if (data.arrive !== 'running') return {};
+  const running = wokenOf(making, arrived, data.namespaces);
+  const moved = movedOf(brought, data.namespaces);
+  return running.length === 0 ? {} : { running, ...(moved && { moved }) };
 }
 
 const resourceNames = (kinds: readonly Kind[], side: ClusterInventory) =>

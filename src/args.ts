@@ -69,6 +69,10 @@ export interface RestoreArgs extends VeleroArgs {
   /** the backup was written by us: rules were applied, and the source needs no Velero */
   written?: boolean;
   keepNodePorts?: boolean;
+  /** what arrives running, in place of a start of its own */
+  running?: Workload[];
+  /** as in ScaleArgs, where something arrives running */
+  moved?: Moved;
 }
 
 export interface ConvertArgs {
@@ -89,6 +93,8 @@ export interface ManifestArgs {
   rules: NamedRule[];
   /** `Deployment.apps shop/consumer`: what a later step starts */
   later?: string[];
+  /** of `apply`: workloads run from then on, and have no start of their own */
+  running?: true;
   /** as in ScaleArgs */
   moved?: Moved;
 }

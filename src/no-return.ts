@@ -1,7 +1,9 @@
-import type { Moved, QuiesceArgs, ScaleArgs, VolumeArgs } from './args.js';
+import type { ImportArgs, ManifestArgs, QuiesceArgs, RestoreArgs, ScaleArgs, VolumeArgs, Workload } from './args.js';
 import { MigrateError } from './errors.js';
 import type { StepRecord } from './journal.js';
+import type { SideArgs } from './one-side.js';
 import { pathOf } from './objects.js';
+import type { ObjectRef } from './ports.js';
 import type { Step, StepContext } from './step.js';
 import { count } from './words.js';
 
@@ -12,16 +14,12 @@ import { count } from './words.js';
 
 /** Names them in the steps, which are all of a plan. */
 export function markNoReturn(steps: readonly Step[]): void {
-  const copied = new Set(
-    steps.flatMap((it) =>
-      it.kind === 'create-volume' && (it.args as VolumeArgs).disk ? (it.args as VolumeArgs).claim : [],
-    ),
-  );
+  const copied = new Set(steps.flatMap(claimCopied));
   const groups = steps.flatMap((it) => (it.kind === 'quiesce' ? [it.args as QuiesceArgs] : []));
   const written = new Set<string>();
   for (const step of steps) {
     const claims = claimsWritten(step, groups).filter(
-      (it) => copied.has(it) && !(step.kind === 'switch-side' && written.has(it)),
+      (it) => copied.has(it) && !(step.phase === 'traffic' && written.has(it)),
     );
     for (const it of claims) written.add(it);
     if (claims.length > 0)
@@ -29,18 +27,46 @@ export function markNoReturn(steps: readonly Step[]): void {
   }
 }
 
+/** A share has no copy: both sides work on the same files, one after the other. */
+function claimCopied({ kind, args }: Step): string[] {
+  if (kind === 'import-snapshot') return [(args as ImportArgs).claim];
+  return kind === 'create-volume' && (args as VolumeArgs).disk ? [(args as VolumeArgs).claim] : [];
+}
+
 /** Claims that pods write to from that step on. */
-function claimsWritten({ kind, args }: Step, groups: readonly QuiesceArgs[]): string[] {
-  if (kind === 'manifests') return (args as { what: string }).what === 'start' ? groups.flatMap((it) => it.claims) : [];
-  // What changes sides later than the rest.
-  if (kind === 'switch-side') return (args as { moved?: Moved }).moved?.claims ?? [];
-  if (kind !== 'scale' || (args as ScaleArgs).side !== 'target' || (args as ScaleArgs).to === 'zero') return [];
-  const started = new Set((args as ScaleArgs).workloads.map((it) => `${it.kind} ${pathOf(it)}`));
+function claimsWritten(step: Step, groups: readonly QuiesceArgs[]): string[] {
+  const woken = wokenBy(step);
+  if (woken === 'all') return groups.flatMap((it) => it.claims);
+  const names = new Set(woken.map((it) => `${it.kind} ${pathOf(it)}`));
   return groups
-    .filter((it) =>
-      [...it.workloads, ...(it.still ?? [])].some((workload) => started.has(`${workload.kind} ${pathOf(workload)}`)),
+    .filter(({ workloads, still = [], cronJobs }) =>
+      [...workloads, ...still, ...cronJobs.map((it) => ({ kind: 'CronJob.batch', ...it }))].some((it) =>
+        names.has(`${it.kind} ${pathOf(it)}`),
+      ),
     )
     .flatMap((it) => it.claims);
+}
+
+/** Who runs on the target from that step on; of files that are applied the plan does not know it. */
+function wokenBy({ kind, args }: Step): 'all' | readonly ObjectRef[] {
+  switch (kind) {
+    case 'manifests':
+      return (args as ManifestArgs).what === 'start' || (args as ManifestArgs).running ? 'all' : [];
+    case 'velero-restore':
+      return (args as RestoreArgs).running ?? [];
+    case 'switch-side':
+      // What changes sides later than the rest.
+      return (args as SideArgs).held;
+    case 'shift':
+      // A router that moves shares pod by pod starts them.
+      return (args as { route: { workloads?: Workload[] } }).route.workloads ?? [];
+    case 'scale': {
+      const { side, to, workloads } = args as ScaleArgs;
+      return side === 'target' && to !== 'zero' ? workloads : [];
+    }
+    default:
+      return [];
+  }
 }
 
 const some = (names: readonly string[]) =>

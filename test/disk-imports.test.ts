@@ -63,6 +63,10 @@ test('the driver makes the disk of our snapshot, in the zone of the pod, with wh
         'data/disk/shop/orders/made',
       ],
     );
+    assert.deepEqual(
+      plan.steps.filter((it) => it.noReturn !== undefined).map((it) => it.id),
+      ['data/start/shop'],
+    );
     mustBeDone(await run(plan, ['data'], engine));
     const { target } = stage.world;
     const claim = await target.get({ kind: 'PersistentVolumeClaim', namespace: 'shop', name: 'orders' });

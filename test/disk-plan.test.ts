@@ -519,6 +519,36 @@ test('who changes sides later wakes on the copy no sooner than the source has le
   assert.equal(steps.filter((it) => it.noReturn !== undefined).length, 1);
 });
 
+const marked = (data: Record<string, unknown>) => {
+  const { playbook, inventory } = seenIn({
+    source: [claim('a'), volume('a'), { is: 'Deployment shop/consumer', spec: { replicas: 1, ...mounts('a') } }],
+    data,
+    sold: ALL,
+  });
+  return makePlan(playbook, inventory, routers).steps.filter((it) => it.noReturn !== undefined);
+};
+
+test('what changes sides later is a point of no return too where its writers were only held still', () => {
+  const disks = { rules: [{ claims: ['shop/a'], freeze: { run: ['./freeze'], back: ['./thaw'] } }] };
+  assert.deepEqual(
+    marked({ oneSide: [{ workload: 'deployment shop/consumer' }], disks }).map((it) => it.id),
+    ['traffic/side/deployment/shop/consumer'],
+  );
+});
+
+test('where workloads arrive running the restore is the start: a point of no return, and no sooner than the source has let go', () => {
+  const [restore, ...others] = marked({ arrive: 'running' });
+  assert.deepEqual([restore?.id, others], ['data/restore', []]);
+  assert.deepEqual((restore?.args as { moved?: unknown } | undefined)?.moved, {
+    claims: ['shop/a'],
+    volumes: ['pv-a'],
+  });
+  assert.deepEqual(
+    marked({ arrive: 'running', oneSide: [{ workload: 'deployment shop/consumer' }] }).map((it) => it.id),
+    ['traffic/side/deployment/shop/consumer'],
+  );
+});
+
 test('status says what a run that waits for the window waits for, and how long the pause will be', async (t) => {
   const stateDir = mkdtempSync(path.join(os.tmpdir(), 'migrate-disks-'));
   t.after(() => rmSync(stateDir, { recursive: true, force: true }));

@@ -72,8 +72,8 @@ export const manifests: StepKind<ManifestArgs, ManifestsBefore> = {
   async apply(args, before, context) {
     const { target } = context.world;
     mustBeSame(args, before, context.world);
+    if (args.moved) await mustRest(args.moved, context.world.source);
     if (args.what === 'start') {
-      if (args.moved) await mustRest(args.moved, context.world.source);
       for (const { it, replicas } of await workloads(args, context.world))
         await target.patch(it.ref, { spec: { replicas } });
       return;

@@ -9,6 +9,7 @@ import type { Cluster, Kind, KubeObject } from '../ports.js';
 import type { StepContext, StepKind } from '../step.js';
 import { inTurns } from '../turns.js';
 import { count, spell } from '../words.js';
+import { mustRest, RIGHTS_OF_REST } from './at-rest.js';
 import { owing } from './owing.js';
 import { until } from '../wait.js';
 
@@ -443,8 +444,8 @@ export const restore: StepKind<RestoreArgs, RestoreBefore> = {
   title: ({ namespaces, expects }) =>
     `Velero restore of ${namespaces.join(', ')} (${count(Object.values(expects).flat().length, 'object')}), inert`,
   wayBack: () => 'deletes what it brought',
-  rights: ({ expects }) => ({
-    source: [],
+  rights: ({ expects, moved }) => ({
+    source: moved ? RIGHTS_OF_REST : [],
     target: [
       ...veleroRights('restores'),
       { verb: 'patch', group: 'velero.io', resource: 'restores' },
@@ -492,6 +493,7 @@ export const restore: StepKind<RestoreArgs, RestoreBefore> = {
         return 'it has not been synced from the store yet';
       },
     );
+    if (args.moved) await mustRest(args.moved, context.world.source);
     await ensure(context.world.target, RESTORE, restoreNamed(args, context), (name) => ({
       apiVersion: 'velero.io/v1',
       kind: 'Restore',

@@ -239,6 +239,21 @@ test('the target does not start on a copy while somebody on the source writes to
   assert.equal(here?.['spec'].replicas, 1);
 });
 
+test('what arrives running does not arrive while somebody on the source writes to the original again', async (t) => {
+  const { forward, stage } = await scene(
+    t,
+    { disks: [{ id: 'd-app', ...one() }], source: onDisk('app'), data: 'arrive: running, disks: { live: 0 }' },
+    {
+      onWrite: async ({ verb }, { twin }) => {
+        if (verb !== 'CreateDisk') return;
+        await twin.source.api.mergePatch('apps/v1/deployments', 'shop', 'app', { spec: { replicas: 1 } });
+      },
+    },
+  );
+  assert.equal((await stoppedBy(forward())).code, 'SOURCE_STILL_WRITES');
+  assert.equal(await stage.twin.target.api.get('apps/v1/deployments', 'shop', 'app'), undefined);
+});
+
 test('on the way back a number that somebody else has set stays, and is told', async (t) => {
   const { forward, back, stage, events } = await scene(t, {
     disks: [{ id: 'd-app', ...one() }],
@@ -255,6 +270,64 @@ test('on the way back a number that somebody else has set stays, and is told', a
     warned.some((it) => it.includes('deployment shop/app has 2 replicas on the source and had 1')),
     warned.join('\n'),
   );
+});
+
+test('what was there when the window opened is what goes back, and what somebody has deleted since does not hold up the way back', async (t) => {
+  const { forward, back, stage, events } = await scene(t, {
+    disks: [
+      { id: 'd-app', ...one() },
+      { id: 'd-b', ...one() },
+    ],
+    source: [...onDisk('app'), ...onDisk('b')],
+    data: "disks: { live: 0, window: { from: '07:00', to: '08:00' } }",
+  });
+  const { api } = stage.twin.source;
+  stage.twin.clock.after(
+    30 * 60_000,
+    () => void api.mergePatch('apps/v1/deployments', 'shop', 'app', { spec: { replicas: 0 } }),
+  );
+  await done(forward());
+  await api.delete('apps/v1/deployments', 'shop', 'b', {});
+  await done(back());
+  assert.equal((await api.get('apps/v1/deployments', 'shop', 'app'))?.['spec'].replicas, 0);
+  const warned = events.flatMap((it) => (it.type === 'warning' ? [it.what] : []));
+  assert.ok(
+    warned.some((it) => it.startsWith('deployment shop/b is not on the source any more')),
+    warned.join('\n'),
+  );
+});
+
+test('writers are not stopped when the plan does not know the claims of replicas that came since', async (t) => {
+  const labels = { app: 'db' };
+  const { forward, stage } = await scene(t, {
+    disks: [
+      { id: 'd-0', ...one() },
+      { id: 'd-1', ...one() },
+    ],
+    data: 'disks: { live: 0 }',
+    source: [
+      {
+        apiVersion: 'apps/v1',
+        kind: 'StatefulSet',
+        metadata: { name: 'db', namespace: 'shop' },
+        spec: {
+          replicas: 1,
+          serviceName: 'db',
+          selector: { matchLabels: labels },
+          template: { metadata: { labels }, spec: container('db') },
+          volumeClaimTemplates: [{ metadata: { name: 'data' }, spec: claim('', '')['spec'] as object }],
+        },
+      },
+      claim('data-db-0', 'pv-0'),
+      persistent('pv-0', 'data-db-0', csi('d-0')),
+    ],
+  });
+  const { api } = stage.twin.source;
+  await api.create('v1/persistentvolumes', persistent('pv-1', 'data-db-1', csi('d-1')));
+  await api.create('v1/persistentvolumeclaims', claim('data-db-1', 'pv-1'));
+  await api.mergePatch('apps/v1/statefulsets', 'shop', 'db', { spec: { replicas: 2 } });
+  assert.equal((await stoppedBy(forward())).code, 'PLAN_STALE');
+  assert.equal((await api.get('apps/v1/statefulsets', 'shop', 'db'))?.['spec'].replicas, 2);
 });
 
 test('a Job that writes is waited for while its workload still serves, and its CronJob rests', async (t) => {

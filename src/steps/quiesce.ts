@@ -2,12 +2,12 @@ import type { QuiesceArgs, Workload } from '../args.js';
 import { estimateOf, tell } from '../disk-estimate.js';
 import { MigrateError } from '../errors.js';
 import { about, pathOf, rightOn } from '../objects.js';
-import type { Cluster } from '../ports.js';
+import type { Cluster, KubeObject } from '../ports.js';
 import type { StepContext, StepKind } from '../step.js';
 import { until, untilWindow } from '../wait.js';
 import { count } from '../words.js';
 import { attachedTo, attachmentsOf, podsOn } from './at-rest.js';
-import { replicasOf, setAll, settled } from './scale.js';
+import { mustGet, replicasIn, setAll, settled } from './scale.js';
 
 /**
  * Nobody writes to the claims any more: their CronJobs suspended, Jobs that ran ended, their workloads at 0, no pod that mounts them left,
@@ -17,6 +17,8 @@ import { replicasOf, setAll, settled } from './scale.js';
 export interface QuiesceBefore {
   /** in the order of the workloads; never overwritten by a later look */
   replicas: number[];
+  /** pods that were ready, in the same order: no more are waited for on the way back */
+  ready: number[];
   /** in the order of the CronJobs */
   suspended: boolean[];
 }
@@ -47,14 +49,17 @@ export const quiesce: StepKind<QuiesceArgs, QuiesceBefore> = {
   async check(args, context) {
     const { workloads, cronJobs, live } = args;
     const { source } = context.world;
-    const before = {
-      replicas: await replicasOf(source, workloads),
-      suspended: await Promise.all(cronJobs.map((it) => isSuspended(source, it))),
-    };
     const estimate = estimateOf(live, context.took);
     if (estimate) context.progress(tell(estimate));
     await untilWindow(args, context);
-    return before;
+    // Not before the window: that may be hours off.
+    const found = await Promise.all(workloads.map((it) => mustGet(source, it)));
+    for (const [index, it] of workloads.entries()) mustBeAsPlanned(it, found[index]);
+    return {
+      replicas: found.map(replicasIn),
+      ready: found.map((it) => Number(it['status']?.readyReplicas ?? 0)),
+      suspended: await Promise.all(cronJobs.map((it) => isSuspended(source, it))),
+    };
   },
 
   async apply(args, _before, context) {
@@ -88,11 +93,16 @@ export const quiesce: StepKind<QuiesceArgs, QuiesceBefore> = {
     if (freezes) return [];
     const ours = await stillOurs(workloads, before, context);
     await setAll(source, ours.workloads, ours.replicas);
-    await settled(context, 'source', ours.workloads, ours.replicas);
     for (const [index, it] of cronJobs.entries()) {
       // One that somebody has let run meanwhile runs already.
       if (before.suspended[index] === false) await suspend(source, it, false);
     }
+    await settled(
+      context,
+      'source',
+      ours.sound,
+      ours.sound.map((it) => it.replicas),
+    );
     return [];
   },
 };
@@ -127,19 +137,54 @@ async function freeze(freezes: Freezes, context: StepContext): Promise<void> {
 const runProgram = (command: string[], verb: 'freeze' | 'thaw', claims: string[], { world }: StepContext) =>
   world.programs.run(command, { verb, claims }, PROGRAM_MS);
 
-/** Only what stands as we left it goes back; a number that somebody else has set since is theirs. */
+/**
+ * @throws MigrateError PLAN_STALE  one has what the plan does not know: claims of further replicas, or pods that nobody would start again
+ */
+function mustBeAsPlanned(workload: Workload, found: KubeObject | undefined): void {
+  const { replicas: planned } = workload;
+  const now = found ? replicasIn(found) : planned;
+  const hasOwnClaims = ((found?.['spec']?.volumeClaimTemplates ?? []) as unknown[]).length > 0;
+  if (now <= planned || (planned > 0 && !hasOwnClaims)) return;
+  throw new MigrateError('PLAN_STALE', {
+    what: `${about(workload.kind, workload)} has ${now} replicas on the source and had ${planned} when the plan was made.`,
+    why:
+      planned > 0
+        ? 'Each has claims of its own, and the disks of the new ones are not in the plan: they would be left behind.'
+        : 'It would be stopped on the source, and nothing in the plan starts it on the target.',
+    fix: `Scale it to ${planned} again and run again; or \`migrate rollback\`, and make a new plan.`,
+  });
+}
+
+interface Ours {
+  workloads: Workload[];
+  replicas: number[];
+  /** those of them whose pods were all ready, with that number */
+  sound: Workload[];
+}
+
+/** Only what stands as we left it goes back; a number that somebody else has set since is theirs, and what they have deleted stays so. */
 async function stillOurs(
   workloads: readonly Workload[],
   before: QuiesceBefore,
   { world, emit }: StepContext,
-): Promise<{ workloads: Workload[]; replicas: number[] }> {
-  const now = await replicasOf(world.source, workloads);
-  const ours: { workloads: Workload[]; replicas: number[] } = { workloads: [], replicas: [] };
+): Promise<Ours> {
+  const ours: Ours = { workloads: [], replicas: [], sound: [] };
   for (const [index, workload] of workloads.entries()) {
-    const [was = 0, is = 0] = [before.replicas[index], now[index]];
+    const was = before.replicas[index] ?? 0;
+    const found = await world.source.get(workload);
+    if (!found) {
+      emit({
+        type: 'warning',
+        what: `${about(workload.kind, workload)} is not on the source any more: somebody has deleted it since, so it stays away.`,
+        fix: 'If that was not meant: apply it again.',
+      });
+      continue;
+    }
+    const is = replicasIn(found);
     if (is === 0 || is === was) {
       ours.workloads.push(workload);
       ours.replicas.push(was);
+      if ((before.ready[index] ?? 0) >= was) ours.sound.push({ ...workload, replicas: was });
       continue;
     }
     emit({

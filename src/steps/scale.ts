@@ -81,7 +81,8 @@ export const scale: StepKind<ScaleArgs, ScaleBefore> = {
 const names = (workloads: readonly Workload[]) =>
   workloads.length > 3 ? count(workloads.length, 'workload') : workloads.map(pathOf).join(', ');
 
-async function mustGet(cluster: Cluster, workload: Workload): Promise<KubeObject> {
+/** @throws MigrateError WORKLOAD_MISSING */
+export async function mustGet(cluster: Cluster, workload: Workload): Promise<KubeObject> {
   const found = await cluster.get(workload);
   if (found) return found;
   throw new MigrateError('WORKLOAD_MISSING', {
@@ -92,10 +93,12 @@ async function mustGet(cluster: Cluster, workload: Workload): Promise<KubeObject
 }
 
 /** As the workloads are now, in their order. */
-export async function replicasOf(cluster: Cluster, workloads: readonly Workload[]): Promise<number[]> {
+async function replicasOf(cluster: Cluster, workloads: readonly Workload[]): Promise<number[]> {
   const found = await Promise.all(workloads.map((it) => mustGet(cluster, it)));
-  return found.map((it) => Number(it['spec']?.replicas ?? 1));
+  return found.map(replicasIn);
 }
+
+export const replicasIn = ({ spec }: KubeObject): number => Number(spec?.replicas ?? 1);
 
 export async function setAll(
   cluster: Cluster,
@@ -105,7 +108,7 @@ export async function setAll(
   for (const [index, workload] of workloads.entries()) {
     const wanted = replicas[index] ?? 0;
     const now = await mustGet(cluster, workload);
-    if (Number(now['spec']?.replicas ?? 1) !== wanted) await cluster.patch(workload, { spec: { replicas: wanted } });
+    if (replicasIn(now) !== wanted) await cluster.patch(workload, { spec: { replicas: wanted } });
   }
 }
 
@@ -129,8 +132,9 @@ export async function settled(
     },
     async () => {
       for (const [index, workload] of workloads.entries()) {
-        const wanted = replicas[index] ?? 0;
         const object = await mustGet(cluster, workload);
+        // An autoscaler may have its own mind by now, of which none makes 0.
+        const wanted = replicas[index] ? Math.max(1, replicasIn(object)) : 0;
         const { observedGeneration = 0, readyReplicas = 0, replicas: present = 0 } = object['status'] ?? {};
         if (observedGeneration < (object.metadata.generation ?? 0))
           return `${pathOf(workload)} is not seen by its controller yet`;

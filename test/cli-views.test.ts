@@ -249,6 +249,29 @@ test('off a terminal every line has its time and its step and stands by itself',
   assert.ok(lines.some((it) => it.endsWith('traffic/20 held 2 min 30 s of 10 min')));
 });
 
+test('off a terminal a gate speaks when it changes, not each time it looks', () => {
+  let text = '';
+  const view = linesView(plain(80, (more) => (text += more)));
+  const states = ['wait', 'wait', 'pass', 'pass', 'pass', 'wait', 'pass', 'fail'] as const;
+  states.forEach((state, index) =>
+    view.show({ type: 'gate', at: at(index), step: 'traffic/20', gate: 'probe', state, why: `after ${index}` }),
+  );
+  view.show({ type: 'gate', at: at(9), step: 'traffic/50', gate: 'probe', state: 'pass', why: 'after 9' });
+  assert.deepEqual(
+    text
+      .trimEnd()
+      .split('\n')
+      .map((it) => it.slice(21)),
+    [
+      'traffic/20 gate probe: pass, after 2',
+      'traffic/20 gate probe: waits again, after 5',
+      'traffic/20 gate probe: pass, after 6',
+      'traffic/20 gate probe: fail, after 7',
+      'traffic/50 gate probe: pass, after 9',
+    ],
+  );
+});
+
 test('on a terminal what is done stays and what is under way is drawn below it, share bar, gates and hold', async () => {
   let text = '';
   const screen: Screen = { ...plain(90, (more) => (text += more)), live: true };

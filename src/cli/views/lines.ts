@@ -9,13 +9,12 @@ import type { View } from './view.js';
  * one above it would be about another step.
  */
 export function linesView(screen: Screen): View {
-  /** how far each hold has been told, in quarters */
-  const held = new Map<string, number>();
+  const told: Told = { held: new Map(), gates: new Map() };
   const write = (at: string, step: string, text: string) => screen.write(`${at.slice(0, 19)}Z ${step} ${text}\n`);
 
   return {
     show(event) {
-      const text = lineOf(event, held);
+      const text = lineOf(event, told);
       if (text !== undefined) write(event.at, 'step' in event && event.step !== '' ? event.step : '-', text);
     },
     note: (text) => screen.write(`${text}\n`),
@@ -23,7 +22,15 @@ export function linesView(screen: Screen): View {
   };
 }
 
-function lineOf(event: Shown, held: Map<string, number>): string | undefined {
+/** What was said already, and would be said again every second. */
+interface Told {
+  /** how far each step's hold has come, in quarters */
+  held: Map<string, number>;
+  /** how each gate of a step stands */
+  gates: Map<string, string>;
+}
+
+function lineOf(event: Shown, told: Told): string | undefined {
   switch (event.type) {
     case 'started':
       return `${event.resumed ? 'goes on' : 'started'}: ${event.command} ${event.name}, ${count(event.steps, 'step')}, ${event.source} → ${event.target}`;
@@ -32,10 +39,9 @@ function lineOf(event: Shown, held: Map<string, number>): string | undefined {
     case 'share':
       return `share of ${event.service}: ${shareText(event)}; source ${sideText(event.source)}; target ${sideText(event.target)}`;
     case 'gate':
-      // A gate that still waits says so every few seconds; its end is what counts.
-      return event.state === 'wait' ? undefined : `gate ${event.gate}: ${event.state}, ${event.why}`;
+      return gateLine(event, told);
     case 'hold':
-      return holdLine(event, held);
+      return holdLine(event, told);
     case 'warning':
       return `warning: ${event.what}${event.fix === undefined ? '' : ` ${event.fix}`}`;
     default:
@@ -43,10 +49,16 @@ function lineOf(event: Shown, held: Map<string, number>): string | undefined {
   }
 }
 
-function holdLine(
-  { step, elapsedMs, holdMs }: Extract<Shown, { type: 'hold' }>,
-  held: Map<string, number>,
-): string | undefined {
+/** A gate looks every few seconds; that it has passed, or no longer does, is what counts. */
+function gateLine({ step, gate, state, why }: Extract<Shown, { type: 'gate' }>, { gates }: Told): string | undefined {
+  const key = `${step} ${gate}`;
+  const stood = gates.get(key) ?? 'wait';
+  gates.set(key, state);
+  if (state === stood) return undefined;
+  return state === 'wait' ? `gate ${gate}: waits again, ${why}` : `gate ${gate}: ${state}, ${why}`;
+}
+
+function holdLine({ step, elapsedMs, holdMs }: Extract<Shown, { type: 'hold' }>, { held }: Told): string | undefined {
   const quarter = holdMs === 0 ? 4 : Math.floor((elapsedMs / holdMs) * 4);
   if (quarter <= (held.get(step) ?? -1) && elapsedMs > 0) return undefined;
   held.set(step, quarter);

@@ -5,7 +5,7 @@ import path from 'node:path';
 import { parseArgs } from 'node:util';
 
 /**
- * node scripts/test.js DIR [--counts FILE] [--match TEXT]
+ * node scripts/test.js DIR [--counts FILE] [--match TEXT]...
  *
  * Runs every *.test.js under DIR, passes the report through, and ends with one line: `N passed, N failed`, and `, N skipped` when
  * some were. Tests that need real servers lie in a folder `real` and run only when DIR is that folder. It is a failure when a test
@@ -13,7 +13,7 @@ import { parseArgs } from 'node:util';
  */
 const { values, positionals } = parseArgs({
   allowPositionals: true,
-  options: { counts: { type: 'string' }, match: { type: 'string' } },
+  options: { counts: { type: 'string' }, match: { type: 'string', multiple: true } },
 });
 const folder = positionals[0] ?? 'build/test';
 const files = existsSync(folder) && statSync(folder).isDirectory() ? find(folder) : [];
@@ -53,7 +53,7 @@ function find(dir) {
     .flatMap((it) => {
       const file = path.join(dir, it.name);
       if (it.isDirectory()) return it.name === 'real' ? [] : find(file);
-      const wanted = it.name.endsWith('.test.js') && (values.match === undefined || file.includes(values.match));
+      const wanted = it.name.endsWith('.test.js') && (values.match?.some((it) => file.includes(it)) ?? true);
       return wanted ? [file] : [];
     })
     .sort();

@@ -11,10 +11,9 @@ import { run } from '../src/run.js';
 import type { Phase } from '../src/step.js';
 import type { Seed } from '../src/twin/types.js';
 import { seededFaults } from '../src/twin/faults.js';
-import { crashing, engineOn, mustBeDone, ROOT, shipped, stageFor } from './shop.js';
+import { crashing, engineOn, every, mustBeDone, ROOT, shipped, stageFor } from './shop.js';
 
-/** Every so many of the points at which it can be killed; `MIGRATE_POINTS=1` takes all. */
-const EVERY = Number(process.env['MIGRATE_POINTS'] ?? 6);
+const EVERY = every(6);
 const PHASES: Phase[] = ['traffic', 'complete'];
 const NAMES = ['gateway', 'ingress', 'ingress service-weight', 'ingress edas', 'istio'] as const;
 

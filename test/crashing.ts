@@ -4,6 +4,12 @@ import type { Tap } from '../src/ports.js';
 
 /** A process that dies at a certain point, and what is there afterwards. */
 
+/**
+ * Of the points at which a process can be killed the ordinary run takes every so many. `npm run test:points` takes all of them, and so does
+ * CI.
+ */
+export const every = (many: number): number => (process.env['MIGRATE_POINTS'] === 'all' ? 1 : many);
+
 /** What a process that was killed can no longer do. */
 export class Crash extends Error {
   override name = 'Crash';

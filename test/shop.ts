@@ -12,7 +12,7 @@ import { look } from '../src/cli/looking.js';
 import { openStage, type Stage, type StageOptions } from '../src/cli/stage.js';
 import type { Seed } from '../src/twin/types.js';
 
-export { crashing, mustBeDone } from './crashing.js';
+export { crashing, every, mustBeDone } from './crashing.js';
 
 /** The shipped playbooks and worlds, as the tests use them. */
 export const ROOT = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '../..');

@@ -1,6 +1,6 @@
 import type { Workload } from './args.js';
 import { namesClaim, type ShareRule } from './disk-entry.js';
-import { type Writers, writersOf } from './disk-writers.js';
+import { usersOf, type Writers, writersOf } from './disk-writers.js';
 import { MigrateError } from './errors.js';
 import type { ClusterInventory, Inventory } from './inventory.js';
 import { pathOf } from './objects.js';
@@ -97,6 +97,12 @@ export function movedShares(
     const problem = shareProblem(playbook, claim, volume, { source: vpcOf(source), target: vpcOf(target) });
     if (problem) throw unfit(path, problem);
     const guarded = rule?.writers !== 'many' && !isReadOnly(claim, volume);
+    const other = guarded ? writerElsewhere(volume, source, data.namespaces) : undefined;
+    if (other)
+      throw unfit(path, {
+        why: `claim ${other.claim} has the same share by volume ${other.volume}, and ${other.who} of there, which does not move, may write to it`,
+        fix: 'Move that namespace too, end who writes, or say `writers: many` in its entry of `data.disks.shares` if both sides may write (docs/disks.md).',
+      });
     // Where nobody stops nobody is refused either.
     const writers = isReadOnly(claim, volume)
       ? NOBODY
@@ -130,6 +136,33 @@ function notesOf(claim: string, guarded: boolean, { workloads, cronJobs, jobs }:
     : [
         `Claim ${claim}: both sides write to the share at once, as the playbook says (writers: many): ${all.join(', ')}.`,
       ];
+}
+
+/** Somebody of a namespace that stays, by a volume of its own for the same directory: nobody would stop them. */
+function writerElsewhere(
+  volume: KubeObject,
+  source: ClusterInventory,
+  moved: readonly string[],
+): { claim: string; volume: string; who: string } | undefined {
+  const place = sharePlace(volume);
+  for (const it of source.objects['PersistentVolume'] ?? []) {
+    const { namespace, name } = (it['spec']?.claimRef ?? {}) as { namespace?: string; name?: string };
+    const isOther = it !== volume && shareKind(it) && place !== undefined && sharePlace(it) === place;
+    // By the volume's own modes: claims of namespaces that stay are not looked at.
+    if (!isOther || namespace === undefined || name === undefined || moved.includes(namespace) || isReadOnly(it, it))
+      continue;
+    const { workloads, cronJobs, jobs, left } = usersOf({ ...it, metadata: { namespace, name } }, source, true);
+    const [who] = [...[...workloads, ...cronJobs].map(pathOf), ...jobs, ...left];
+    if (who !== undefined) return { claim: `${namespace}/${name}`, volume: it.metadata.name, who };
+  }
+  return undefined;
+}
+
+/** Server or bucket, and directory. */
+function sharePlace({ spec }: KubeObject): string | undefined {
+  const given = spec?.nfs ?? spec?.csi?.volumeAttributes ?? spec?.flexVolume?.options ?? {};
+  const { server, bucket, path = '/' } = given as Record<string, string | undefined>;
+  return (server ?? bucket) === undefined ? undefined : `${server ?? bucket} ${path.replace(/\/+$/, '') || '/'}`;
 }
 
 /** The first that names the claim counts. */

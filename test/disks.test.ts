@@ -1,5 +1,9 @@
 import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
 import { test } from 'node:test';
+import { stringify } from 'yaml';
 import { checks } from '../checks/index.js';
 import { differences } from '../src/cli/rehearse.js';
 import { openStage, type Stage } from '../src/cli/stage.js';
@@ -328,6 +332,39 @@ test('writers are not stopped when the plan does not know the claims of replicas
   await api.mergePatch('apps/v1/statefulsets', 'shop', 'db', { spec: { replicas: 2 } });
   assert.equal((await stoppedBy(forward())).code, 'PLAN_STALE');
   assert.equal((await api.get('apps/v1/statefulsets', 'shop', 'db'))?.['spec'].replicas, 2);
+});
+
+test('a claim that a StatefulSet of applied files has made goes back with our volume, in a namespace that was there', async (t) => {
+  const dir = mkdtempSync(path.join(os.tmpdir(), 'migrate-disks-'));
+  t.after(() => rmSync(dir, { recursive: true, force: true }));
+  const labels = { app: 'db' };
+  const { volumeName: _none, ...template } = claim('', '')['spec'] as Record<string, unknown>;
+  const set: TwinObject = {
+    apiVersion: 'apps/v1',
+    kind: 'StatefulSet',
+    metadata: { name: 'db', namespace: 'shop' },
+    spec: {
+      replicas: 1,
+      serviceName: 'db',
+      selector: { matchLabels: labels },
+      template: { metadata: { labels }, spec: container('db') },
+      volumeClaimTemplates: [{ metadata: { name: 'data' }, spec: template }],
+    },
+  };
+  writeFileSync(path.join(dir, 'db.yaml'), stringify(set));
+  const { forward, back, stage, arrived } = await scene(t, {
+    disks: [{ id: 'd-0', ...one({ content: ['zero'] }) }],
+    source: [set, claim('data-db-0', 'pv-0'), persistent('pv-0', 'data-db-0', csi('d-0'))],
+    data: `apps: manifests, manifests: ${dir}, disks: { live: 0 }`,
+  });
+  const { api } = stage.twin.target;
+  await api.create('v1/namespaces', { apiVersion: 'v1', kind: 'Namespace', metadata: { name: 'shop' } });
+  await done(forward());
+  assert.deepEqual((await arrived('data-db-0')).data, ['zero']);
+  await done(back());
+  assert.equal(await api.get('v1/persistentvolumes', undefined, 'pv-0'), undefined);
+  const here = await stage.twin.source.api.get('apps/v1/statefulsets', 'shop', 'db');
+  assert.equal(here?.['status'].readyReplicas, 1);
 });
 
 test('a Job that writes is waited for while its workload still serves, and its CronJob rests', async (t) => {

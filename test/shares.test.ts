@@ -395,3 +395,24 @@ test('killed at any point, a move of shares goes on to the same end and goes bac
   assert.ok(points * every(3) > 15 && points < whole.effects(), `${points} points`);
   assert.deepEqual(wrong, []);
 });
+
+test('somebody of a namespace that stays who may write to the same directory stands against one writer', async () => {
+  const too = (by: string) => (objects: TwinObject[]) => {
+    const found = (kind: string, name: string) =>
+      structuredClone(objects.find((it) => it.kind === kind && it.metadata.name === name)) as TwinObject;
+    const volume = found('PersistentVolume', 'nas-files');
+    volume.metadata = { name: 'nas-stays' };
+    volume['spec'].claimRef.namespace = 'stays';
+    const claim = found('PersistentVolumeClaim', 'shared');
+    claim['spec'].volumeName = 'nas-stays';
+    const user = found('Deployment', by);
+    for (const it of [claim, user]) it.metadata.namespace = 'stays';
+    objects.push({ apiVersion: 'v1', kind: 'Namespace', metadata: { name: 'stays' } }, volume, claim, user);
+  };
+  await assert.rejects(planOf(sharing('{}', too('writer'))), {
+    code: 'PLAN_SHARED_VOLUME_UNFIT',
+    message: /claim stays\/shared has the same share by volume nas-stays, and stays\/writer/,
+  });
+  await planOf(sharing('{ shares: [{ claims: [files/shared], writers: many }] }', too('writer')));
+  await planOf(sharing('{}', too('reader')));
+});

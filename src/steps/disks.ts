@@ -1,6 +1,6 @@
 import type { CopyArgs, DiskArgs, SnapshotArgs, VolumeArgs } from '../args.js';
 import { isMigrateError, MigrateError } from '../errors.js';
-import { rightOn } from '../objects.js';
+import { rightOn, splitPath } from '../objects.js';
 import type { Disk, KubeObject, Snapshot } from '../ports.js';
 import type { StepContext, StepKind } from '../step.js';
 import { until } from '../wait.js';
@@ -182,7 +182,10 @@ export const createVolume: StepKind<VolumeArgs, Record<string, never>> = {
   wayBack: ({ disk }) =>
     disk ? 'deletes the volume object; the disk has its own step' : 'deletes the volume object; the share stays',
   rights: () => ({
-    target: ['get', 'create', 'delete'].map((verb) => rightOn(verb, 'PersistentVolume')),
+    target: [
+      ...['get', 'create', 'delete'].map((verb) => rightOn(verb, 'PersistentVolume')),
+      ...['get', 'delete'].map((verb) => rightOn(verb, 'PersistentVolumeClaim')),
+    ],
   }),
 
   async check({ volume }, { world }) {
@@ -221,25 +224,41 @@ export const createVolume: StepKind<VolumeArgs, Record<string, never>> = {
     });
   },
 
-  undo: ({ volume }, _before, context) =>
+  undo: ({ claim, volume }, _before, context) =>
     owing(`volume ${volume.metadata.name} is left there.`, async () => {
       const { target } = context.world;
       const ref = { kind: 'PersistentVolume', name: volume.metadata.name };
       const found = await target.get(ref);
       if (!found || found.metadata.labels?.['migrate/plan'] !== context.mark) return;
+      await removeClaimOn(found, claim, context);
       await target.delete(ref, { ...(found.metadata.uid && { uid: found.metadata.uid }) });
-      await until(
-        context,
-        {
-          code: 'VOLUME_NOT_DELETED',
-          deadlineMs: 300_000,
-          subject: `Volume ${volume.metadata.name}`,
-          why: 'A claim or a node still holds it.',
-          fix: 'See its finalizers, then go back again.',
-        },
-        async () => ((await target.get(ref)) ? 'it is still there' : undefined),
+      await until(context, { ...STILL_HELD, subject: `Volume ${volume.metadata.name}` }, async () =>
+        (await target.get(ref)) ? 'it is still there' : undefined,
       );
     }),
+};
+
+/**
+ * One that a StatefulSet has made of its template goes with nothing else, and would hold the volume for good. Kept by its pods until they are
+ * gone, so nobody has the volume when this is over. One that was there before our volume is not ours.
+ */
+async function removeClaimOn(volume: KubeObject, path: string, context: StepContext): Promise<void> {
+  const { target } = context.world;
+  const ref = { kind: 'PersistentVolumeClaim', ...splitPath(path) };
+  const claim = await target.get(ref);
+  const made = ({ metadata }: KubeObject) => Date.parse(metadata.creationTimestamp ?? '');
+  if (!claim || claim['spec']?.volumeName !== volume.metadata.name || !(made(claim) >= made(volume))) return;
+  await target.delete(ref, { ...(claim.metadata.uid && { uid: claim.metadata.uid }) });
+  await until(context, { ...STILL_HELD, subject: `Claim ${path} on the target` }, async () =>
+    (await target.get(ref)) ? 'it is still there' : undefined,
+  );
+}
+
+const STILL_HELD = {
+  code: 'VOLUME_NOT_DELETED',
+  deadlineMs: 300_000,
+  why: 'A claim, a pod or a node still holds it.',
+  fix: 'See its finalizers, then go back again.',
 };
 
 const newDiskOf = (disk: NonNullable<VolumeArgs['disk']>, volume: KubeObject, context: StepContext) =>

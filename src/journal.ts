@@ -124,12 +124,23 @@ export function tookMs(journal: Journal, step: string): number | undefined {
  * began is no judgement about how it went.
  */
 export function approvalOf(journal: Journal, step: string, since: 'undone' | 'paused'): Approval | undefined {
-  const mine = journal.entries().filter((it) => 'step' in it && it.step === step);
+  const mine = sincePlanned(journal.entries()).filter((it) => 'step' in it && it.step === step);
   const last = mine.findLastIndex((it) => it.type === since);
   const begun = journal.record(step);
   if (since === 'paused' && (!begun || (mine[last]?.seq ?? 0) < begun.seq)) return undefined;
   const given = mine.slice(last + 1).findLast((it) => it.type === 'approved');
   return given && { by: given.by, at: given.at };
+}
+
+/** A yes is to one plan: what was said to another, of which nothing was begun or all was undone, does not count. */
+function sincePlanned(entries: readonly Entry[]): readonly Entry[] {
+  const runs = entries.filter((it) => it.type === 'opened' && it.command === 'run');
+  const last = runs.at(-1);
+  const other = runs.findLastIndex(
+    (it) => it.type === 'opened' && last?.type === 'opened' && it.digest !== last.digest,
+  );
+  const from = other < 0 ? undefined : runs[other + 1];
+  return from ? entries.slice(entries.indexOf(from)) : entries;
 }
 
 interface Folded {

@@ -1,9 +1,11 @@
 import { brief, contextOf, Interrupted, kindOf, schedule, type Engine, type Place, type RunOutcome } from './engine.js';
 import { MigrateError } from './errors.js';
 import { mayCross } from './no-return.js';
+import type { Journal } from './journal.js';
 import type { Plan } from './plan.js';
 import { undoRecord } from './rollback.js';
 import type { Phase, Step } from './step.js';
+import { count } from './words.js';
 
 /**
  * Does the plan, or goes on where the journal says it stopped. Independent steps run side by side, up to `limit` of those that are not only
@@ -25,6 +27,24 @@ export async function run(plan: Plan, phases: readonly Phase[], engine: Engine):
     stopping: engine.stopping,
     start: (step, place) => forward(step, plan.digest.slice(0, 8), engine, place),
     id: (step) => step.id,
+  });
+}
+
+/**
+ * What is left there from the last way back is the old run's, and known by its journal alone: a new one would meet it, and a later way back
+ * undo the new one's work by the old one's notes.
+ *
+ * @throws MigrateError ROLLBACK_UNFINISHED
+ */
+export function mustOweNothing(journal: Journal): void {
+  const owed = journal.debts().flatMap((it) => it.owed);
+  const [first] = owed;
+  if (!first) return;
+  const last = journal.records().at(-1);
+  throw new MigrateError('ROLLBACK_UNFINISHED', {
+    what: `A roll-back still owes ${count(owed.length, 'thing')}: ${first.what}`,
+    why: 'Going forward over what is left there would mix two runs.',
+    fix: `When it answers again: \`migrate rollback${last ? ` --to ${last.step.id}` : ''}\`, then run again.`,
   });
 }
 

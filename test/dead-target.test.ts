@@ -4,7 +4,7 @@ import { differences } from '../src/cli/rehearse.js';
 import { memoryStore } from '../src/journal.js';
 import type { Call } from '../src/ports.js';
 import { rollback } from '../src/rollback.js';
-import { run } from '../src/run.js';
+import { mustOweNothing, run } from '../src/run.js';
 import { engineOn, mustBeDone, quickShop, stageFor } from './shop.js';
 
 const ofEach = (length: number, type: string, weight: number) => Array.from({ length }, () => [type, weight]);
@@ -44,9 +44,13 @@ test('with the target’s API server dead the way back begins with the traffic, 
     assert.ok(owing.includes('traffic/1') && owing.includes('data/disk/shop/orders/disk'), owing.join());
     assert.equal(twin.clients.counts().failed, 0);
 
+    // Nor does a new run begin over what is left there.
+    assert.throws(() => mustOweNothing(engineOn(stage, store).journal), { code: 'ROLLBACK_UNFINISHED' });
+
     twin.target.up();
     mustBeDone(await rollback(undefined, engineOn(stage, store)));
     assert.deepEqual(engineOn(stage, store).journal.debts(), []);
+    mustOweNothing(engineOn(stage, store).journal);
     await twin.settle();
     assert.deepEqual(differences(start, twin.snapshot()), []);
     assert.equal(twin.clients.counts().failed, 0);

@@ -4,7 +4,7 @@ import os from 'node:os';
 import path from 'node:path';
 import { test } from 'node:test';
 import { isMigrateError } from '../src/errors.js';
-import { fileStore, memoryStore, openJournal } from '../src/journal.js';
+import { approvalOf, fileStore, memoryStore, openJournal } from '../src/journal.js';
 import { STALE_MS, takeLock } from '../src/lock.js';
 import type { Step } from '../src/step.js';
 
@@ -137,4 +137,19 @@ test('a stale lock of another machine is taken over by naming its owner only, an
   fresh.mustHold();
   old.release();
   fresh.mustHold();
+});
+
+test('a yes that was given to another plan does not count, of which nothing was begun', () => {
+  const journal = openJournal(memoryStore(), () => 0);
+  const opened = (digest: string, command = 'run') =>
+    journal.write({ type: 'opened', command, digest, version: '', pins: { source: 's', target: 't' } });
+  opened('a');
+  journal.write({ type: 'approved', step: 'data/start/shop', by: 'jane@ops' });
+  opened('a');
+  opened('of a shift', 'shift');
+  assert.equal(approvalOf(journal, 'data/start/shop', 'undone')?.by, 'jane@ops');
+  opened('b');
+  assert.equal(approvalOf(journal, 'data/start/shop', 'undone'), undefined);
+  journal.write({ type: 'approved', step: 'data/start/shop', by: 'joe@ops' });
+  assert.equal(approvalOf(journal, 'data/start/shop', 'undone')?.by, 'joe@ops');
 });

@@ -2,7 +2,7 @@ import { MigrateError } from '../errors.js';
 import type { Emit } from '../events.js';
 import type { Plan } from '../plan.js';
 import type { World } from '../ports.js';
-import { run } from '../run.js';
+import { mustOweNothing, run } from '../run.js';
 import type { Phase, Step } from '../step.js';
 import { count } from '../words.js';
 import type { Act, CommonOptions, Counter } from './act.js';
@@ -22,6 +22,7 @@ export const runAct: Act<RunOptions> = (options, io) =>
   acting(options, io, async ({ world, session, engine, counter }) => {
     const phases = options.phases ?? ['data', 'traffic'];
     const resumed = session.journal.records().length > 0;
+    mustOweNothing(session.journal);
     const plan = resumed ? resumedPlan(session, options.plan) : await freshPlan(options, world, io.emit, counter);
     await mustBePinned(plan, world);
     const todo = plan.steps.filter(

@@ -161,9 +161,11 @@ export interface SnapshotArgs {
   live?: number;
   /** days */
   keep: number;
+  /** the PersistentVolume, where its writers have stopped for this */
+  volume?: string;
 }
 
-export interface CopyArgs extends SnapshotArgs {
+export interface CopyArgs extends Omit<SnapshotArgs, 'volume'> {
   /** id of the step that made the snapshot */
   from: string;
   toRegion: string;

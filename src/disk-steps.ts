@@ -204,7 +204,8 @@ function passOf(disk: MovedDisk, { keepSnapshots: keep }: DiskRules, add: Add, a
   const { claim, disk: id, region, toRegion, copied, sizeGiB, encrypted, kmsKey } = disk;
   const at = `disk/${claim}${live === undefined ? '' : `/live/${live}`}`;
   const args = { claim, disk: id, region, keep, ...(live !== undefined && { live }) };
-  const snapshot = add<SnapshotArgs>(`${at}/snapshot`, 'snapshot', args, after);
+  const rests = live === undefined && !disk.freeze && { volume: disk.volume };
+  const snapshot = add<SnapshotArgs>(`${at}/snapshot`, 'snapshot', { ...args, ...rests }, after);
   if (!copied) return { steps: [snapshot], last: snapshot };
   const copy = add<CopyArgs>(
     `${at}/copy`,

@@ -243,6 +243,27 @@ test('the target does not start on a copy while somebody on the source writes to
   assert.equal(here?.['spec'].replicas, 1);
 });
 
+test('the last snapshot is not made while somebody on the source has the disk again, and has what they wrote once they stop', async (t) => {
+  const { plan, stage, arrived } = await scene(t, {
+    disks: [{ id: 'd-app', ...one() }],
+    source: onDisk('app'),
+    data: 'disks: { live: 0 }',
+  });
+  const store = memoryStore();
+  const ends = { stopping: () => store.lines.some((it) => /"done","step":"data\/quiesce/.test(it)) };
+  assert.deepEqual(await run(plan, ['data'], { ...engineOn(stage, store), ...ends }), { outcome: 'interrupted' });
+  const { api } = stage.twin.source;
+  const scale = (replicas: number) => api.mergePatch('apps/v1/deployments', 'shop', 'app', { spec: { replicas } });
+  await scale(1);
+  await stage.twin.clock.sleep(60_000);
+  stage.twin.cloud.api.writeTo('d-app', 'meanwhile');
+  assert.equal((await stoppedBy(run(plan, ['data'], engineOn(stage, store)))).code, 'CLAIM_STILL_MOUNTED');
+  await scale(0);
+  await stage.twin.clock.sleep(60_000);
+  await done(run(plan, ['data'], engineOn(stage, store)));
+  assert.deepEqual((await arrived('app')).data, ['meanwhile']);
+});
+
 test('what arrives running does not arrive while somebody on the source writes to the original again', async (t) => {
   const { forward, stage } = await scene(
     t,

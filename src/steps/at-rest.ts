@@ -42,6 +42,23 @@ export const attachedTo = ({
 export const RIGHTS_OF_REST = [rightOn('list', 'Pod'), rightOn('list', 'VolumeAttachment.storage.k8s.io')];
 
 /**
+ * Their writers have stopped, but a run may have been stopped too since, for hours: somebody may have brought them back.
+ *
+ * @throws MigrateError CLAIM_STILL_MOUNTED, VOLUME_STILL_ATTACHED
+ */
+export async function mustStillRest({ claims, volumes }: Moved, source: Cluster): Promise<void> {
+  const [[pod], [attachment]] = await Promise.all([podsOn(source, claims), attachmentsOf(source, volumes)]);
+  if (!pod && !attachment) return;
+  throw new MigrateError(pod ? 'CLAIM_STILL_MOUNTED' : 'VOLUME_STILL_ATTACHED', {
+    what: pod
+      ? `${about('Pod', pod.metadata)} on the source has claim ${claims.join(', ')} again, whose writers had stopped for its last snapshot.`
+      : `Volume ${attachment ? attachedTo(attachment) : ''} again, whose writers had stopped for its last snapshot.`,
+    why: 'A snapshot of a disk in use may miss writes, and all that come after it. It was not made yet: nothing is lost.',
+    fix: 'Stop it on the source (who scaled it up: a person, an autoscaler, GitOps, an operator?), then run again: what it has written comes along.',
+  });
+}
+
+/**
  * A last look before the target's workloads start on the copies: what the source wrote after the last snapshot is not in them, and would be
  * lost.
  *

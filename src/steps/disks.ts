@@ -5,6 +5,7 @@ import type { Disk, KubeObject, Snapshot } from '../ports.js';
 import type { StepContext, StepKind } from '../step.js';
 import { until } from '../wait.js';
 import { spell } from '../words.js';
+import { mustStillRest, RIGHTS_OF_REST } from './at-rest.js';
 import { draw, type Drawn, keepAll, leftOf, madeBy, make, untilMade } from './copies.js';
 import { DISKS, SNAPSHOTS } from './looks.js';
 import { owing } from './owing.js';
@@ -20,17 +21,18 @@ export const snapshot: StepKind<SnapshotArgs, Drawn> = {
   kind: 'snapshot',
   title: (args) => `${args.claim}: snapshot of ${args.disk}${passName(args)}`,
   wayBack: () => 'the snapshot is deleted when told so, else kept',
-  rights: () => ({}),
+  rights: ({ volume }) => (volume === undefined ? {} : { source: RIGHTS_OF_REST }),
 
   async check({ claim, disk, region, live }, context) {
     await mustExist(await context.world.cloud.disk(region, disk), claim, disk, region);
     return draw(context, disk, live === undefined ? 'snapshot' : `snapshot-live-${live}`);
   },
 
-  apply: ({ disk, region, keep }, before, context) =>
-    make(SNAPSHOTS, before, region, context, (ours) =>
-      context.world.cloud.createSnapshot({ region, disk, keepDays: keep, ...ours }),
-    ),
+  apply: ({ claim, disk, region, keep, volume }, before, context) =>
+    make(SNAPSHOTS, before, region, context, async (ours) => {
+      if (volume !== undefined) await mustStillRest({ claims: [claim], volumes: [volume] }, context.world.source);
+      return context.world.cloud.createSnapshot({ region, disk, keepDays: keep, ...ours });
+    }),
 
   async verify(args, before, context) {
     await untilReady(context, args.region, before, `Snapshot of ${args.disk}${passName(args)}`);

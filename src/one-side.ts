@@ -304,6 +304,11 @@ export function sideSteps({ data, traffic }: Playbook, inventory: Inventory, sha
     found.notes.push('No traffic moves: CronJobs stay with the source, but for those that data.oneSide names.');
   else if (cronJobs.length > 0 && !atEnd)
     found.notes.push('The last traffic step is below 100 %: CronJobs stay with the source.');
+  const resting = traffic && atEnd ? [] : cronJobs.filter((it) => stopped.has(`${CRON_JOB} ${pathOf(it.metadata)}`));
+  if (resting.length > 0)
+    found.notes.push(
+      `They rest on both sides, for their claims have moved: ${resting.map((it) => pathOf(it.metadata)).join(', ')}. Name them in data.oneSide, or wake them on the target by hand.`,
+    );
   found.notes.push(...lateRuns(cronJobs, inventory, data));
   if (traffic && atEnd)
     found.rest = (after) => restSteps({ cronJobs, stopped, before: shares.before, common, data, inventory }, after);

@@ -264,6 +264,31 @@ test('the last snapshot is not made while somebody on the source has the disk ag
   assert.deepEqual((await arrived('app')).data, ['meanwhile']);
 });
 
+test('a start is over with as many pods as an autoscaler wants by then', async (t) => {
+  let raised = false;
+  const { forward, stage } = await scene(
+    t,
+    {
+      disks: [{ id: 'd-app', ...one() }],
+      source: onDisk('app').map((it) =>
+        it.kind === 'Deployment' ? { ...it, spec: { ...it['spec'], replicas: 2 } } : it,
+      ),
+      data: 'disks: { live: 0 }',
+    },
+    {
+      onWrite: async ({ to, verb, what }, { twin }) => {
+        if (raised || to !== 'target' || verb !== 'PATCH' || !what.includes('/deployments/app')) return;
+        raised = true;
+        await twin.target.api.mergePatch('apps/v1/deployments', 'shop', 'app', { spec: { replicas: 1 } });
+      },
+    },
+  );
+  await done(forward());
+  assert.ok(raised);
+  const there = await stage.twin.target.api.get('apps/v1/deployments', 'shop', 'app');
+  assert.deepEqual([there?.['spec'].replicas, there?.['status'].readyReplicas], [1, 1]);
+});
+
 test('what arrives running does not arrive while somebody on the source writes to the original again', async (t) => {
   const { forward, stage } = await scene(
     t,
@@ -430,6 +455,7 @@ test('a Job that writes is waited for while its workload still serves, and its C
   );
   const rest = plan.steps.find((it) => it.kind === 'quiesce');
   assert.deepEqual((rest?.args as { cronJobs: unknown } | undefined)?.cronJobs, [{ namespace: 'shop', name: 'tidy' }]);
+  assert.match(plan.notes.join('\n'), /They rest on both sides, for their claims have moved: shop\/tidy\./);
   await done(forward());
   assert.equal(atStop, 'gone', 'the workload was stopped after the Job had ended');
   const suspended = async () =>

@@ -416,3 +416,17 @@ test('somebody of a namespace that stays who may write to the same directory sta
   await planOf(sharing('{ shares: [{ claims: [files/shared], writers: many }] }', too('writer')));
   await planOf(sharing('{}', too('reader')));
 });
+
+test('going back from a target that does not answer tells that the share may have two writers', async () => {
+  const { stage, plan, engine } = await moveOf(sharing());
+  const warned: string[] = [];
+  try {
+    mustBeDone(await run(plan, ['data'], engine));
+    stage.twin.target.down();
+    const emit: typeof engine.emit = (event) => void (event.type === 'warning' && warned.push(event.what));
+    mustBeDone(await rollback(undefined, { ...engine, emit }));
+    assert.match(warned.join('\n'), /and write to the shares of .*files\/shared.*shut its nodes off from them now/);
+  } finally {
+    await stage.close();
+  }
+});

@@ -38,6 +38,12 @@ export const attachedTo = ({
 }: KubeObject & { spec?: { source?: { persistentVolumeName?: string }; nodeName?: string } }) =>
   `${String(spec?.source?.persistentVolumeName)} to ${String(spec?.nodeName)}`;
 
+/** A disk has its copy; a share has two writers when nobody could stop those of a target that does not answer. */
+export const andWrite = (moved: Moved | undefined): string =>
+  moved?.shares
+    ? ` and write to the shares of ${moved.shares.join(', ')}, which the source writes to again: shut its nodes off from them now`
+    : '';
+
 /** What `mustRest` asks of the source. */
 export const RIGHTS_OF_REST = [rightOn('list', 'Pod'), rightOn('list', 'VolumeAttachment.storage.k8s.io')];
 

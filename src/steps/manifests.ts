@@ -7,7 +7,7 @@ import type { KubeObject, ObjectRef, World } from '../ports.js';
 import { digestOfFiles, parsedManifests, type Rendered, renderedFor } from '../rendered.js';
 import type { StepContext, StepKind } from '../step.js';
 import { until } from '../wait.js';
-import { mustRest, RIGHTS_OF_REST } from './at-rest.js';
+import { andWrite, mustRest, RIGHTS_OF_REST } from './at-rest.js';
 import { owing } from './owing.js';
 
 /**
@@ -115,7 +115,7 @@ export const manifests: StepKind<ManifestArgs, ManifestsBefore> = {
   },
 
   undo: (args, before, context) =>
-    owing('applied manifests are left there.', async () => {
+    owing(`applied manifests are left there${andWrite(args.moved)}.`, async () => {
       const { target } = context.world;
       if (args.what === 'start') {
         for (const ref of before.objects) {

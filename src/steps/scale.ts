@@ -4,7 +4,7 @@ import { about, pathOf, rightOn } from '../objects.js';
 import { otherSide, type Cluster, type KubeObject } from '../ports.js';
 import type { StepContext, StepKind } from '../step.js';
 import { count } from '../words.js';
-import { mustRest, RIGHTS_OF_REST } from './at-rest.js';
+import { andWrite, mustRest, RIGHTS_OF_REST } from './at-rest.js';
 import { owing } from './owing.js';
 import { until } from '../wait.js';
 
@@ -59,7 +59,7 @@ export const scale: StepKind<ScaleArgs, ScaleBefore> = {
     );
   },
 
-  async undo({ side, workloads }, before, context) {
+  async undo({ side, workloads, moved }, before, context) {
     const back = async () => {
       const there: Workload[] = [];
       const replicas: number[] = [];
@@ -72,7 +72,7 @@ export const scale: StepKind<ScaleArgs, ScaleBefore> = {
       await setAll(context.world[side], there, replicas);
       await settled(context, side, there, replicas);
     };
-    if (side === 'target') return owing(`${names(workloads)} may still run there.`, back);
+    if (side === 'target') return owing(`${names(workloads)} may still run there${andWrite(moved)}.`, back);
     await back();
     return [];
   },

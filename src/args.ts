@@ -267,6 +267,8 @@ export interface ShiftArgs {
   /** percent; the step after this one, for what must be ready by then */
   next?: number;
   gates: Gate[];
+  /** what pods mount that it starts on the target, where a router moves shares pod by pod: nobody on the source has it any more */
+  moved?: Moved;
 }
 
 export interface DrainArgs {

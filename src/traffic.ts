@@ -86,6 +86,7 @@ export function trafficSteps(
             ...(traffic.holdLeast !== undefined && { leastMs: traffic.holdLeast }),
             ...(asks[index + 1] !== undefined && { next: asks[index + 1] }),
             gates: traffic.gates,
+            ...startsOn(route, before),
           },
           last,
         ),
@@ -140,6 +141,14 @@ function atOnce(
     return { ...route, steps: [100], rest: rest.id };
   });
   return { routes, notes };
+}
+
+/** What must still rest when a router starts the pods itself. */
+function startsOn(route: Route, before: readonly Step[]): Pick<ShiftArgs, 'moved'> {
+  const rest = 'workloads' in route ? before.find((it) => it.id === route.rest) : undefined;
+  if (!rest) return {};
+  const { claims, shares, volumes, freezes } = rest.args as QuiesceArgs;
+  return freezes ? {} : { moved: { claims, volumes, ...(shares && { shares }) } };
 }
 
 /** Whether the service leads to pods of those who rest. */

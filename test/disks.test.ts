@@ -264,6 +264,31 @@ test('the last snapshot is not made while somebody on the source has the disk ag
   assert.deepEqual((await arrived('app')).data, ['meanwhile']);
 });
 
+test('the last snapshot is not made while the cloud says that an instance has the disk, whatever the cluster says', async (t) => {
+  const { forward, stage, arrived } = await scene(
+    t,
+    { disks: [{ id: 'd-app', ...one() }], source: onDisk('app'), data: 'disks: { live: 0 }' },
+    {
+      onWrite: async ({ to, verb, what }, { twin }) => {
+        if (to !== 'source' || verb !== 'PATCH' || !what.includes('/deployments/app')) return;
+        // By hand, once the cluster has let it go.
+        twin.clock.after(60_000, () => {
+          twin.cloud.api.addInstance({ id: 'i-hand', zone: 'cn-hangzhou-h', ip: '192.168.9.9' });
+          twin.cloud.api.attachDisk('d-app', 'i-hand');
+        });
+        await twin.clock.sleep(61_000);
+      },
+    },
+  );
+  const { code, what } = await stoppedBy(forward());
+  assert.equal(code, 'VOLUME_STILL_ATTACHED');
+  assert.match(what ?? '', /d-app of shop\/app: the cloud says In_use by i-hand/);
+  stage.twin.cloud.api.writeTo('d-app', 'by hand');
+  stage.twin.cloud.api.detachDisk('d-app');
+  await done(forward());
+  assert.deepEqual((await arrived('app')).data, ['by hand']);
+});
+
 test('a start is over with as many pods as an autoscaler wants by then', async (t) => {
   let raised = false;
   const { forward, stage } = await scene(

@@ -15,6 +15,8 @@ import { owing } from './owing.js';
  * see copies.ts.
  */
 
+const LET_GO_MS = 15 * 60_000;
+
 const passName = ({ live }: { live?: number }) => (live === undefined ? '' : `, live pass ${live}`);
 
 export const snapshot: StepKind<SnapshotArgs, Drawn> = {
@@ -28,11 +30,17 @@ export const snapshot: StepKind<SnapshotArgs, Drawn> = {
     return draw(context, disk, live === undefined ? 'snapshot' : `snapshot-live-${live}`);
   },
 
-  apply: ({ claim, disk, region, keep, volume }, before, context) =>
-    make(SNAPSHOTS, before, region, context, async (ours) => {
+  async apply({ claim, disk, region, keep, volume }, before, context) {
+    const mustRest = async () => {
       if (volume !== undefined) await mustStillRest({ claims: [claim], volumes: [volume] }, context.world.source);
+    };
+    await mustRest();
+    if (volume !== undefined) await untilLetGo(claim, disk, region, context);
+    await make(SNAPSHOTS, before, region, context, async (ours) => {
+      await mustRest();
       return context.world.cloud.createSnapshot({ region, disk, keepDays: keep, ...ours });
-    }),
+    });
+  },
 
   async verify(args, before, context) {
     await untilReady(context, args.region, before, `Snapshot of ${args.disk}${passName(args)}`);
@@ -265,6 +273,29 @@ const STILL_HELD = {
 
 const newDiskOf = (disk: NonNullable<VolumeArgs['disk']>, volume: KubeObject, context: StepContext) =>
   madeBy(DISKS, disk.from, `The new disk for ${volume.metadata.name}`, disk.region, context);
+
+/**
+ * The cloud's own word that the disk is attached nowhere: FlexVolume has no VolumeAttachments, and an attachment made by hand has none either.
+ *
+ * @throws MigrateError VOLUME_STILL_ATTACHED
+ */
+async function untilLetGo(claim: string, id: string, region: string, context: StepContext): Promise<void> {
+  await until(
+    context,
+    {
+      code: 'VOLUME_STILL_ATTACHED',
+      deadlineMs: LET_GO_MS,
+      subject: `Disk ${id} of ${claim}`,
+      why: 'A disk that is attached may still be written to, and what is not flushed is in no snapshot. It was not made yet: nothing is lost.',
+      fix: 'See in the console which instance has it; a node that died holds its disks until it is deleted. Detach it, then run again.',
+    },
+    async () => {
+      const disk = await context.world.cloud.disk(region, id);
+      if (!disk || disk.status === 'Available') return undefined;
+      return `the cloud says ${disk.status}${disk.instance === undefined ? '' : ` by ${disk.instance}`}`;
+    },
+  );
+}
 
 async function mustExist(disk: Disk | undefined, claim: string, id: string, region: string): Promise<void> {
   if (disk) return;

@@ -11,6 +11,7 @@ import { routers } from '../routers/index.js';
 import type { StepContext, StepKind } from '../step.js';
 import { routerOf, unreachable } from '../traffic.js';
 import { points } from '../words.js';
+import { mustRest, RIGHTS_OF_REST } from './at-rest.js';
 
 export interface ShiftBefore {
   /** what was written before this step, exact enough to be put back */
@@ -26,10 +27,10 @@ export const shift: StepKind<ShiftArgs, ShiftBefore> = {
   kind: 'shift',
   title: ({ route, asked }) => `${route.service} to ${points(asked)} %`,
   wayBack: () => 'the share before',
-  rights({ route, gates }) {
+  rights({ route, gates, moved }) {
     const { source = [], target = [] } = routerOf(route, routers).rights(route);
     const counted = capacityRights(gates);
-    return { source: [...source, ...counted], target: [...target, ...counted] };
+    return { source: [...source, ...counted, ...(moved ? RIGHTS_OF_REST : [])], target: [...target, ...counted] };
   },
 
   async check(args, context) {
@@ -42,8 +43,9 @@ export const shift: StepKind<ShiftArgs, ShiftBefore> = {
     return { was: reading.setting, choice, from, ...(scaled && { scaled }) };
   },
 
-  async apply({ route }, { choice, scaled }, context) {
+  async apply({ route, moved }, { choice, scaled }, context) {
     const router = routerOf(route, routers);
+    if (moved) await mustRest(moved, context.world.source);
     if (scaled) await raise(scaled, router, route, context);
     await router.write(route, choice, context);
   },

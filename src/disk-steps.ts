@@ -20,8 +20,8 @@ import type { MovedShare } from './shares.js';
 import type { Step } from './step.js';
 
 /**
- * The steps of disks. Live passes first, while the writers work, and beside all else; then all writers of a disk stop, with those of every
- * disk that they share; then the last pass moves what has changed since, and the new disk is made of that alone.
+ * The steps of disks. Live passes first, while the writers work, and beside all else; when all of them are done all writers stop, those of a
+ * disk with those of every disk that they share; then the last pass moves what has changed since, and the new disk is made of that alone.
  *
  * @param shares  their writers stop with those of the disks; nothing else is done before the target mounts them
  * @param first   what comes before the writers stop
@@ -36,14 +36,15 @@ export function diskSteps(
   first: readonly string[],
 ): string[] {
   const { disks: rules } = data;
+  const live = new Map(disks.map((disk) => [disk, livePasses(disk, rules, add)]));
+  // Whoever stopped as soon as his own disk is copied would wait for the longest of all others: the target starts when all volumes are there.
+  const ready = [...first, ...[...live.values()].flatMap((it) => it.slice(-1).map((pass) => pass.last))];
   return [
     ...shares.filter((it) => !isWritten(it)).map((share) => newShare(share, add, first)),
     ...together([...disks, ...shares.filter(isWritten)]).flatMap((group) => {
-      const ofDisks = group.filter(isDisk);
-      const live = new Map(ofDisks.map((disk) => [disk, livePasses(disk, rules, add)]));
-      const quiesced = addQuiesce(group, live, data, add, first);
+      const quiesced = addQuiesce(group, live, data, add, ready);
       return [
-        ...ofDisks.map((disk) => newDisk(disk, passOf(disk, rules, add, [quiesced]).last, add)),
+        ...group.filter(isDisk).map((disk) => newDisk(disk, passOf(disk, rules, add, [quiesced]).last, add)),
         ...group.filter(isShare).map((share) => newShare(share, add, [quiesced])),
       ];
     }),
@@ -218,19 +219,18 @@ function passOf(disk: MovedDisk, { keepSnapshots: keep }: DiskRules, add: Add, a
 
 function addQuiesce(
   group: readonly Brought[],
-  live: ReadonlyMap<MovedDisk, Pass[]>,
+  all: ReadonlyMap<MovedDisk, Pass[]>,
   { disks: { window }, jobsWithin }: Pick<PlaybookData, 'disks' | 'jobsWithin'>,
   add: Add,
-  first: readonly string[],
+  after: readonly string[],
 ): string {
-  const disks = [...live.keys()];
+  const disks = group.filter(isDisk);
   const shares = group.filter(isShare).map((it) => it.claim);
   const [head] = group;
   const once = <T extends { namespace: string; name: string; kind?: string }>(all: T[]) => [
     ...new Map(all.map((it) => [`${it.kind ?? ''} ${pathOf(it)}`, it])).values(),
   ];
   const freezes = freezesOf(group);
-  const ends = [...live.values()].flatMap((it) => it.slice(-1).map((pass) => pass.last));
   return add<QuiesceArgs>(
     `quiesce/${head?.claim ?? ''}`,
     'quiesce',
@@ -246,11 +246,15 @@ function addQuiesce(
           }),
       jobsWithinMs: jobsWithin,
       ...(window && { window }),
-      live: [...live]
-        .map(([{ claim, sizeGiB }, passes]) => ({ claim, sizeGiB, passes: passes.map((it) => it.steps.map(inPlan)) }))
+      live: disks
+        .map((it) => ({
+          claim: it.claim,
+          sizeGiB: it.sizeGiB,
+          passes: (all.get(it) ?? []).map((pass) => pass.steps.map(inPlan)),
+        }))
         .filter((it) => it.passes.length > 0),
     },
-    [...ends, ...first],
+    [...after],
   );
 }
 

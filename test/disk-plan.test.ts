@@ -468,6 +468,32 @@ test('claims that name no disk, or go with their pod, are told and left', () => 
     assert.match(notes.join('\n'), what);
 });
 
+test('nobody stops before the last live pass of all disks is done, for the target starts once every volume is there', () => {
+  const user = (name: string) => ({ is: `Deployment shop/on-${name}`, spec: mounts(name) });
+  const source = ['a', 'b'].flatMap((it) => [claim(it), volume(it), user(it)]);
+  const { playbook, inventory } = seenIn({
+    source,
+    disks: [disk('d-a'), disk('d-b')],
+    sold: ALL,
+    data: { disks: { live: 2 } },
+  });
+  const { steps } = dataSteps(playbook, inventory);
+  const quiesced = steps.filter((it) => it.kind === 'quiesce');
+  assert.equal(quiesced.length, 2);
+  for (const it of quiesced) {
+    assert.deepEqual(
+      it.after.filter((id) => id.includes('/live/')),
+      ['data/disk/shop/a/live/2/snapshot', 'data/disk/shop/b/live/2/snapshot'],
+    );
+    // Each tells by its own passes how long it will take.
+    const { claims, live } = it.args as QuiesceArgs;
+    assert.deepEqual(
+      live.map((one) => one.claim),
+      claims,
+    );
+  }
+});
+
 test('disks with a writer in common stop together, each program makes its own hold still, and half of them can’t be frozen', () => {
   const web = {
     is: 'Deployment shop/web',

@@ -11,6 +11,7 @@ import { run } from '../src/run.js';
 import type { Phase } from '../src/step.js';
 import type { Seed } from '../src/twin/types.js';
 import { seededFaults } from '../src/twin/faults.js';
+import { killedAt } from './killed.js';
 import { crashing, engineOn, every, mustBeDone, ROOT, shipped, stageFor } from './shop.js';
 
 const EVERY = every(6);
@@ -42,30 +43,6 @@ async function uninterrupted(name: string): Promise<{ plan: Plan; start: unknown
   }
 }
 
-async function killed(name: string, at: number, plan: Plan, after: 'run' | 'rollback') {
-  const crash = crashing(at);
-  const lines = memoryStore();
-  let revived = false;
-  const { stage, engine } = await stageFor(short(name), {
-    tap: (call, send) => (revived ? send() : crash.tap(call, send)),
-    store: crash.wrap(lines),
-    plan,
-    clientsPerSecond: 5,
-  });
-  try {
-    crash.arm();
-    await run(plan, PHASES, engine).catch(() => undefined);
-    assert.ok(crash.crashed(), `point ${at} was not reached`);
-    revived = true;
-    const again = engineOn(stage, lines);
-    mustBeDone(after === 'run' ? await run(plan, PHASES, again) : await rollback(undefined, again));
-    await stage.twin.settle();
-    return { world: stage.twin.snapshot() as unknown, requests: stage.twin.clients.counts() };
-  } finally {
-    await stage.close();
-  }
-}
-
 for (const [offset, name] of NAMES.entries())
   test(`${name}: killed at points of the way, it goes on to the same end and back to the same start`, async (t) => {
     const { plan, start, end, points } = await uninterrupted(name);
@@ -74,10 +51,10 @@ for (const [offset, name] of NAMES.entries())
     for (let at = offset % EVERY; at <= points; at += EVERY)
       for (const after of ['run', 'rollback'] as const) {
         try {
-          const { world, requests } = await killed(name, at, plan, after);
+          const { world, failed } = await killedAt(at, short(name), { plan, phases: PHASES, after });
           const places = differences(after === 'run' ? end : start, world);
           if (places.length > 0) wrong.push(`point ${at}, ${after}: ${places.slice(0, 3).join('; ')}`);
-          if (requests.failed > 0) wrong.push(`point ${at}, ${after}: ${requests.failed} requests failed`);
+          if (failed > 0) wrong.push(`point ${at}, ${after}: ${failed} requests failed`);
         } catch (error) {
           wrong.push(`point ${at}, ${after}: ${String(error)}`);
         }

@@ -1,9 +1,8 @@
-import assert from 'node:assert/strict';
 import { memoryStore } from '../src/journal.js';
-import { rollback } from '../src/rollback.js';
 import { run } from '../src/run.js';
 import { differences } from '../src/cli/rehearse.js';
-import { crashing, every, engineOn, mustBeDone, quickShop, stageFor, undrawn } from './shop.js';
+import { killedAt } from './killed.js';
+import { crashing, every, mustBeDone, quickShop, stageFor, undrawn } from './shop.js';
 
 /** Nothing is written while a share is held, so no point lies within: it need not be long. */
 const HOLD = '1s';
@@ -27,31 +26,6 @@ async function uninterrupted() {
   }
 }
 
-/** Killed after that many effects; then whatever `after` does with the same world and the same journal. */
-async function killed(at: number, plan: Awaited<ReturnType<typeof uninterrupted>>['plan'], after: 'run' | 'rollback') {
-  const crash = crashing(at);
-  const lines = memoryStore();
-  let revived = false;
-  const { stage, engine } = await stageFor(quickShop(HOLD), {
-    tap: (call, send) => (revived ? send() : crash.tap(call, send)),
-    store: crash.wrap(lines),
-    plan,
-    clientsPerSecond: 5,
-  });
-  try {
-    crash.arm();
-    await run(plan, ['data', 'traffic'], engine).catch(() => undefined);
-    assert.ok(crash.crashed(), `point ${at} was not reached`);
-    revived = true;
-    const again = engineOn(stage, lines);
-    mustBeDone(after === 'run' ? await run(plan, ['data', 'traffic'], again) : await rollback(undefined, again));
-    await stage.twin.settle();
-    return { world: stage.twin.snapshot() as unknown, requests: stage.twin.clients.counts() };
-  } finally {
-    await stage.close();
-  }
-}
-
 /** At each point killed and resumed, and killed and rolled back. */
 export async function killedEverywhere(): Promise<{ steps: number; points: number; wrong: string[] }> {
   const { plan, start, end, points } = await uninterrupted();
@@ -59,10 +33,10 @@ export async function killedEverywhere(): Promise<{ steps: number; points: numbe
   for (let at = 0; at <= points; at += every(3)) {
     for (const after of ['run', 'rollback'] as const) {
       try {
-        const { world, requests } = await killed(at, plan, after);
+        const { world, failed } = await killedAt(at, quickShop(HOLD), { plan, phases: ['data', 'traffic'], after });
         const places = differences(undrawn(after === 'run' ? end : start), undrawn(world));
         if (places.length > 0) wrong.push(`point ${at}, ${after}: ${places.slice(0, 3).join('; ')}`);
-        if (requests.failed > 0) wrong.push(`point ${at}, ${after}: ${requests.failed} requests failed`);
+        if (failed > 0) wrong.push(`point ${at}, ${after}: ${failed} requests failed`);
       } catch (error) {
         wrong.push(`point ${at}, ${after}: ${String(error)}`);
       }

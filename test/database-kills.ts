@@ -158,6 +158,9 @@ export async function killedOutright(
     const judged = checker.since();
     if (!oneCluster) assert.deepEqual(judged.twoWriters, [], where);
     if (side) assert.equal(judged.owner, side, where);
+    // Nobody is fenced there, and the members go on while the process is dead.
+    if (oneCluster)
+      assert.ok(judged.pauseMs < 2000, `${where}: nobody could write for ${judged.pauseMs.toFixed(0)} ms`);
     if (judged.pauseMs > longest.ms) Object.assign(longest, { ms: judged.pauseMs, where });
     checker.mark();
   };

@@ -17,6 +17,7 @@ import { rollback } from '../src/rollback.js';
 import { routers } from '../src/routers/index.js';
 import { run } from '../src/run.js';
 import type { Seed, TwinObject } from '../src/twin/types.js';
+import { killedAt } from './killed.js';
 import { crashing, engineOn, every, mustBeDone, quickShop, quickShopText, shipped, stageFor, undrawn } from './shop.js';
 
 /** `data.disks.by: driver`: the target's own driver makes the disk, of our snapshot, where the pod is to run. */
@@ -302,29 +303,18 @@ test('killed at any point, an import goes on to the same end and goes back to th
   let points = 0;
   for (let at = begins; at <= whole.effects(); at += every(3)) {
     for (const after of ['run', 'rollback'] as const) {
-      const crash = crashing(at);
-      const lines = memoryStore();
-      let revived = false;
-      const { stage, engine } = await stageFor(imports(), {
-        tap: (call, send) => (revived ? send() : crash.tap(call, send)),
-        store: crash.wrap(lines),
-        plan: first.plan,
-        clientsPerSecond: 0,
-      });
       try {
-        crash.arm();
-        await run(first.plan, ['data'], engine).catch(() => undefined);
+        const { world } = await killedAt(at, imports(), {
+          plan: first.plan,
+          phases: ['data'],
+          after,
+          clientsPerSecond: 0,
+        });
         points++;
-        revived = true;
-        const again = engineOn(stage, lines);
-        mustBeDone(after === 'run' ? await run(first.plan, ['data'], again) : await rollback(undefined, again));
-        await stage.twin.settle();
-        const places = differences(plain(after === 'run' ? end : first.start), plain(stage.twin.snapshot()));
+        const places = differences(plain(after === 'run' ? end : first.start), plain(world));
         if (places.length > 0) wrong.push(`point ${at}, ${after}: ${places.slice(0, 3).join('; ')}`);
       } catch (error) {
         wrong.push(`point ${at}, ${after}: ${String(error)}`);
-      } finally {
-        await stage.close();
       }
     }
   }

@@ -18,6 +18,7 @@ import { routers } from '../src/routers/index.js';
 import { run } from '../src/run.js';
 import type { Json, Seed } from '../src/twin/types.js';
 import { BALANCER, GROUP, pairOf, type PairOptions } from './pair.js';
+import { killedAt } from './killed.js';
 import { crashing, engineOn, every, mustBeDone, ROOT, shipped, stageFor } from './shop.js';
 
 interface Move {
@@ -344,31 +345,13 @@ test('killed at any point, the hand-over and the shift go on to the same end and
   for (let at = 0; at <= points; at += every(3)) {
     // Taken in turn, for the time that it takes; the classic load balancer's move is tried both ways at each point.
     for (const after of at % 2 === 0 ? (['run'] as const) : (['rollback'] as const)) {
-      const crash = crashing(at);
-      const lines = memoryStore();
-      let revived = false;
-      const { stage, engine } = await stageFor(move, {
-        tap: (call, send) => (revived ? send() : crash.tap(call, send)),
-        store: crash.wrap(lines),
-        plan,
-        clientsPerSecond: 5,
-      });
       try {
-        crash.arm();
-        await run(plan, ['traffic'], engine).catch(() => undefined);
-        assert.ok(crash.crashed(), `point ${at} was not reached`);
-        revived = true;
-        const again = engineOn(stage, lines);
-        mustBeDone(after === 'run' ? await run(plan, ['traffic'], again) : await rollback(undefined, again));
-        await stage.twin.settle();
-        const places = differences(after === 'run' ? end : start, stage.twin.snapshot());
+        const { world, failed } = await killedAt(at, move, { plan, phases: ['traffic'], after });
+        const places = differences(after === 'run' ? end : start, world);
         if (places.length > 0) wrong.push(`point ${at}, ${after}: ${places.slice(0, 3).join('; ')}`);
-        const { failed } = stage.twin.clients.counts();
         if (failed > 0) wrong.push(`point ${at}, ${after}: ${failed} requests failed`);
       } catch (error) {
         wrong.push(`point ${at}, ${after}: ${String(error)}`);
-      } finally {
-        await stage.close();
       }
     }
   }

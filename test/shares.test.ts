@@ -7,7 +7,7 @@ import { differences } from '../src/cli/rehearse.js';
 import { openStage } from '../src/cli/stage.js';
 import { contextOf } from '../src/engine.js';
 import { MigrateError } from '../src/errors.js';
-import { type JournalStore, memoryStore } from '../src/journal.js';
+import { memoryStore } from '../src/journal.js';
 import { takeInventory } from '../src/look.js';
 import { makePlan, type Plan } from '../src/plan.js';
 import { parsePlaybook, type Playbook } from '../src/playbook.js';
@@ -17,7 +17,8 @@ import { rollback } from '../src/rollback.js';
 import { run } from '../src/run.js';
 import { retain } from '../src/steps/retain.js';
 import type { Seed, TwinObject } from '../src/twin/types.js';
-import { crashing, engineOn, every, mustBeDone, quickShop, quickShopText, stageFor, undrawn } from './shop.js';
+import { killedAt } from './killed.js';
+import { crashing, every, mustBeDone, quickShop, quickShopText, stageFor, undrawn } from './shop.js';
 
 /** NAS, OSS and NFS volumes: the target mounts what the source has mounted, and never while the source can still write. */
 
@@ -359,33 +360,21 @@ test('killed at any point, a move of shares goes on to the same end and goes bac
   await first.stage.close();
   const wrong: string[] = [];
   // From the restore on it is the same move as any other.
-  const isOver = (lines: JournalStore) => lines.read().includes('"data/restore"');
   let points = 0;
   for (let at = 0, over = false; !over && at <= whole.effects(); at += every(3), points++) {
     for (const after of ['run', 'rollback'] as const) {
-      const crash = crashing(at);
-      const lines = memoryStore();
-      let revived = false;
-      const { stage, engine } = await stageFor(sharing(), {
-        tap: (call, send) => (revived ? send() : crash.tap(call, send)),
-        store: crash.wrap(lines),
-        plan: first.plan,
-        clientsPerSecond: 0,
-      });
       try {
-        crash.arm();
-        await run(first.plan, ['data'], engine).catch(() => undefined);
-        over = isOver(lines);
-        revived = true;
-        const again = engineOn(stage, lines);
-        mustBeDone(after === 'run' ? await run(first.plan, ['data'], again) : await rollback(undefined, again));
-        await stage.twin.settle();
-        const places = differences(undrawn(after === 'run' ? end : first.start), undrawn(stage.twin.snapshot()));
+        const { world, left } = await killedAt(at, sharing(), {
+          plan: first.plan,
+          phases: ['data'],
+          after,
+          clientsPerSecond: 0,
+        });
+        over = left.includes('"data/restore"');
+        const places = differences(undrawn(after === 'run' ? end : first.start), undrawn(world));
         if (places.length > 0) wrong.push(`point ${at}, ${after}: ${places.slice(0, 3).join('; ')}`);
       } catch (error) {
         wrong.push(`point ${at}, ${after}: ${String(error)}`);
-      } finally {
-        await stage.close();
       }
     }
   }
